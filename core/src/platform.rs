@@ -1,0 +1,77 @@
+//! What a backend owes, and the only place in this crate where the outside world is mentioned.
+//!
+//! A backend provides
+//!
+//! 1. one [`Platform`] value per scheduler: the lock, the way to wake a sleeping worker, one word of
+//!    storage per thread or core, a seed, a supply of task ids, and what a panic does;
+//! 2. a loop per worker that calls `tick` and parks when it is told to (`scheduler/README.md`);
+//! 3. whatever the tasks wait for: timers, sockets, interrupts. The core never learns of them.
+//!
+//! A platform is an *instance*, so that a seed, an id supply or a simulated machine can differ from
+//! scheduler to scheduler; it is zero-sized on a microcontroller. Only the word per thread is
+//! static, because a waker has to find it from anywhere.
+
+use alloc::boxed::Box;
+use core::{any::Any, num::NonZeroU64};
+
+use crate::lock::RawLock;
+
+pub use crate::frame::Frame;
+
+/// What a panicking task leaves behind.
+pub type PanicPayload = Box<dyn Any + Send + 'static>;
+
+/// Everything a scheduler needs from the system it runs on.
+///
+/// # Safety
+/// - [`slot`](Self::slot) returns what the last [`set_slot`](Self::set_slot) on the same thread or
+///   core set, and null before the first. In an interrupt handler it returns null, whatever the
+///   interrupted code had set: the handler may not touch what that code is using.
+/// - [`catch`](Self::catch) runs the closure exactly once, on the calling thread, before it returns.
+/// - [`task_ids`](Self::task_ids) never hands out the same id twice.
+pub unsafe trait Platform: Sized + Send + Sync + 'static {
+    /// Guards the few structures that are not lock-free.
+    type Lock: RawLock;
+
+    /// Wakes one sleeping worker.
+    type Unpark: Unpark;
+
+    /// Reads this thread's (or core's) word.
+    fn slot() -> *const Frame;
+
+    /// Replaces this thread's (or core's) word and returns what it was.
+    ///
+    /// # Safety
+    /// The frame stays alive and in place until the word is replaced again.
+    unsafe fn set_slot(frame: *const Frame) -> *const Frame;
+
+    /// Runs the closure and turns a panic into its payload. Where panics do not unwind this is
+    /// `Ok(f())`.
+    ///
+    /// # Errors
+    /// The payload of the panic that the closure ended with.
+    fn catch<R>(f: impl FnOnce() -> R) -> Result<R, PanicPayload>;
+
+    /// Ends the program: an invariant is broken and no code may run on.
+    fn abort() -> !;
+
+    /// Any number that stays the same for the calling thread and differs between most threads. It
+    /// chooses the inbox that the thread's wakes go to.
+    fn affinity(&self) -> usize;
+
+    /// A seed for the random choices of one worker.
+    fn seed(&self) -> u64;
+
+    /// Reserves `count` consecutive task ids, unique in the process, and returns the first.
+    fn task_ids(&self, count: u32) -> NonZeroU64;
+}
+
+/// Wakes one sleeping worker, from any thread, any core and any interrupt.
+///
+/// An unpark is sticky and idempotent: one that comes before the worker parks makes the next park
+/// return at once, and two that come before a park count as one. What happened before `unpark`
+/// happens before the park that it ends returns.
+pub trait Unpark: Send + Sync + 'static {
+    /// Wakes the worker, or makes its next park return at once.
+    fn unpark(&self);
+}

@@ -1,0 +1,129 @@
+//! The one switch between real atomics and a model checker's.
+//!
+//! Every atomic, unsafe cell, fence and tracked allocation of this crate comes from here, and no
+//! other file looks at `cfg(jenny_loom)`. Normally the atomics are [`portable_atomic`]'s, so that a
+//! chip without compare-and-swap works once the final binary has chosen how (see the crate's
+//! documentation); under `--cfg jenny_loom` they are loom's.
+//!
+//! Two habits follow from loom. Atomics are never `const` and never in a `static`: ids, seeds and
+//! clocks belong to a platform instance. And a protocol that needs a store to be ordered before a
+//! later load says so with [`fence`]`(SeqCst)`, because loom weakens `SeqCst` accesses but honours
+//! the fence.
+
+#[cfg(jenny_loom)]
+pub(crate) use self::checked::*;
+#[cfg(not(jenny_loom))]
+pub(crate) use self::real::*;
+
+pub(crate) use core::sync::atomic::Ordering;
+
+#[cfg(not(jenny_loom))]
+mod real {
+    use alloc::alloc::handle_alloc_error;
+    use core::{alloc::Layout, ptr::NonNull};
+
+    pub(crate) use core::hint::spin_loop;
+    pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
+
+    /// `core::cell::UnsafeCell` with the closure-scoped access that a model checker can watch.
+    #[derive(Debug)]
+    #[repr(transparent)]
+    pub(crate) struct UnsafeCell<T: ?Sized>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+    }
+
+    impl<T: ?Sized> UnsafeCell<T> {
+        /// Gives a pointer for reading; nobody may write for as long as the closure runs.
+        #[inline(always)]
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Gives a pointer for writing; nobody else may access for as long as the closure runs.
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+
+    /// Allocates memory for a task cell, and hands an exhausted allocator to its error handler.
+    pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
+        assert!(layout.size() > 0, "a task cell is never empty");
+        // SAFETY: the size of the layout is not zero, asserted above.
+        let pointer = unsafe { alloc::alloc::alloc(layout) };
+        NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(layout))
+    }
+
+    /// # Safety
+    /// The memory came from [`allocate`] with this layout and is not used again.
+    pub(crate) unsafe fn deallocate(pointer: NonNull<u8>, layout: Layout) {
+        // SAFETY: passed on from the caller.
+        unsafe { alloc::alloc::dealloc(pointer.as_ptr(), layout) }
+    }
+
+    /// Marks a heap object whose leak a model checker should report.
+    #[derive(Debug, Default)]
+    pub(crate) struct LeakCheck;
+
+    impl LeakCheck {
+        pub(crate) fn new() -> Self {
+            Self
+        }
+    }
+}
+
+#[cfg(jenny_loom)]
+mod checked {
+    use core::{alloc::Layout, ptr::NonNull};
+
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
+
+    pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
+        // SAFETY: no layout of a task cell is empty.
+        NonNull::new(unsafe { loom::alloc::alloc(layout) }).expect("out of memory")
+    }
+
+    /// # Safety
+    /// The memory came from [`allocate`] with this layout and is not used again.
+    pub(crate) unsafe fn deallocate(pointer: NonNull<u8>, layout: Layout) {
+        // SAFETY: passed on from the caller.
+        unsafe { loom::alloc::dealloc(pointer.as_ptr(), layout) }
+    }
+
+    /// Marks a heap object whose leak a model checker should report.
+    #[derive(Debug)]
+    pub(crate) struct LeakCheck(#[allow(dead_code)] loom::alloc::Track<()>);
+
+    impl LeakCheck {
+        pub(crate) fn new() -> Self {
+            Self(loom::alloc::Track::new(()))
+        }
+    }
+}
+
+/// A value alone on its cache line, so that its writers do not slow the readers of its neighbours.
+///
+/// 128 bytes on the machines that prefetch lines in pairs, 64 on other 64-bit machines; a
+/// microcontroller has no coherent caches and pays nothing.
+#[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), repr(align(128)))]
+#[cfg_attr(
+    all(target_pointer_width = "64", not(any(target_arch = "x86_64", target_arch = "aarch64"))),
+    repr(align(64))
+)]
+#[derive(Debug, Default)]
+pub(crate) struct CachePadded<T>(pub(crate) T);
+
+impl<T> core::ops::Deref for CachePadded<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

@@ -1,0 +1,2 @@
+//! Loom models of the shipped code. Run by `ci/loom.sh`.
+#![cfg(jenny_loom)]
