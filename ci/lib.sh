@@ -1,0 +1,32 @@
+# What the checks share: sourced by each, never run. Leaves the caller in the root of the project.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Where artefacts go. A check that compiles with other flags takes a directory of its own below it,
+# so that it does not throw away what the others have built.
+TARGET=${CARGO_TARGET_DIR:-$PWD/target}
+
+# say MESSAGE...: announces a step.
+say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+
+# die MESSAGE...: ends the check.
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# apt PACKAGE...: installs Debian packages, or says what is missing.
+apt() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+        die "please install: $* (root on Debian would have had it installed by this script)"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y -q --no-install-recommends "$@" ||
+        { apt-get update -q && apt-get install -y -q --no-install-recommends "$@"; } ||
+        die "apt-get could not install: $*"
+}
+
+# need COMMAND PACKAGE: makes sure that a command is there.
+need() { command -v "$1" >/dev/null || apt "$2"; }
+
+# component NAME COMMAND...: makes sure that a component of the Rust toolchain is there.
+component() {
+    "${@:2}" --version >/dev/null 2>&1 || rustup component add "$1" ||
+        die "please install the Rust component '$1'"
+}
