@@ -1,12 +1,20 @@
-//! The std backend's one switch between real threads and a model checker's.
+//! The one switch of this crate between real threads and a model checker's.
+//!
+//! Every atomic, lock, condition variable and thread primitive of the protocols in here comes from
+//! this file, and no protocol looks at `cfg(jenny_loom)`. Normally the locks are [`parking_lot`]'s;
+//! under `--cfg jenny_loom` they are loom's, behind the same signatures.
 
-#[cfg(not(jenny_loom))]
-pub(crate) use self::real::*;
+// Which of these are used depends on the features.
+#![allow(unused_imports, dead_code)]
+
 #[cfg(jenny_loom)]
 pub(crate) use self::checked::*;
+#[cfg(not(jenny_loom))]
+pub(crate) use self::real::*;
+
+pub(crate) use std::sync::atomic::Ordering;
 
 #[cfg(not(jenny_loom))]
-#[allow(unused_imports)]
 mod real {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::{
@@ -14,18 +22,123 @@ mod real {
             Arc,
             atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence},
         },
-        thread,
+        thread, thread_local,
     };
 }
 
 #[cfg(jenny_loom)]
-#[allow(unused_imports)]
 mod checked {
+    use std::{
+        ops::{Deref, DerefMut},
+        time::Duration,
+    };
+
     pub(crate) use loom::{
         sync::{
             Arc,
             atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence},
         },
-        thread,
+        thread, thread_local,
     };
+
+    /// loom's mutex without poisoning: a panic ends the model anyway.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        #[track_caller]
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard { lock: &self.0, held: Some(self.0.lock().unwrap()) }
+        }
+
+        #[track_caller]
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok().map(|held| MutexGuard { lock: &self.0, held: Some(held) })
+        }
+
+        pub(crate) fn get_mut(&mut self) -> &mut T {
+            self.0.get_mut().unwrap()
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner().unwrap()
+        }
+    }
+
+    /// A held [`Mutex`]. Empty only inside [`Condvar::wait`], which loom wants to own the guard.
+    #[derive(Debug)]
+    pub(crate) struct MutexGuard<'a, T> {
+        lock: &'a loom::sync::Mutex<T>,
+        held: Option<loom::sync::MutexGuard<'a, T>>,
+    }
+
+    const HELD: &str = "the guard is empty only while its condition variable waits";
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.held.as_ref().expect(HELD)
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.held.as_mut().expect(HELD)
+        }
+    }
+
+    /// loom's condition variable with parking_lot's signatures.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Condvar::new())
+        }
+
+        #[track_caller]
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            let held = guard.held.take().expect(HELD);
+            guard.held = Some(self.0.wait(held).unwrap());
+        }
+
+        /// Times out at once: loom has no clock, and a model that waits for a time-out would hang.
+        /// Whoever wants to come first has the gap in which the lock is open.
+        #[track_caller]
+        pub(crate) fn wait_for<T>(
+            &self,
+            guard: &mut MutexGuard<'_, T>,
+            _timeout: Duration,
+        ) -> WaitTimeoutResult {
+            guard.held = None;
+            loom::thread::yield_now();
+            guard.held = Some(guard.lock.lock().unwrap());
+            WaitTimeoutResult
+        }
+
+        #[track_caller]
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        #[track_caller]
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+
+    /// Says that the wait ended by its time-out, as all of loom's timed waits do here.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct WaitTimeoutResult;
+
+    impl WaitTimeoutResult {
+        pub(crate) fn timed_out(self) -> bool {
+            true
+        }
+    }
 }

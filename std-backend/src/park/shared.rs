@@ -1,0 +1,275 @@
+//! One driver, many parkers.
+//!
+//! # The four states
+//! ```text
+//!                     ┌── park, driver busy ──▶ PARKED_CONDVAR ──┐
+//!            EMPTY ───┤                                          ├── unpark ──▶ NOTIFIED
+//!              ▲      └── park, driver free ──▶ PARKED_DRIVER ───┘                 │
+//!              │                                                                  │
+//!              └────────────────────── park returns ◀─────────────────────────────┘
+//! ```
+//! Only the owner of the [`Parker`] leaves EMPTY for a PARKED state, and only the owner returns to
+//! EMPTY. Everybody else only ever stores NOTIFIED.
+//!
+//! # Why no unpark is lost
+//! Every change of the word is a read-modify-write, so all of them stand in one order. An
+//! [`unpark`](Unpark::unpark) stands either
+//!
+//! - *before* the owner's `EMPTY → PARKED`: that exchange fails, and the park ends without sleeping;
+//! - or *after* it: the swap returns the PARKED state, which says where the owner sleeps.
+//!   - PARKED_CONDVAR: the owner holds the lock from before the exchange until it waits on the
+//!     condition variable. The unparker passes through the lock before it notifies, hence notifies
+//!     an owner who waits.
+//!   - PARKED_DRIVER: a [`DriverWaker`] is sticky, so it ends a wait that has not yet begun, too.
+//!
+//! Unparks after the first swap find NOTIFIED and do nothing: they collapse into one. Each is still
+//! a read-modify-write, hence continues the release sequence of those before it, and the owner's
+//! acquiring swap sees the writes that preceded every one of them.
+//!
+//! # Who polls the driver
+//! At most one parker is inside it. When the holder leaves to run tasks, sleepers on a condition
+//! variable stay there. The holder must look after the driver itself: with
+//! [`turn_now`](Parker::turn_now) at its event interval while it is busy, by parking again when it
+//! is not. Any other worker that goes to sleep meanwhile finds the driver free and enters it.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use jenny_core::platform::Unpark;
+
+use super::{Driver, DriverWaker};
+use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
+
+const EMPTY: usize = 0;
+const PARKED_CONDVAR: usize = 1;
+const PARKED_DRIVER: usize = 2;
+const NOTIFIED: usize = 3;
+
+/// The driver of a runtime, taken in turns by its parkers.
+pub struct SharedDriver<D: Driver> {
+    driver: Option<Held<D>>,
+}
+
+struct Held<D: Driver> {
+    /// Only ever tried, never waited for, except by `shutdown`.
+    lock: Mutex<D>,
+    waker: D::Waker,
+}
+
+impl<D: Driver> SharedDriver<D> {
+    /// Shares a driver.
+    pub fn new(driver: D) -> Arc<Self> {
+        let waker = driver.waker();
+        Arc::new(Self { driver: Some(Held { lock: Mutex::new(driver), waker }) })
+    }
+
+    /// For a runtime without I/O: all its parkers sleep on their condition variables.
+    pub fn without_driver() -> Arc<Self> {
+        Arc::new(Self { driver: None })
+    }
+
+    /// Shuts the driver down: operations that wait for it end with an error.
+    ///
+    /// Call it when no worker will park again. One that is still inside the driver is woken.
+    pub fn shutdown(&self) {
+        if let Some(held) = &self.driver {
+            held.waker.wake();
+            held.lock.lock().shutdown();
+        }
+    }
+}
+
+impl<D: Driver> fmt::Debug for SharedDriver<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedDriver").field("present", &self.driver.is_some()).finish()
+    }
+}
+
+struct Inner<D: Driver> {
+    state: AtomicUsize,
+    lock: Mutex<()>,
+    condvar: Condvar,
+    shared: Arc<SharedDriver<D>>,
+}
+
+/// Lets its owner sleep: one per worker.
+pub struct Parker<D: Driver> {
+    inner: Arc<Inner<D>>,
+}
+
+/// Wakes the owner of one [`Parker`], from any thread.
+pub struct Unparker<D: Driver> {
+    inner: Arc<Inner<D>>,
+}
+
+impl<D: Driver> Parker<D> {
+    /// Makes a parker that sleeps in the given driver when it can.
+    pub fn new(shared: Arc<SharedDriver<D>>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                state: AtomicUsize::new(EMPTY),
+                lock: Mutex::new(()),
+                condvar: Condvar::new(),
+                shared,
+            }),
+        }
+    }
+
+    /// Makes a handle that wakes this parker.
+    pub fn unparker(&self) -> Unparker<D> {
+        Unparker { inner: Arc::clone(&self.inner) }
+    }
+
+    /// Sleeps until there is an unpark, or I/O was dispatched.
+    pub fn park(&mut self) {
+        self.inner.park(None);
+    }
+
+    /// As [`park`](Self::park), for at most `timeout`.
+    pub fn park_timeout(&mut self, timeout: Duration) {
+        self.inner.park(Some(timeout));
+    }
+
+    /// Dispatches the I/O events that are there, without sleeping. Does nothing while another
+    /// parker has the driver, for that one dispatches them. Consumes no unpark.
+    pub fn turn_now(&mut self) {
+        if let Some(held) = &self.inner.shared.driver
+            && let Some(mut driver) = held.lock.try_lock()
+        {
+            driver.wait(Some(Duration::ZERO));
+            driver.dispatch();
+        }
+    }
+}
+
+impl<D: Driver> Inner<D> {
+    fn park(&self, timeout: Option<Duration>) {
+        if self.take_notification() {
+            return;
+        }
+        if let Some(held) = &self.shared.driver
+            && let Some(mut driver) = held.lock.try_lock()
+        {
+            self.park_in_driver(&mut driver, timeout);
+        } else {
+            self.park_on_condvar(timeout);
+        }
+    }
+
+    /// Spares the read-modify-write when there is nothing to take, which is the usual case.
+    fn take_notification(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == NOTIFIED && self.reset() == NOTIFIED
+    }
+
+    /// Returns to EMPTY and tells what was there.
+    fn reset(&self) -> usize {
+        // Ordering: Acquire pairs with the Release swaps of `unpark`. A swap, not a store: a store
+        // could overwrite an unpark that came after the last load without seeing its writes.
+        self.state.swap(EMPTY, Ordering::Acquire)
+    }
+
+    /// Announces where the owner is about to sleep; false, and EMPTY again, if it was unparked.
+    fn announce(&self, place: usize) -> bool {
+        // Ordering: Relaxed, the word carries no data in this direction: the unparker goes on
+        // through the lock or the driver's waker, both of which synchronize by themselves.
+        if self.state.compare_exchange(EMPTY, place, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return true;
+        }
+        let previous = self.reset();
+        debug_assert_eq!(previous, NOTIFIED, "two threads park on one parker");
+        false
+    }
+
+    fn park_in_driver(&self, driver: &mut D, timeout: Option<Duration>) {
+        if !self.announce(PARKED_DRIVER) {
+            return;
+        }
+        driver.wait(timeout);
+        // Before the dispatch: from here on the owner is awake, and an unpark is for its next park.
+        self.reset();
+        // Even without an unpark the park ends here, because what is dispatched may have made tasks
+        // of this very worker runnable.
+        driver.dispatch();
+    }
+
+    fn park_on_condvar(&self, timeout: Option<Duration>) {
+        // A deadline beyond the clock's range is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut guard = self.lock.lock();
+        if !self.announce(PARKED_CONDVAR) {
+            return;
+        }
+        // A condition variable may return for no reason; only the word tells.
+        loop {
+            let Some(deadline) = deadline else {
+                self.condvar.wait(&mut guard);
+                if self.take_notification() {
+                    return;
+                }
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timed_out = self.condvar.wait_for(&mut guard, left).timed_out();
+            if timed_out {
+                self.reset();
+                return;
+            }
+            if self.take_notification() {
+                return;
+            }
+        }
+    }
+}
+
+impl<D: Driver> Unpark for Unparker<D> {
+    fn unpark(&self) {
+        let inner = &*self.inner;
+        // Ordering: Release pairs with the Acquire swap in `reset`, so that what happened before
+        // the unpark happens before the park that it ends returns.
+        match inner.state.swap(NOTIFIED, Ordering::Release) {
+            PARKED_CONDVAR => {
+                // The owner keeps the lock until it waits; a notification before that is lost.
+                drop(inner.lock.lock());
+                inner.condvar.notify_one();
+            }
+            PARKED_DRIVER => {
+                if let Some(held) = &inner.shared.driver {
+                    held.waker.wake();
+                }
+            }
+            // Not asleep: the next park sees it. Or somebody else was first to wake it.
+            _ => {}
+        }
+    }
+}
+
+impl<D: Driver> Clone for Unparker<D> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<D: Driver> Inner<D> {
+    fn describe(&self) -> &'static str {
+        match self.state.load(Ordering::Relaxed) {
+            EMPTY => "EMPTY",
+            PARKED_CONDVAR => "PARKED_CONDVAR",
+            PARKED_DRIVER => "PARKED_DRIVER",
+            _ => "NOTIFIED",
+        }
+    }
+}
+
+impl<D: Driver> fmt::Debug for Parker<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parker").field("state", &self.inner.describe()).finish()
+    }
+}
+
+impl<D: Driver> fmt::Debug for Unparker<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unparker").field("state", &self.inner.describe()).finish()
+    }
+}

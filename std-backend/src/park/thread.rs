@@ -1,0 +1,109 @@
+//! A parker per thread, for `block_on` outside of the workers.
+
+use std::{
+    cell::Cell,
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+    task::{Wake, Waker},
+};
+
+use crate::sync::{AtomicBool, Ordering, thread, thread_local};
+
+/// Lets one thread sleep until its waker is used.
+///
+/// It sleeps in [`std::thread::park`], one futex word on Linux, but does not rely on the token of
+/// that: user code on the same thread may park too and would consume the wake-up of a future. The
+/// flag says what happened; the token only ends the sleep. A token that somebody else consumed is
+/// harmless, for whoever parks looks at its own condition afterwards, as we do.
+pub struct ThreadParker {
+    notified: AtomicBool,
+    thread: thread::Thread,
+}
+
+impl ThreadParker {
+    /// Makes a parker for the calling thread, the only one that may park on it.
+    pub fn for_this_thread() -> Self {
+        Self { notified: AtomicBool::new(false), thread: thread::current() }
+    }
+
+    /// Sleeps until there was an unpark since the last return. Absorbs spurious wake-ups.
+    pub fn park(&self) {
+        // Ordering: Acquire pairs with the Release of `unpark`.
+        while !self.notified.swap(false, Ordering::Acquire) {
+            thread::park();
+        }
+    }
+
+    /// Ends the current or the next [`park`](Self::park), from any thread.
+    pub fn unpark(&self) {
+        // Ordering: Release pairs with the Acquire of `park`. If the flag was up already, whoever
+        // raised it hands over the token.
+        if !self.notified.swap(true, Ordering::Release) {
+            self.thread.unpark();
+        }
+    }
+}
+
+impl Wake for ThreadParker {
+    fn wake(self: Arc<Self>) {
+        self.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.unpark();
+    }
+}
+
+impl fmt::Debug for ThreadParker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadParker")
+            .field("notified", &self.notified.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    static CACHED: Cell<Option<Arc<ThreadParker>>> = const { Cell::new(None) };
+}
+
+/// This thread's parker and a waker for it. Allocates only for the first and for nested calls.
+///
+/// A `block_on` inside a `block_on` finds the cache empty and gets a parker of its own, so that
+/// neither takes the other's notification. A waker that outlives its `block_on` costs a later one
+/// at most a needless poll.
+pub fn block_on_waker() -> (CachedParker, Waker) {
+    let parker = CACHED
+        .try_with(Cell::take)
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| Arc::new(ThreadParker::for_this_thread()));
+    let waker = Waker::from(Arc::clone(&parker));
+    (CachedParker { parker: Some(parker), not_send: PhantomData }, waker)
+}
+
+/// A [`ThreadParker`] that goes back to its thread's cache when it is dropped.
+#[derive(Debug)]
+pub struct CachedParker {
+    /// Taken only by drop.
+    parker: Option<Arc<ThreadParker>>,
+    /// It parks and is cached on the thread that it was made for.
+    not_send: PhantomData<*const ()>,
+}
+
+impl CachedParker {
+    /// Sleeps until the waker was used since the last return.
+    pub fn park(&self) {
+        if let Some(parker) = &self.parker {
+            parker.park();
+        }
+    }
+}
+
+impl Drop for CachedParker {
+    fn drop(&mut self) {
+        let parker = self.parker.take();
+        // A thread that is ending has no cache any more: then the parker is freed here.
+        let _ = CACHED.try_with(|cached| cached.set(parker));
+    }
+}
