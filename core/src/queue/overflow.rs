@@ -1,0 +1,151 @@
+//! What a worker cannot put elsewhere: still in order, and within the reach of thieves.
+//!
+//! A ring is bounded and an inbox is newest first, so there has to be a place for what a full ring
+//! refuses and for what an inbox held. Pushing a large inbox back would reverse its age each time
+//! and starve the oldest; keeping it private would hide it from workers that have nothing to do.
+//!
+//! ```text
+//!   push, push_batch ──► ready ───────────────► take
+//!                          ▲ when all is turned
+//!   accept ──► incoming, being turned
+//! ```
+//!
+//! Both parts are behind one lock, and the work under it is bounded: a visit turns at most [`STEPS`]
+//! items of what came in and splices at most as many as the visitor asks for. Whoever visits, owner
+//! or thief, carries the turning on, so a million of items stalls nobody and is nobody's secret.
+//! Under the lock no item is run, woken or dropped, and nothing is allocated.
+//!
+//! There is one backlog at a time: while one is being turned, later items stay in their inbox, which
+//! is as open to thieves and keeps them in order.
+
+use core::{fmt, mem};
+
+use super::{Backlog, Batch, Chain};
+use crate::{
+    lock::{Mutex, RawLock},
+    sync::{AtomicUsize, Ordering, shrunk},
+};
+
+/// How many items one visit turns around: some ten microseconds if each is a cache miss.
+pub const STEPS: usize = shrunk(256, 2);
+
+/// An unbounded FIFO that takes in whole inboxes. The head of the file explains it.
+///
+/// It drops what is left in it.
+pub struct Overflow<T: Chain, L: RawLock> {
+    /// `Lists::len`, stored before each visit ends.
+    len: AtomicUsize,
+    lists: Mutex<Lists<T>, L>,
+}
+
+struct Lists<T: Chain> {
+    ready: Batch<T>,
+    incoming: Backlog<T>,
+}
+
+impl<T: Chain, L: RawLock> Overflow<T, L> {
+    /// Makes an empty overflow.
+    pub fn new() -> Self {
+        let lists = Lists { ready: Batch::new(), incoming: Backlog::new() };
+        Self { len: AtomicUsize::new(0), lists: Mutex::new(lists) }
+    }
+
+    /// At least how many items are in it, by one load: of a backlog that is being turned, what is
+    /// left to turn counts as one.
+    pub fn len(&self) -> usize {
+        // Ordering: Relaxed, the value alone counts. A reader that fenced (`SeqCst`) sees each visit
+        // that was followed by a fence before its own; the items themselves are ordered by the lock.
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is in it, by one load.
+    ///
+    /// A visit that happened before this call is seen. So if this says yes, everything that was put
+    /// in before has been taken out by somebody, who has it in hand.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts an item behind those that are ready.
+    pub fn push(&self, item: T) {
+        self.visit(|lists| lists.ready.push_back(item));
+    }
+
+    /// Puts items behind those that are ready.
+    pub fn push_batch(&self, mut items: Batch<T>) {
+        self.visit(|lists| lists.ready.append(&mut items));
+    }
+
+    /// Takes in what an inbox holds, behind all that is in here.
+    ///
+    /// `drain` runs under the lock, so it should do no more than drain. It is not called while an
+    /// earlier backlog is being turned; this call then only carries that on.
+    pub fn accept(&self, drain: impl FnOnce() -> Backlog<T>) {
+        self.visit(|lists| {
+            let steps = lists.turn(STEPS);
+            if steps > 0 {
+                lists.incoming = drain();
+                lists.turn(steps);
+            }
+        });
+    }
+
+    /// Takes the oldest items, at most `max` of them.
+    ///
+    /// It may take none although there are some, if they are still being turned around. Then the
+    /// overflow is not [empty](Self::is_empty) and the next calls come closer.
+    pub fn take(&self, max: usize) -> Batch<T> {
+        if self.is_empty() {
+            return Batch::new();
+        }
+        self.visit(|lists| {
+            lists.turn(STEPS);
+            lists.ready.split_front(max)
+        })
+    }
+
+    /// Takes everything, however long it takes to turn it around.
+    pub fn drain_all(&self) -> Batch<T> {
+        let (mut all, incoming) =
+            self.visit(|lists| (mem::take(&mut lists.ready), mem::take(&mut lists.incoming)));
+        all.append(&mut incoming.into_batch());
+        all
+    }
+
+    fn visit<R>(&self, critical: impl FnOnce(&mut Lists<T>) -> R) -> R {
+        self.lists.with(|lists| {
+            let result = critical(lists);
+            // Ordering: Relaxed, see `len`. The lock orders the stores among each other.
+            self.len.store(lists.len(), Ordering::Relaxed);
+            result
+        })
+    }
+}
+
+impl<T: Chain> Lists<T> {
+    fn len(&self) -> usize {
+        self.ready.len() + self.incoming.turned.len() + usize::from(!self.incoming.is_turned())
+    }
+
+    /// Turns so many of the incoming items around, and makes them ready once all are turned, which
+    /// is when it returns a rest of steps that is not zero.
+    fn turn(&mut self, steps: usize) -> usize {
+        let rest = self.incoming.turn(steps);
+        if self.incoming.is_turned() {
+            self.ready.append(&mut self.incoming.turned);
+        }
+        rest
+    }
+}
+
+impl<T: Chain, L: RawLock> Default for Overflow<T, L> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Chain, L: RawLock> fmt::Debug for Overflow<T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overflow").field("len", &self.len).finish_non_exhaustive()
+    }
+}
