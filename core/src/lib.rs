@@ -1,5 +1,18 @@
-//! jenny-core.
+//! placeholder
 #![no_std]
+
 extern crate alloc;
-#[cfg(jenny_loom)]
+#[cfg(any(feature = "std", test, jenny_loom))]
 extern crate std;
+
+mod frame;
+mod link;
+pub mod list;
+pub mod lock;
+pub mod owned;
+pub mod platform;
+pub mod queue;
+mod rand;
+pub mod scheduler;
+mod sync;
+pub mod task;

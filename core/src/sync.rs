@@ -22,8 +22,7 @@ mod real {
     use alloc::alloc::handle_alloc_error;
     use core::{alloc::Layout, ptr::NonNull};
 
-    pub(crate) use core::hint::spin_loop;
-    pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
+    pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicUsize, fence};
 
     /// `core::cell::UnsafeCell` with the closure-scoped access that a model checker can watch.
     #[derive(Debug)]
@@ -81,8 +80,7 @@ mod checked {
     use core::{alloc::Layout, ptr::NonNull};
 
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, fence};
 
     pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
         // SAFETY: no layout of a task cell is empty.
@@ -105,6 +103,11 @@ mod checked {
             Self(loom::alloc::Track::new(()))
         }
     }
+}
+
+/// A capacity or a field width: the real one, or a small one that a model checker can exhaust.
+pub(crate) const fn shrunk<T: Copy>(real: T, checked: T) -> T {
+    if cfg!(jenny_loom) { checked } else { real }
 }
 
 /// A value alone on its cache line, so that its writers do not slow the readers of its neighbours.

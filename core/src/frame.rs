@@ -1,0 +1,87 @@
+//! What the current thread or core is doing on behalf of a scheduler.
+//!
+//! [`Platform::slot`](crate::platform::Platform::slot) points to the innermost [`Frame`] of the
+//! thread. A frame lives on the stack of the closure that entered it, is not generic (any runtime
+//! may be nested inside any other), and is only ever looked at by its own thread.
+
+use core::{cell::Cell, num::NonZeroU64, ptr};
+
+/// How many ready results a task may take from our resources in one poll before it has to yield.
+pub(crate) const BUDGET: u8 = 128;
+
+/// The innermost scope of a scheduler on this thread.
+///
+/// Backends only pass pointers to frames around; [`Current`](crate::scheduler::Current) reads them.
+#[derive(Debug)]
+pub struct Frame {
+    /// The address of the scheduler's shared part: its identity.
+    scheduler: *const (),
+    /// The owner-only state of the worker that runs here; null while this thread has none, and in
+    /// the scope of a root future.
+    local: Cell<*const ()>,
+    /// The task that is being polled or dropped.
+    task: Cell<Option<NonZeroU64>>,
+    /// What is left of the poll's budget; `None` where nothing limits it.
+    budget: Cell<Option<u8>>,
+    /// The frame that this one was entered from.
+    outer: Cell<*const Frame>,
+}
+
+impl Frame {
+    pub(crate) fn new(scheduler: *const (), local: *const ()) -> Self {
+        Self {
+            scheduler,
+            local: Cell::new(local),
+            task: Cell::new(None),
+            budget: Cell::new(None),
+            outer: Cell::new(ptr::null()),
+        }
+    }
+
+    pub(crate) fn scheduler(&self) -> *const () {
+        self.scheduler
+    }
+
+    pub(crate) fn local(&self) -> *const () {
+        self.local.get()
+    }
+
+    /// Says that this thread gave up its worker, or got one.
+    pub(crate) fn set_local(&self, local: *const ()) {
+        self.local.set(local);
+    }
+
+    pub(crate) fn outer(&self) -> *const Frame {
+        self.outer.get()
+    }
+
+    pub(crate) fn set_outer(&self, outer: *const Frame) {
+        self.outer.set(outer);
+    }
+
+    pub(crate) fn task(&self) -> Option<NonZeroU64> {
+        self.task.get()
+    }
+
+    pub(crate) fn budget(&self) -> Option<u8> {
+        self.budget.get()
+    }
+
+    pub(crate) fn set_budget(&self, budget: Option<u8>) {
+        self.budget.set(budget);
+    }
+
+    /// Starts the work on a task with a fresh budget.
+    #[inline]
+    pub(crate) fn start_task(&self, id: NonZeroU64) {
+        self.task.set(Some(id));
+        self.budget.set(Some(BUDGET));
+    }
+
+    /// Ends the work on a task.
+    #[inline]
+    pub(crate) fn end_task(&self) {
+        self.task.set(None);
+        self.budget.set(None);
+    }
+}

@@ -1,0 +1,79 @@
+//! Entering a scope of a scheduler, and finding out what the current thread is in.
+
+use core::{
+    future::Future,
+    pin::Pin,
+    ptr,
+    task::{Context, Poll},
+};
+
+use crate::{
+    frame::{BUDGET, Frame},
+    platform::Platform,
+    task::{self, Id},
+};
+
+/// Enters a scope: until the closure ends, this thread acts for the scheduler.
+pub(super) fn enter<P: Platform, R>(
+    scheduler: *const (),
+    local: *const (),
+    scope: impl FnOnce(&Frame) -> R,
+) -> R {
+    struct Restore<P: Platform>(*const Frame, core::marker::PhantomData<P>);
+
+    impl<P: Platform> Drop for Restore<P> {
+        fn drop(&mut self) {
+            // SAFETY: the outer frame is on this thread's stack, below the one that ends here.
+            unsafe { P::set_slot(self.0) };
+        }
+    }
+
+    let frame = Frame::new(scheduler, local);
+    // SAFETY: the frame stays in place until `Restore` has put the outer one back.
+    let outer = unsafe { P::set_slot(&raw const frame) };
+    frame.set_outer(outer);
+    let _restore = Restore::<P>(outer, core::marker::PhantomData);
+    scope(&frame)
+}
+
+/// Gives the innermost frame of this thread to the closure.
+pub(super) fn innermost<P: Platform, R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
+    // SAFETY: the slot is null or points to the frame of a scope that this thread has not left, and
+    // the borrow ends before the scope can.
+    f(unsafe { P::slot().as_ref() })
+}
+
+/// The owner-only state that this thread has of a scheduler, or null.
+///
+/// Scopes nest: a waker of an outer scheduler finds its worker below the inner one's.
+#[inline]
+pub(super) fn local_of<P: Platform>(scheduler: *const ()) -> *const () {
+    let mut frame = P::slot();
+    // SAFETY: as in `innermost`; a frame's outer frame outlives it.
+    while let Some(current) = unsafe { frame.as_ref() } {
+        if ptr::eq(current.scheduler(), scheduler) && !current.local().is_null() {
+            return current.local();
+        }
+        frame = current.outer();
+    }
+    ptr::null()
+}
+
+/// What the current thread or core is in.
+#[derive(Debug)]
+pub struct Current<P>(core::marker::PhantomData<P>);
+
+impl<P: Platform> Current<P> {
+    /// The id of the task that is being polled or dropped on this thread.
+    pub fn task_id() -> Option<Id> {
+        innermost::<P, _>(|frame| frame.and_then(Frame::task)).map(task::id)
+    }
+
+    /// Polls a future that is no task (the root of a `block_on`) with a budget of its own.
+    pub fn poll_root<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+        enter::<P, _>(ptr::null(), ptr::null(), |frame| {
+            frame.set_budget(Some(BUDGET));
+            future.poll(context)
+        })
+    }
+}

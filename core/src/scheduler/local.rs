@@ -1,0 +1,455 @@
+//! The scheduler of one thread or one core.
+//!
+//! One FIFO of tasks that only the worker touches, and one inbox for wakes and spawns from
+//! elsewhere. Futures need not be `Send`: whoever makes a `Runnable` elsewhere only puts it in the
+//! inbox, and every task is run, cancelled and dropped by the worker.
+//!
+//! [`Worker`] is the right to do that. A backend may keep it on one thread for ever (`!Send` futures
+//! need that), or hand it from one thread to the next if all futures are `Send`.
+
+use alloc::boxed::Box;
+use core::{cell::Cell, fmt, future::Future, num::NonZeroU64, panic::Location, ptr::NonNull};
+
+use super::counted::{Counted, Credit, Shared as SharedRef};
+use super::frame;
+use super::metrics::Counters;
+use super::{IDS, TICK, Tick, WorkerMetrics};
+use crate::{
+    frame::Frame,
+    owned::LocalOwnedTasks,
+    platform::{Platform, Unpark},
+    queue::{Batch, Inbox},
+    sync::{AtomicBool, Ordering, UnsafeCell, fence},
+    task::{self, JoinHandle, Outcome, OwnedRef, Runnable, Schedule},
+};
+
+/// What every thread may use of a local scheduler.
+struct Shared<P: Platform> {
+    platform: P,
+    unpark: P::Unpark,
+    inbox: Inbox<Runnable>,
+    /// The worker is parked, or about to.
+    asleep: AtomicBool,
+    closing: AtomicBool,
+    counters: Counters,
+}
+
+/// Spawns on a local scheduler, from any thread.
+pub struct Handle<P: Platform>(SharedRef<Shared<P>>);
+
+/// The right to run the tasks of a local scheduler.
+///
+/// Dropping it before [`Tick::Stopped`] leaks the tasks that are alive: their futures may be in use.
+pub struct Worker<P: Platform>(Box<Core<P>>);
+
+/// What only the worker touches.
+struct Core<P: Platform> {
+    shared: SharedRef<Shared<P>>,
+    queue: UnsafeCell<Batch<Runnable>>,
+    owned: LocalOwnedTasks,
+    credit: Credit,
+    next_id: Cell<(u64, u32)>,
+    asleep: Cell<bool>,
+    stopped: Cell<bool>,
+    interval: u32,
+}
+
+// SAFETY: the parts of the core are cells (`!Sync`) of what may move between threads: Runnables,
+// counts, numbers. Tasks whose futures may not move are the business of `Handle::spawn_local`.
+unsafe impl<P: Platform> Send for Core<P> {}
+
+/// How a scheduler behaves. `Default` is right for most.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How many tasks run before the driver and the inbox get a turn. At least 1.
+    pub event_interval: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { event_interval: TICK }
+    }
+}
+
+/// Makes a scheduler: the handle for everybody, the worker for one.
+pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: &Config) -> (Handle<P>, Worker<P>) {
+    let shared = SharedRef::new(Shared {
+        platform,
+        unpark,
+        inbox: Inbox::new(),
+        asleep: AtomicBool::new(false),
+        closing: AtomicBool::new(false),
+        counters: Counters::default(),
+    });
+    let core = Core {
+        shared: shared.clone(),
+        queue: UnsafeCell::new(Batch::new()),
+        owned: LocalOwnedTasks::new(0),
+        credit: Credit::default(),
+        next_id: Cell::new((0, 0)),
+        asleep: Cell::new(false),
+        stopped: Cell::new(false),
+        interval: config.event_interval.max(1),
+    };
+    (Handle(shared), Worker(Box::new(core)))
+}
+
+impl<P: Platform> Shared<P> {
+    /// Queues a task from outside. From any thread, core or interrupt.
+    fn inject(&self, task: Runnable) {
+        match self.inbox.push(task) {
+            Ok(()) => self.unpark_sleeper(),
+            // Only a spawner gets here (scheduler/README.md), and the future is its own.
+            Err(task) => drop(task),
+        }
+    }
+
+    fn unpark_sleeper(&self) {
+        // Ordering: pairs with the fence in `Core::sleep`: either this load sees that the worker
+        // sleeps, or the worker's second look sees what was published before.
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) {
+            self.unpark.unpark();
+        }
+    }
+}
+
+impl<P: Platform> Handle<P> {
+    /// Spawns a task. From any thread; after the shutdown its handle resolves to cancelled.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        // SAFETY: the future and its output are `Send` and `'static`.
+        unsafe { self.spawn_unchecked(future, Location::caller()) }
+    }
+
+    /// Spawns a task whose future stays on this thread.
+    ///
+    /// # Errors
+    /// The future, if this thread is not inside [`Worker::enter`] of this scheduler.
+    ///
+    /// # Safety
+    /// The worker stays on this thread until it has stopped.
+    #[track_caller]
+    pub unsafe fn spawn_local<F>(&self, future: F) -> Result<JoinHandle<F::Output>, F>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        if self.local().is_none() {
+            return Err(future);
+        }
+        // SAFETY: this thread is the worker's, and the caller keeps the worker here.
+        Ok(unsafe { self.spawn_unchecked(future, Location::caller()) })
+    }
+
+    /// # Safety
+    /// As for [`task::new`].
+    unsafe fn spawn_unchecked<F: Future>(
+        &self,
+        future: F,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output> {
+        if let Some(core) = self.local() {
+            let scheduler = core.credit.lend(&core.shared);
+            // SAFETY: the count was taken; the rest is the caller's promise.
+            let (task, join) = unsafe { task::new(future, scheduler, core.id(), spawned_at) };
+            core.shared.counters.spawns.add(1);
+            match core.owned.bind(&task) {
+                Ok(()) => core.push(task),
+                Err(_closed) => drop(task),
+            }
+            return join;
+        }
+        let id = task::id(self.0.platform.task_ids(1));
+        // SAFETY: as above.
+        let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned_at) };
+        self.0.inject(task);
+        join
+    }
+
+    /// The core, if this thread is inside [`Worker::enter`].
+    fn local(&self) -> Option<&Core<P>> {
+        // SAFETY: a frame of this scheduler points to the core that its thread has entered, which
+        // stays in place as long as the frame.
+        unsafe { frame::local_of::<P>(self.0.address()).cast::<Core<P>>().as_ref() }
+    }
+
+    /// Whether this thread is inside [`Worker::enter`] of this scheduler.
+    pub fn is_entered(&self) -> bool {
+        self.local().is_some()
+    }
+
+    /// Begins the shutdown: the worker's ticks cancel every task and end with [`Tick::Stopped`].
+    /// From any thread.
+    pub fn close(&self) {
+        self.0.closing.store(true, Ordering::Release);
+        self.0.unpark_sleeper();
+    }
+
+    /// What the worker has done so far.
+    pub fn metrics(&self) -> WorkerMetrics {
+        self.0.counters.read()
+    }
+
+    /// The platform that the scheduler was made with.
+    pub fn platform(&self) -> &P {
+        &self.0.platform
+    }
+}
+
+impl<P: Platform> Clone for Handle<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<P: Platform> fmt::Debug for Handle<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("local::Handle").field("metrics", &self.metrics()).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform> Worker<P> {
+    /// Runs the closure with this thread as the scheduler's: what it wakes and spawns stays local.
+    pub fn enter<R>(&mut self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
+        let core: &Core<P> = &self.0;
+        let address = core.shared.address();
+        frame::enter::<P, _>(address, (&raw const *core).cast(), |frame| {
+            scope(&Entered { core, frame })
+        })
+    }
+
+    /// A handle to this scheduler.
+    pub fn handle(&self) -> Handle<P> {
+        Handle(self.0.shared.clone())
+    }
+
+    /// How many tasks are alive.
+    pub fn tasks(&self) -> usize {
+        self.0.owned.len()
+    }
+}
+
+impl<P: Platform> Drop for Worker<P> {
+    fn drop(&mut self) {
+        self.0.credit.settle(&self.0.shared);
+    }
+}
+
+impl<P: Platform> fmt::Debug for Worker<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("local::Worker").field("owned", &self.0.owned).finish_non_exhaustive()
+    }
+}
+
+/// A worker on the thread that has entered it.
+pub struct Entered<'a, P: Platform> {
+    core: &'a Core<P>,
+    frame: &'a Frame,
+}
+
+impl<P: Platform> Entered<'_, P> {
+    /// Runs tasks until there is none, or the driver is due.
+    pub fn tick(&self) -> Tick {
+        let core = self.core;
+        core.wake_up();
+        if core.shared.closing.load(Ordering::Acquire) {
+            return self.tick_closing();
+        }
+        core.take_inbox();
+        for _ in 0..core.interval {
+            let Some(task) = core.pop() else {
+                if core.sleep() {
+                    return Tick::Idle;
+                }
+                core.wake_up();
+                core.take_inbox();
+                continue;
+            };
+            self.run(task);
+        }
+        Tick::Ran
+    }
+
+    /// Whether a task is ready to run. A load and a look; nothing is taken.
+    pub fn has_work(&self) -> bool {
+        !self.core.with_queue(|queue| queue.is_empty()) || !self.core.shared.inbox.is_empty()
+    }
+
+    fn run(&self, task: Runnable) {
+        if task.owner().is_none() && self.core.owned.bind(&task).is_err() {
+            return self.finish(task.cancel());
+        }
+        self.core.shared.counters.polls.add(1);
+        self.frame.start_task(task.id().0);
+        let outcome = task.run();
+        self.frame.end_task();
+        match outcome {
+            Outcome::Idle => {}
+            Outcome::Again(task) => self.core.push(task),
+            Outcome::Done(done) => self.finish(done),
+        }
+    }
+
+    fn cancel(&self, task: Runnable) {
+        self.core.shared.counters.polls.add(1);
+        self.frame.start_task(task.id().0);
+        let done = task.cancel();
+        self.frame.end_task();
+        self.finish(done);
+    }
+
+    fn finish(&self, done: OwnedRef) {
+        if done.owner().is_some() {
+            self.core.owned.remove(done);
+        }
+    }
+
+    /// Steps 2 to 5 of the shutdown, for one worker.
+    fn tick_closing(&self) -> Tick {
+        let core = self.core;
+        if core.stopped.get() {
+            return Tick::Stopped;
+        }
+        if !core.owned.is_closed() {
+            core.owned.close(|done| self.finish(done));
+        }
+        loop {
+            core.take_inbox();
+            while let Some(task) = core.pop() {
+                self.cancel(task);
+            }
+            if core.owned.is_empty() {
+                break;
+            }
+            // A task's Runnable is in the hands of a waker that has not pushed it yet.
+            if core.sleep() {
+                return Tick::Idle;
+            }
+            core.wake_up();
+        }
+        // What the drops below wake or spawn finds no worker any more.
+        self.frame.set_local(core::ptr::null());
+        core.stopped.set(true);
+        for task in core.shared.inbox.close().into_batch() {
+            self.finish(task.cancel());
+        }
+        Tick::Stopped
+    }
+}
+
+impl<P: Platform> fmt::Debug for Entered<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("local::Entered").field("owned", &self.core.owned).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform> Core<P> {
+    /// Runs the closure on the queue. It runs no user code, so it is not entered twice.
+    fn with_queue<R>(&self, f: impl FnOnce(&mut Batch<Runnable>) -> R) -> R {
+        self.queue.with_mut(|queue| {
+            // SAFETY: the core is `!Sync`, and the closures of this file do not come back here.
+            f(unsafe { &mut *queue })
+        })
+    }
+
+    fn push(&self, task: Runnable) {
+        self.with_queue(|queue| queue.push_back(task));
+    }
+
+    fn pop(&self) -> Option<Runnable> {
+        self.with_queue(Batch::pop_front)
+    }
+
+    fn take_inbox(&self) {
+        if !self.shared.inbox.is_empty() {
+            let mut batch = self.shared.inbox.drain().into_batch();
+            self.with_queue(|queue| queue.append(&mut batch));
+        }
+    }
+
+    /// Registers as asleep; false if there is something to do after all.
+    fn sleep(&self) -> bool {
+        self.shared.asleep.store(true, Ordering::Relaxed);
+        self.asleep.set(true);
+        // Ordering: pairs with the fence in `Shared::unpark_sleeper`.
+        fence(Ordering::SeqCst);
+        let closing = self.shared.closing.load(Ordering::Relaxed) && !self.owned.is_closed();
+        if closing || !self.shared.inbox.is_empty() {
+            return false;
+        }
+        self.shared.counters.parks.add(1);
+        true
+    }
+
+    fn wake_up(&self) {
+        if self.asleep.replace(false) {
+            self.shared.asleep.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn id(&self) -> task::Id {
+        let (next, left) = self.next_id.get();
+        let (next, left) =
+            if left > 0 { (next, left) } else { (self.shared.platform.task_ids(IDS).get(), IDS) };
+        self.next_id.set((next + 1, left - 1));
+        task::id(NonZeroU64::new(next).expect("the platform hands out ids from 1 up"))
+    }
+}
+
+// SAFETY: `schedule` queues, or drops what only its spawner can have; a task of this scheduler is run
+// by its worker only. The cells are counted by `Counted`.
+unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
+    type Platform = P;
+
+    unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
+        match local(this) {
+            Some(core) => {
+                core.shared.counters.local_schedules.add(1);
+                core.push(task);
+            }
+            // SAFETY: the caller keeps the scheduler alive until this returns.
+            None => unsafe { this.as_ref() }.value().inject(task),
+        }
+    }
+
+    unsafe fn retire(this: NonNull<Self>, done: OwnedRef) {
+        // A bound task is retired by its worker only, which has the core at hand; a Runnable that is
+        // dropped elsewhere was never bound.
+        match (done.owner(), local(this)) {
+            (Some(_), Some(core)) => core.owned.remove(done),
+            (Some(_), None) => P::abort(),
+            (None, _) => drop(done),
+        }
+    }
+
+    fn is_local(this: NonNull<Self>) -> bool {
+        local(this).is_some()
+    }
+
+    unsafe fn release(this: NonNull<Self>) {
+        match local(this) {
+            Some(core) => core.credit.give_back(&core.shared),
+            // SAFETY: the count was the cell's.
+            None => unsafe { Counted::release(this, 1) },
+        }
+    }
+
+    fn charge() -> bool {
+        super::budget::proceed::<P>()
+    }
+}
+
+/// The core of the scheduler at this address, if this thread has it. The borrow must end before the
+/// thread can leave the scope.
+#[inline]
+fn local<'a, P: Platform>(this: NonNull<Counted<Shared<P>>>) -> Option<&'a Core<P>> {
+    let address = this.as_ptr().cast_const().cast();
+    // SAFETY: a frame with this address belongs to a worker of this scheduler, which keeps it alive,
+    // and points to its core.
+    unsafe { frame::local_of::<P>(address).cast::<Core<P>>().as_ref() }
+}

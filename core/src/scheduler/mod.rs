@@ -1,0 +1,32 @@
+//! The schedulers: `README.md` in this folder has the protocols and their proofs.
+
+pub mod budget;
+mod counted;
+mod frame;
+pub mod idle;
+pub mod local;
+mod metrics;
+pub mod stealing;
+
+pub use self::counted::{Counted, Shared};
+pub use self::frame::Current;
+pub use self::metrics::WorkerMetrics;
+
+/// What a backend has to do after a worker's tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Tick {
+    /// Tasks have run and there may be more. Give the driver a chance, without waiting.
+    Ran,
+    /// There is nothing to do, and the worker is registered as asleep: park until its unpark.
+    Idle,
+    /// The scheduler has shut down and this worker has nothing left to do.
+    Stopped,
+}
+
+/// How many tasks a tick runs before the driver and the inbox get a turn: prime, so that it does not
+/// beat in time with the task counts of a program.
+const TICK: u32 = crate::sync::shrunk(61, 2);
+
+/// How many task ids a worker takes at once.
+const IDS: u32 = 512;

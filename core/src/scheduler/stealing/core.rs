@@ -1,0 +1,327 @@
+//! What only a worker touches, and how it takes and gives tasks.
+
+use core::{cell::Cell, future::Future, num::NonZeroU64, panic::Location};
+
+use super::shared::{Shared, Slot};
+use crate::{
+    owned::LocalOwnedTasks,
+    platform::{Platform, Unpark},
+    queue::ring,
+    rand::Rng,
+    scheduler::{
+        IDS,
+        counted::{Credit, Shared as SharedRef},
+        idle::Awake,
+    },
+    sync::{Ordering, shrunk},
+    task::{self, JoinHandle, OwnedRef, Runnable},
+};
+
+/// How often in a row the LIFO slot goes first: enough for request and answer between two tasks,
+/// too little for them to keep the worker to themselves.
+const LIFO_IN_A_ROW: u8 = shrunk(3, 1);
+
+/// How many spawns go by between two looks at the return list.
+const SPAWNS_PER_COLLECT: u32 = 64;
+
+/// A worker's own state. It is reached as `&Core` from inside any user code that the worker runs
+/// (a poll may spawn, wake, complete), so everything that changes is a cell, and no borrow of a cell
+/// is held across user code.
+pub(super) struct Core<P: Platform> {
+    pub(super) shared: SharedRef<Shared<P>>,
+    pub(super) index: usize,
+    pub(super) owned: LocalOwnedTasks,
+    pub(super) asleep: Cell<bool>,
+    pub(super) searching: Cell<bool>,
+    pub(super) stopped: Cell<bool>,
+    pub(super) ticks: Cell<u32>,
+    /// Which other worker's inbox is looked into next.
+    pub(super) neighbour: Cell<usize>,
+    /// There has been work since the worker last awoke.
+    pub(super) found: Cell<bool>,
+    lifo_in_a_row: Cell<u8>,
+    rng: Rng,
+    credit: Credit,
+    next_id: Cell<(u64, u32)>,
+    spawns: Cell<u32>,
+}
+
+// SAFETY: the core is `!Sync` and moves with its worker; it holds counts, numbers and pointers to
+// tasks, whose futures are all `Send`.
+unsafe impl<P: Platform> Send for Core<P> {}
+
+impl<P: Platform> Core<P> {
+    pub(super) fn new(shared: SharedRef<Shared<P>>, index: usize) -> Self {
+        Self {
+            index,
+            owned: LocalOwnedTasks::new(u16::try_from(index).expect("checked by Shared::new")),
+            asleep: Cell::new(false),
+            searching: Cell::new(false),
+            stopped: Cell::new(false),
+            ticks: Cell::new(0),
+            neighbour: Cell::new(index),
+            found: Cell::new(false),
+            lifo_in_a_row: Cell::new(0),
+            rng: Rng::new(shared.platform.seed()),
+            credit: Credit::default(),
+            next_id: Cell::new((0, 0)),
+            spawns: Cell::new(0),
+            shared,
+        }
+    }
+
+    pub(super) fn slot(&self) -> &Slot<P> {
+        &self.shared.slots[self.index]
+    }
+
+    // ---- giving ----
+
+    /// Spawns a task on this worker: no shared cache line is written.
+    #[inline]
+    pub(super) fn spawn<F>(
+        &self,
+        future: F,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let scheduler = self.credit.lend(&self.shared);
+        // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
+        let (task, join) = unsafe { task::new(future, scheduler, self.id(), spawned_at) };
+        self.slot().own.counters.spawns.add(1);
+        self.spawns.set(self.spawns.get().wrapping_add(1));
+        if self.spawns.get() % SPAWNS_PER_COLLECT == 0 {
+            self.owned.collect(&self.slot().owned);
+        }
+        match self.owned.bind(&task) {
+            Ok(()) => self.schedule(task),
+            Err(_closed) => drop(task),
+        }
+        join
+    }
+
+    /// Queues a task that this thread has spawned or woken: it runs next.
+    ///
+    /// The first such task wakes nobody: this worker will run it sooner than a thief could. One that
+    /// pushes it aside shows that there is work for two.
+    #[inline]
+    pub(super) fn schedule(&self, task: Runnable) {
+        let own = &self.slot().own;
+        own.counters.local_schedules.add(1);
+        if !self.shared.config.lifo_slot {
+            self.push(task);
+        } else if let Some(aside) = own.lifo.put(task) {
+            self.push(aside);
+        }
+    }
+
+    /// Queues a task behind the others.
+    pub(super) fn push(&self, task: Runnable) {
+        let slot = self.slot();
+        // What is in the overflow came before, so nothing may pass it by way of the ring.
+        let refused = if slot.overflow.is_empty() {
+            // SAFETY: this is the ring's owner.
+            unsafe { slot.ring.push(task) }.err()
+        } else {
+            Some(task)
+        };
+        if let Some(task) = refused {
+            slot.own.counters.overflows.add(1);
+            slot.overflow.push(task);
+        }
+        self.share();
+    }
+
+    /// Wakes a sleeper if there is one and nobody searches. No fence: this worker will come to its
+    /// own tasks anyway, so a stale answer only costs parallelism.
+    #[inline]
+    pub(super) fn share(&self) {
+        // A driver that this worker turns in its sleep has woken tasks: it is awake, do not choose it.
+        self.wake_up();
+        if self.shared.idle.worth_waking() {
+            self.shared.notify(self.index);
+        }
+    }
+
+    /// Brings a completed task to the list that it is in.
+    #[inline]
+    pub(super) fn finish(&self, done: OwnedRef) {
+        match done.owner() {
+            Some(owner) if usize::from(owner) == self.index => self.owned.remove(done),
+            Some(owner) => self.shared.give_back(owner, done),
+            // It was never bound.
+            None => drop(done),
+        }
+    }
+
+    /// A cell has been freed on this thread.
+    #[inline]
+    pub(super) fn free(&self) {
+        self.credit.give_back(&self.shared);
+    }
+
+    // ---- taking ----
+
+    /// The next task of this worker's own: LIFO slot, ring, overflow, inbox.
+    #[inline]
+    pub(super) fn next(&self) -> Option<Runnable> {
+        let own = &self.slot().own;
+        if self.lifo_in_a_row.get() < LIFO_IN_A_ROW {
+            if let Some(task) = own.lifo.take() {
+                self.lifo_in_a_row.set(self.lifo_in_a_row.get() + 1);
+                return Some(task);
+            }
+        } else if let Some(task) = own.lifo.take() {
+            self.push(task);
+        }
+        self.lifo_in_a_row.set(0);
+        // SAFETY: this is the ring's owner.
+        if let Some(task) = unsafe { self.slot().ring.pop() } {
+            return Some(task);
+        }
+        self.refill()
+    }
+
+    /// Fills the ring from the overflow, and the overflow from the inbox; returns the oldest task.
+    #[cold]
+    pub(super) fn refill(&self) -> Option<Runnable> {
+        loop {
+            self.accept(self.index);
+            if let Some(task) = self.take_overflow(self.index) {
+                return Some(task);
+            }
+            let slot = self.slot();
+            if slot.overflow.is_empty() && slot.inbox.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// Takes half a ring's worth from a worker's overflow; returns the oldest.
+    fn take_overflow(&self, from: usize) -> Option<Runnable> {
+        let ring = &self.slot().ring;
+        // SAFETY: this is the ring's owner.
+        let room = unsafe { ring.vacancies() }.min(ring::CAPACITY / 2);
+        let mut batch = self.shared.slots[from].overflow.take(room + 1);
+        let first = batch.pop_front()?;
+        // SAFETY: this is the ring's owner.
+        let moved = unsafe { ring.extend(room, || batch.pop_front()) };
+        debug_assert!(moved <= room && batch.is_empty());
+        if moved > 0 {
+            self.share();
+        }
+        Some(first)
+    }
+
+    /// Moves what is in a worker's inbox to the own overflow, where it is in order.
+    pub(super) fn accept(&self, from: usize) {
+        let inbox = &self.shared.slots[from].inbox;
+        if !inbox.is_empty() {
+            self.slot().overflow.accept(|| inbox.drain());
+        }
+    }
+
+    /// Looks into the inbox of one other worker, each time another: its owner may be stuck in a poll
+    /// while nobody has the time to search.
+    pub(super) fn visit_neighbour(&self) {
+        let next = self.neighbour.get() + 1;
+        let next = if next == self.shared.slots.len() { 0 } else { next };
+        self.neighbour.set(next);
+        if next != self.index {
+            self.accept(next);
+        }
+    }
+
+    /// Takes from other workers, starting at a random one.
+    pub(super) fn steal(&self) -> Option<Runnable> {
+        let workers = self.shared.slots.len();
+        let start = self.rng.below(workers as u32) as usize;
+        for offset in 0..workers {
+            let victim = (start + offset) % workers;
+            if victim == self.index {
+                continue;
+            }
+            // SAFETY: this is the owner of the ring that is filled.
+            let stolen = unsafe { self.shared.slots[victim].ring.steal_into(&self.slot().ring) };
+            let stolen = stolen.or_else(|| self.take_overflow(victim)).or_else(|| {
+                self.accept(victim);
+                self.refill()
+            });
+            if stolen.is_some() {
+                self.slot().own.counters.steals.add(1);
+                return stolen;
+            }
+        }
+        // What this worker found in its own reach meanwhile.
+        self.next()
+    }
+
+    // ---- sleeping and searching ----
+
+    /// The other half of going to sleep.
+    #[inline]
+    pub(super) fn wake_up(&self) {
+        if self.asleep.replace(false) {
+            if self.shared.idle.end_sleep(self.index) == Awake::Notified {
+                self.searching.set(true);
+            }
+            self.found.set(false);
+        }
+    }
+
+    /// This worker has found a task.
+    #[inline]
+    pub(super) fn end_search(&self) {
+        if self.searching.replace(false)
+            && let Some(woken) = self.shared.idle.end_search(self.index)
+        {
+            self.shared.slots[woken.0].unpark.unpark();
+        }
+    }
+
+    /// Registers as asleep; false if there is something to do after all.
+    pub(super) fn sleep(&self) -> bool {
+        let shared = &self.shared;
+        shared.idle.start_sleep(self.index, self.searching.replace(false));
+        self.asleep.set(true);
+        let closing = shared.closing.load(Ordering::Relaxed);
+        let wait = if closing {
+            // In step 3 of the shutdown only inboxes and returns matter; the queues of others are
+            // their business.
+            self.owned.is_closed()
+                && self.slot().owned.is_empty()
+                && shared.slots.iter().all(|slot| slot.inbox.is_empty())
+        } else {
+            !shared.has_work()
+        };
+        if wait {
+            let counters = &self.slot().own.counters;
+            counters.parks.add(1);
+            if !self.found.get() {
+                counters.empty_wakes.add(1);
+            }
+            return true;
+        }
+        self.wake_up();
+        if !self.searching.replace(true) {
+            shared.idle.force_search();
+        }
+        false
+    }
+
+    fn id(&self) -> task::Id {
+        let (next, left) = self.next_id.get();
+        let (next, left) =
+            if left > 0 { (next, left) } else { (self.shared.platform.task_ids(IDS).get(), IDS) };
+        self.next_id.set((next + 1, left - 1));
+        task::id(NonZeroU64::new(next).expect("the platform hands out ids from 1 up"))
+    }
+}
+
+impl<P: Platform> Drop for Core<P> {
+    fn drop(&mut self) {
+        self.credit.settle(&self.shared);
+    }
+}

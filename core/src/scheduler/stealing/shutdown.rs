@@ -1,0 +1,72 @@
+//! The tick once the scheduler is closing: steps 2 to 5 of `scheduler/README.md`.
+
+use core::ptr;
+
+use super::worker::Entered;
+use crate::{platform::Platform, scheduler::Tick, sync::Ordering};
+
+impl<P: Platform> Entered<'_, P> {
+    /// Cancels what this worker can reach; `Stopped` once none of its tasks is alive.
+    #[cold]
+    pub(super) fn tick_closing(&self) -> Tick {
+        let core = self.core;
+        if core.stopped.get() {
+            return Tick::Stopped;
+        }
+        loop {
+            if core.searching.replace(false) {
+                // Whoever relied on this search is served by the look into all inboxes below.
+                core.shared.idle.leave_search();
+            }
+            if !core.owned.is_closed() {
+                core.owned.close(|done| core.finish(done));
+            }
+            self.cancel_queued();
+            if core.owned.is_empty() {
+                return self.stop();
+            }
+            if core.sleep() {
+                return Tick::Idle;
+            }
+        }
+    }
+
+    /// Step 3: cancels what is in the own queues and in every inbox, and collects the returns.
+    fn cancel_queued(&self) {
+        let core = self.core;
+        loop {
+            for slot in &core.shared.slots {
+                for task in slot.inbox.drain().into_batch() {
+                    self.cancel(task);
+                }
+            }
+            while let Some(task) = core.next() {
+                self.cancel(task);
+            }
+            core.owned.collect(&core.slot().owned);
+            // Drops of futures may have scheduled more.
+            if core.shared.slots.iter().all(|slot| slot.inbox.is_empty()) {
+                return;
+            }
+        }
+    }
+
+    /// Steps 4 and 5.
+    fn stop(&self) -> Tick {
+        let core = self.core;
+        core.stopped.set(true);
+        // This thread is a stranger from here on: what it wakes goes to an inbox.
+        self.frame.set_local(ptr::null());
+        let shared = &core.shared;
+        // Ordering: AcqRel; the last worker sees all that the others have done.
+        if shared.unfinished.fetch_sub(1, Ordering::AcqRel) == 1 {
+            for slot in &shared.slots {
+                for task in slot.inbox.close().into_batch() {
+                    // No task that is bound to a worker is alive.
+                    drop(task.cancel());
+                }
+            }
+        }
+        Tick::Stopped
+    }
+}

@@ -1,0 +1,174 @@
+//! The typed cell: one allocation per task.
+
+use alloc::boxed::Box;
+use core::{
+    alloc::Layout,
+    any::Any,
+    cell::Cell as StdCell,
+    future::Future,
+    marker::PhantomData,
+    mem::{ManuallyDrop, MaybeUninit},
+    panic::Location,
+    pin::Pin,
+    ptr::NonNull,
+    task::{Context, Poll},
+};
+
+use super::header::{Header, Id, Prefix, Record, StageTag, Vtable};
+use super::state::State;
+use crate::{
+    link::Link,
+    list::Pointers,
+    platform::PanicPayload,
+    sync::{UnsafeCell, allocate, deallocate},
+};
+
+/// A task: 88 bytes that every task has, then the future or what became of it.
+#[repr(C)]
+pub(super) struct Cell<F: Future, S> {
+    prefix: Prefix,
+    /// Rule S.
+    stage: UnsafeCell<Stage<F>>,
+    _scheduler: PhantomData<fn(S)>,
+}
+
+/// The future, its output and the payload of its panic share their bytes; `Record::stage` says which
+/// it is.
+#[repr(C)]
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<F::Output>,
+    panic: ManuallyDrop<Box<dyn Any + Send>>,
+    consumed: (),
+}
+
+/// How a task ended, as the harness sees it.
+pub(super) enum End<T> {
+    Output(T),
+    Panicked(PanicPayload),
+    Cancelled,
+}
+
+impl<F: Future, S> Cell<F, S> {
+    pub(super) fn allocate(
+        future: F,
+        scheduler: NonNull<()>,
+        id: Id,
+        spawned_at: &'static Location<'static>,
+        vtable: &'static Vtable,
+    ) -> NonNull<Header> {
+        let cell = allocate(Layout::new::<Self>()).cast::<Self>();
+        let value = Self {
+            prefix: Prefix {
+                header: Header { state: State::new(), link: Link::new(), vtable, scheduler, id },
+                record: Record {
+                    owned: Pointers::new(),
+                    join_waker: UnsafeCell::new(MaybeUninit::uninit()),
+                    spawned_at,
+                    owner: StdCell::new(None),
+                    stage: StdCell::new(StageTag::Future),
+                },
+            },
+            stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
+            _scheduler: PhantomData,
+        };
+        // SAFETY: fresh memory of the right layout.
+        unsafe { cell.write(value) };
+        cell.cast()
+    }
+
+    /// # Safety
+    /// Nobody uses the cell any more, and the stage is consumed.
+    pub(super) unsafe fn free(header: NonNull<Header>) {
+        let cell = header.cast::<Self>();
+        // SAFETY: the memory came from `allocate` with this type's layout. Dropping the cell drops
+        // no user value (the union never does), only what a model checker tracks.
+        unsafe {
+            debug_assert!(cell.as_ref().tag().get() == StageTag::Consumed, "freed with a value");
+            cell.drop_in_place();
+            deallocate(cell.cast(), Layout::new::<Self>());
+        }
+    }
+
+    /// # Safety
+    /// The header belongs to a live cell of this type.
+    pub(super) unsafe fn of<'a>(header: NonNull<Header>) -> &'a Self {
+        // SAFETY: passed on from the caller; everything that changes is in a cell or atomic.
+        unsafe { header.cast::<Self>().as_ref() }
+    }
+
+    fn tag(&self) -> &StdCell<StageTag> {
+        &self.prefix.record.stage
+    }
+
+    /// # Safety
+    /// Rule S: the caller holds the Runnable, and the stage is the future.
+    pub(super) unsafe fn poll(&self, context: &mut Context<'_>) -> Poll<F::Output> {
+        debug_assert_eq!(self.tag().get(), StageTag::Future);
+        self.stage.with_mut(|stage| {
+            // SAFETY: the caller has exclusive access to the stage, which holds the future, and the
+            // future stays at its address until it is dropped there.
+            let future = unsafe { Pin::new_unchecked(&mut *(*stage).future) };
+            future.poll(context)
+        })
+    }
+
+    /// Drops the future; a panic of the drop unwinds from here, and the future counts as dropped.
+    ///
+    /// # Safety
+    /// Rule S: the caller holds the Runnable, and the stage is the future.
+    pub(super) unsafe fn drop_future(&self) {
+        debug_assert_eq!(self.tag().get(), StageTag::Future);
+        self.tag().set(StageTag::Consumed);
+        // SAFETY: exclusive access; the tag says that nobody drops it again.
+        self.stage.with_mut(|stage| unsafe { ManuallyDrop::drop(&mut (*stage).future) });
+    }
+
+    /// # Safety
+    /// Rule S: the caller holds the Runnable, and the stage is consumed.
+    pub(super) unsafe fn store(&self, end: End<F::Output>) {
+        debug_assert_eq!(self.tag().get(), StageTag::Consumed);
+        let (tag, value) = match end {
+            End::Output(output) => (StageTag::Output, Stage { output: ManuallyDrop::new(output) }),
+            End::Panicked(panic) => (StageTag::Panicked, Stage { panic: ManuallyDrop::new(panic) }),
+            End::Cancelled => (StageTag::Cancelled, Stage { consumed: () }),
+        };
+        // SAFETY: exclusive access; the bytes hold no value.
+        self.stage.with_mut(|stage| unsafe { stage.write(value) });
+        self.tag().set(tag);
+    }
+
+    /// Moves the end of the task out; `None` if that has been done.
+    ///
+    /// # Safety
+    /// Rule S: the task is complete, and the output is the caller's.
+    pub(super) unsafe fn take(&self) -> Option<End<F::Output>> {
+        let tag = self.tag().replace(StageTag::Consumed);
+        // SAFETY: exclusive access; the tag said what the bytes hold, and now says that they hold
+        // nothing.
+        self.stage.with_mut(|stage| unsafe {
+            match tag {
+                StageTag::Output => Some(End::Output(ManuallyDrop::take(&mut (*stage).output))),
+                StageTag::Panicked => Some(End::Panicked(ManuallyDrop::take(&mut (*stage).panic))),
+                StageTag::Cancelled => Some(End::Cancelled),
+                StageTag::Consumed => None,
+                StageTag::Future => unreachable!("taken from an incomplete task"),
+            }
+        })
+    }
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_task_with_a_small_future_fits_a_chunk_of_112_bytes() {
+        assert!(size_of::<Header>() <= 40);
+        assert_eq!(size_of::<Prefix>(), 88);
+        type Small = core::future::Ready<u64>;
+        assert_eq!(size_of::<Small>(), 16);
+        assert_eq!(size_of::<Cell<Small, ()>>(), 104);
+        assert_eq!(align_of::<Cell<Small, ()>>(), 8);
+    }
+}

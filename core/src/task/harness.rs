@@ -1,0 +1,217 @@
+//! The life of a task, where its types are known: poll, completion, cancellation.
+
+use core::{
+    future::Future,
+    mem,
+    panic::Location,
+    ptr::NonNull,
+    task::{Context, Poll},
+};
+
+use super::cell::{Cell, End};
+use super::header::{Header, Id, Vtable};
+use super::join::{JoinError, JoinHandle};
+use super::raw::RawTask;
+use super::refs::{Outcome, OwnedRef, Runnable};
+use super::schedule::Schedule;
+use super::state::{EndPoll, StartPoll};
+use super::waker::BorrowedWaker;
+use crate::platform::{PanicPayload, Platform};
+
+/// Allocates a task that is scheduled: run, queue or cancel its [`Runnable`].
+///
+/// # Safety
+/// - One count on the scheduler has been taken for the cell, so that `scheduler` stays valid until
+///   [`Schedule::release`].
+/// - If the future or its output is not `Send`, the scheduler runs and cancels the task on this
+///   thread only. If the future borrows, the task is complete before the borrow ends.
+pub unsafe fn new<F, S>(
+    future: F,
+    scheduler: NonNull<S>,
+    id: Id,
+    spawned_at: &'static Location<'static>,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future,
+    S: Schedule,
+{
+    let vtable = const {
+        &Vtable {
+            run: run::<F, S>,
+            cancel: cancel::<F, S>,
+            schedule: schedule::<S>,
+            retire: retire::<S>,
+            is_local: is_local::<S>,
+            take_output: take_output::<F, S>,
+            drop_output: drop_output::<F, S>,
+            free: free::<F, S>,
+            charge: S::charge,
+            abort: <S::Platform as Platform>::abort,
+        }
+    };
+    let header = Cell::<F, S>::allocate(future, scheduler.cast(), id, spawned_at, vtable);
+    // SAFETY: the new state word counts one Runnable and the JoinHandle's reference.
+    unsafe {
+        let task = RawTask::new(header);
+        (Runnable::new(task), JoinHandle::new(task))
+    }
+}
+
+/// # Safety
+/// Consumes the Runnable of a live cell of these types.
+unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> Outcome {
+    // SAFETY: the Runnable keeps the cell alive and gives exclusive access to the stage (rule S).
+    unsafe {
+        let task = RawTask::new(header);
+        let seen = match task.state().start_poll() {
+            StartPoll::Poll(seen) => seen,
+            StartPoll::Cancel => return Outcome::Done(cancel::<F, S>(header)),
+        };
+        let cell = Cell::<F, S>::of(header);
+        let waker = BorrowedWaker::new(task);
+        let polled = S::Platform::catch(|| cell.poll(&mut Context::from_waker(&waker)));
+        let end = match polled {
+            Ok(Poll::Pending) => {
+                return match task.state().end_poll(seen) {
+                    EndPoll::Idle => Outcome::Idle,
+                    EndPoll::Again => Outcome::Again(Runnable::new(task)),
+                };
+            }
+            Ok(Poll::Ready(output)) => match S::Platform::catch(|| cell.drop_future()) {
+                Ok(()) => End::Output(output),
+                Err(panic) => {
+                    discard::<S, _>(output);
+                    End::Panicked(panic)
+                }
+            },
+            Err(panic) => {
+                if let Err(second) = S::Platform::catch(|| cell.drop_future()) {
+                    discard::<S, _>(second);
+                }
+                End::Panicked(panic)
+            }
+        };
+        Outcome::Done(complete::<F, S>(task, end))
+    }
+}
+
+/// # Safety
+/// Consumes the Runnable of a live cell of these types.
+unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) -> OwnedRef {
+    // SAFETY: as in `run`.
+    unsafe {
+        let cell = Cell::<F, S>::of(header);
+        let end = match S::Platform::catch(|| cell.drop_future()) {
+            Ok(()) => End::Cancelled,
+            Err(panic) => End::Panicked(panic),
+        };
+        complete::<F, S>(RawTask::new(header), end)
+    }
+}
+
+/// # Safety
+/// Consumes the Runnable; the future has been dropped.
+unsafe fn complete<F: Future, S: Schedule>(task: RawTask, end: End<F::Output>) -> OwnedRef {
+    // SAFETY: exclusive access to the stage until `State::complete` gives it to the JoinHandle, and
+    // from then on only if there is none (rules S and J). The owned list's reference keeps the cell
+    // alive.
+    unsafe {
+        let cell = Cell::<F, S>::of(task.pointer());
+        cell.store(end);
+        let completed = task.state().complete();
+        if !completed.join_interest {
+            discard_end::<S, _>(cell.take());
+        } else if completed.join_waker {
+            let waker = task.record().join_waker.with(|slot| (*slot).assume_init_read());
+            if let Err(panic) = S::Platform::catch(|| waker.wake()) {
+                discard::<S, _>(panic);
+            }
+        }
+        OwnedRef::new(task)
+    }
+}
+
+/// Drops a value of the user's; a panic of the drop ends here. If dropping that panic's payload
+/// panics too, the second payload is leaked.
+fn discard<S: Schedule, T>(value: T) {
+    if let Err(panic) = S::Platform::catch(|| drop(value))
+        && let Err(second) = S::Platform::catch(|| drop(panic))
+    {
+        mem::forget(second);
+    }
+}
+
+fn discard_end<S: Schedule, T>(end: Option<End<T>>) {
+    match end {
+        Some(End::Output(output)) => discard::<S, T>(output),
+        Some(End::Panicked(payload)) => discard::<S, PanicPayload>(payload),
+        Some(End::Cancelled) | None => {}
+    }
+}
+
+/// # Safety
+/// Consumes the Runnable of a live cell of this scheduler; the caller is a worker of it, or holds a
+/// reference to the task.
+unsafe fn schedule<S: Schedule>(header: NonNull<Header>) {
+    // SAFETY: passed on; the cell's count keeps the scheduler alive.
+    unsafe {
+        let task = RawTask::new(header);
+        S::schedule(task.header().scheduler.cast(), Runnable::new(task));
+    }
+}
+
+/// # Safety
+/// The task belongs to this scheduler.
+unsafe fn retire<S: Schedule>(done: OwnedRef) {
+    let scheduler = done.raw().header().scheduler.cast();
+    // SAFETY: the reference keeps the cell, and the cell's count the scheduler, until it is handed
+    // over, and the implementation promises to stay alive until it returns.
+    unsafe { S::retire(scheduler, done) }
+}
+
+/// # Safety
+/// The header belongs to a live cell of this scheduler.
+unsafe fn is_local<S: Schedule>(header: NonNull<Header>) -> bool {
+    // SAFETY: passed on from the caller.
+    S::is_local(unsafe { header.as_ref() }.scheduler.cast())
+}
+
+/// # Safety
+/// The task is complete, the output is the caller's, and `destination` is a valid
+/// `Poll<Result<F::Output, JoinError>>`.
+unsafe fn take_output<F: Future, S>(header: NonNull<Header>, destination: *mut ()) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let task = RawTask::new(header);
+        let result = match Cell::<F, S>::of(header).take() {
+            Some(End::Output(output)) => Ok(output),
+            Some(End::Panicked(payload)) => Err(JoinError::panic(task.id(), payload)),
+            Some(End::Cancelled) => Err(JoinError::cancelled(task.id())),
+            None => panic!("a JoinHandle was polled after it had given its output"),
+        };
+        *destination.cast::<Poll<Result<F::Output, JoinError>>>() = Poll::Ready(result);
+    }
+}
+
+/// # Safety
+/// The task is complete and the output is the caller's.
+unsafe fn drop_output<F: Future, S: Schedule>(header: NonNull<Header>) {
+    // SAFETY: passed on from the caller.
+    discard_end::<S, _>(unsafe { Cell::<F, S>::of(header).take() });
+}
+
+/// # Safety
+/// The last reference has been dropped.
+unsafe fn free<F: Future, S: Schedule>(header: NonNull<Header>) {
+    // SAFETY: nobody can reach the cell any more; its count on the scheduler is given back last.
+    unsafe {
+        let scheduler = header.as_ref().scheduler.cast();
+        Cell::<F, S>::free(header);
+        S::release(scheduler);
+    }
+}
+
+/// Makes an id of a number that the platform handed out.
+pub(crate) fn id(number: core::num::NonZeroU64) -> Id {
+    Id(number)
+}

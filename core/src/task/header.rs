@@ -1,0 +1,107 @@
+//! The part of a cell that does not depend on the future's type.
+
+use core::{
+    cell::Cell, fmt, mem::MaybeUninit, num::NonZeroU64, panic::Location, ptr::NonNull, task::Waker,
+};
+
+use super::state::State;
+use crate::{link::Link, list::Pointers, sync::UnsafeCell};
+
+/// A task's name for as long as a handle to it lives: unique in the process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub(crate) NonZeroU64);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({})", self.0)
+    }
+}
+
+/// The first 40 bytes of a cell: all that a wake or a queue touches.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(super) state: State,
+    /// Rule L (see `task/mod.rs`): belongs to the queue that the task is in.
+    pub(super) link: Link,
+    pub(super) vtable: &'static Vtable,
+    /// The scheduler's shared part. The cell owns one count on it, until it is freed.
+    pub(super) scheduler: NonNull<()>,
+    pub(super) id: Id,
+}
+
+/// The next 48 bytes: what spawn, join and completion touch.
+#[repr(C)]
+pub(crate) struct Record {
+    /// Rule O: belongs to the owned list that the task is bound to.
+    pub(super) owned: Pointers<Header>,
+    /// Rule J: belongs to whom the table in `state.rs` says.
+    pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
+    pub(super) spawned_at: &'static Location<'static>,
+    /// Rule B: which worker's owned list the task is bound to.
+    pub(super) owner: Cell<Option<Owner>>,
+    /// Rule S: what the stage holds.
+    pub(super) stage: Cell<StageTag>,
+}
+
+/// A header and its record, which lie next to each other in every cell.
+#[repr(C)]
+pub(super) struct Prefix {
+    pub(super) header: Header,
+    pub(super) record: Record,
+}
+
+/// The index of a worker, off by one so that "none" needs no space.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner(core::num::NonZeroU16);
+
+impl Owner {
+    pub(super) fn new(index: u16) -> Self {
+        Self(core::num::NonZeroU16::new(index + 1).expect("a scheduler has at most 65,534 workers"))
+    }
+
+    pub(super) fn index(self) -> u16 {
+        self.0.get() - 1
+    }
+}
+
+/// What the bytes of the stage mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum StageTag {
+    Future,
+    Output,
+    Panicked,
+    Cancelled,
+    /// Nothing: moved out, or dropped.
+    Consumed,
+}
+
+/// What has to know the future's or the scheduler's type. Declared here, filled in `harness.rs`.
+pub(super) struct Vtable {
+    /// Polls or cancels; consumes the `Runnable`.
+    pub(super) run: unsafe fn(NonNull<Header>) -> super::Outcome,
+    /// Drops the future and completes as cancelled; consumes the `Runnable`.
+    pub(super) cancel: unsafe fn(NonNull<Header>) -> super::OwnedRef,
+    /// Hands the `Runnable` to the scheduler.
+    pub(super) schedule: unsafe fn(NonNull<Header>),
+    /// Hands a finished task to the worker that owns it.
+    pub(super) retire: unsafe fn(super::OwnedRef),
+    /// Whether this thread is a worker of the task's scheduler.
+    pub(super) is_local: unsafe fn(NonNull<Header>) -> bool,
+    /// Moves the output to a `Poll<Result<T, JoinError>>`.
+    pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
+    /// Drops the output in place.
+    pub(super) drop_output: unsafe fn(NonNull<Header>),
+    /// Frees the cell and gives back its count on the scheduler.
+    pub(super) free: unsafe fn(NonNull<Header>),
+    /// Takes one unit from the polling task's budget; false if there is none left.
+    pub(super) charge: fn() -> bool,
+    /// Ends the program.
+    pub(super) abort: fn() -> !,
+}

@@ -1,0 +1,314 @@
+//! The handles of the user: wait for a task, or abort it.
+
+use alloc::{boxed::Box, string::String};
+use core::{
+    any::Any,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    mem::MaybeUninit,
+    panic::{RefUnwindSafe, UnwindSafe},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::header::Id;
+use super::raw::RawTask;
+use super::state::{Cancel, DropJoin};
+use crate::platform::PanicPayload;
+
+/// Waits for a task to finish; the owner of its output.
+///
+/// Dropping the handle detaches the task, which goes on. Awaiting it is cancel safe. Awaiting again
+/// after it gave its result panics. May be awaited from any task, thread or runtime.
+pub struct JoinHandle<T> {
+    task: RawTask,
+    _output: PhantomData<T>,
+}
+
+// SAFETY: the handle gives away a T by value from whichever thread polls it.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: through a shared handle only the id, the state and `abort` are reachable, all atomic.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// # Safety
+    /// The caller gives away the JoinHandle's reference of a task whose output is a `T`.
+    pub(super) unsafe fn new(task: RawTask) -> Self {
+        Self { task, _output: PhantomData }
+    }
+
+    /// Asks for the task to be cancelled: its future is dropped by its scheduler, never here.
+    ///
+    /// Awaiting the handle then yields a [`JoinError`] that is
+    /// [cancelled](JoinError::is_cancelled), unless the task finishes first. From any thread.
+    pub fn abort(&self) {
+        abort(self.task);
+    }
+
+    /// Whether the task has finished. If so, awaiting the handle does not wait.
+    pub fn is_finished(&self) -> bool {
+        self.task.state().is_complete()
+    }
+
+    /// A handle that can only abort the task.
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.task.clone_reference();
+        AbortHandle(self.task)
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.task.id()
+    }
+
+    /// Leaves the waker for whoever completes the task. True if the task is complete instead.
+    fn register(&self, waker: &Waker) -> bool {
+        let (state, slot) = (self.task.state(), &self.task.record().join_waker);
+        if state.has_join_waker() {
+            // SAFETY: rule J: while the flag is set and the task incomplete both sides may read, and
+            // after completion the other side reads at most; comparing does not follow pointers.
+            if slot.with(|slot| unsafe { (*slot).assume_init_ref().will_wake(waker) }) {
+                return state.is_complete();
+            }
+            if state.unset_join_waker().is_err() {
+                return true;
+            }
+            // SAFETY: rule J: with the flag clear the slot is the handle's, and still holds the
+            // waker.
+            slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+        }
+        let waker = waker.clone();
+        // SAFETY: rule J: the flag is clear and the task was incomplete, so the slot is the
+        // handle's, and it is empty.
+        slot.with_mut(|slot| unsafe { (*slot).write(waker) });
+        if state.set_join_waker().is_err() {
+            // SAFETY: rule J: the flag was not set at completion, so the slot stayed the handle's.
+            slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+            return true;
+        }
+        false
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.task.state().is_complete() && !self.register(context.waker()) {
+            return Poll::Pending;
+        }
+        if !(self.task.vtable().charge)() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut result = Poll::Pending;
+        // SAFETY: the task is complete and its output is the handle's; `result` has the type that
+        // the task was made with.
+        unsafe {
+            (self.task.vtable().take_output)(self.task.pointer(), (&raw mut result).cast::<()>());
+        }
+        result
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        // Read the waker before the handle's hold on the cell may end with the transition.
+        let waker = self.task.state().has_join_waker().then(|| {
+            // SAFETY: rule J: with the flag set the slot holds a waker, which both sides may read.
+            // The copy becomes a waker only if the transition below makes it ours.
+            self.task.record().join_waker.with(|slot| unsafe { slot.read() })
+        });
+        match self.task.state().drop_join() {
+            DropJoin::Detached { had_waker } => {
+                debug_assert_eq!(had_waker, waker.is_some());
+                if let Some(waker) = waker {
+                    // SAFETY: the transition made the waker ours, and nobody looks at the slot again.
+                    drop(unsafe { MaybeUninit::assume_init(waker) });
+                }
+            }
+            // SAFETY: the output and the reference are ours (rule S).
+            DropJoin::Complete => unsafe {
+                (self.task.vtable().drop_output)(self.task.pointer());
+                self.task.drop_reference();
+            },
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("JoinHandle", self.task, f)
+    }
+}
+
+/// Aborts a task without waiting for it. May be cloned, and outlive the task.
+pub struct AbortHandle(RawTask);
+
+// SAFETY: only the id, the state and `abort` are reachable, all atomic.
+unsafe impl Send for AbortHandle {}
+// SAFETY: as above.
+unsafe impl Sync for AbortHandle {}
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
+
+impl AbortHandle {
+    /// As [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        abort(self.0);
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        self.0.state().is_complete()
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.0.id()
+    }
+}
+
+impl Clone for AbortHandle {
+    fn clone(&self) -> Self {
+        self.0.clone_reference();
+        Self(self.0)
+    }
+}
+
+impl Drop for AbortHandle {
+    fn drop(&mut self) {
+        // SAFETY: gives up the reference that this handle is.
+        unsafe { self.0.drop_reference() }
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("AbortHandle", self.0, f)
+    }
+}
+
+fn abort(task: RawTask) {
+    if task.state().cancel() == Cancel::Claimed {
+        // SAFETY: by rule 1 the cancellation made the Runnable; the handle's reference keeps the
+        // scheduler alive.
+        unsafe { (task.vtable().schedule)(task.pointer()) }
+    }
+}
+
+fn debug(name: &str, task: RawTask, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (complete, cancelled, scheduled) = task.state().snapshot();
+    f.debug_struct(name)
+        .field("id", &task.id())
+        .field("spawned_at", &format_args!("{}", task.spawned_at()))
+        .field("complete", &complete)
+        .field("cancelled", &cancelled)
+        .field("scheduled", &scheduled)
+        .finish()
+}
+
+/// Why a task has no output: it was cancelled, or it panicked.
+pub struct JoinError {
+    id: Id,
+    payload: Option<PayloadCell>,
+}
+
+/// Makes the payload `Sync`: it can only be moved out.
+struct PayloadCell(PanicPayload);
+
+// SAFETY: a shared reference gives no access to the payload but its type's `str` view, which is
+// `Sync` itself.
+unsafe impl Sync for PayloadCell {}
+
+impl JoinError {
+    pub(super) fn cancelled(id: Id) -> Self {
+        Self { id, payload: None }
+    }
+
+    pub(super) fn panic(id: Id, payload: PanicPayload) -> Self {
+        Self { id, payload: Some(PayloadCell(payload)) }
+    }
+
+    /// Whether the task was aborted, or its runtime shut down, before it finished.
+    pub fn is_cancelled(&self) -> bool {
+        self.payload.is_none()
+    }
+
+    /// Whether the task panicked: in a poll, or in the drop of its future.
+    pub fn is_panic(&self) -> bool {
+        self.payload.is_some()
+    }
+
+    /// The payload of the panic, for `std::panic::resume_unwind`.
+    ///
+    /// # Panics
+    /// If the task did not panic.
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        self.try_into_panic().expect(
+            "the task was cancelled, it did not panic: check `is_panic` or use `try_into_panic`",
+        )
+    }
+
+    /// The payload of the panic.
+    ///
+    /// # Errors
+    /// The error itself, if the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
+        match self.payload {
+            Some(PayloadCell(payload)) => Ok(payload),
+            None => Err(self),
+        }
+    }
+
+    /// The id of the task.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// What the panic said, if it said a string.
+    fn message(&self) -> Option<&str> {
+        let payload: &(dyn Any + Send) = &*self.payload.as_ref()?.0;
+        payload
+            .downcast_ref::<&'static str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.payload, self.message()) {
+            (None, _) => write!(f, "task {} was cancelled", self.id),
+            (Some(_), Some(message)) => {
+                write!(f, "task {} panicked with message {message:?}", self.id)
+            }
+            (Some(_), None) => write!(f, "task {} panicked", self.id),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.payload, self.message()) {
+            (None, _) => write!(f, "JoinError::Cancelled({:?})", self.id),
+            (Some(_), Some(message)) => write!(f, "JoinError::Panic({:?}, {message:?})", self.id),
+            (Some(_), None) => write!(f, "JoinError::Panic({:?}, ...)", self.id),
+        }
+    }
+}
+
+impl core::error::Error for JoinError {}
+
+#[cfg(feature = "std")]
+impl From<JoinError> for std::io::Error {
+    fn from(error: JoinError) -> Self {
+        let message = if error.is_cancelled() { "task was cancelled" } else { "task panicked" };
+        Self::other(message)
+    }
+}

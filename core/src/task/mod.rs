@@ -1,0 +1,69 @@
+//! The task system: one allocation per task, one state word, one vtable.
+//!
+//! # A task's life
+//!
+//! ```text
+//!              new()                       start_poll()
+//!   future ──────────▶ scheduled ─────────────────────────▶ being polled
+//!                          ▲  ▲                              │  │  │
+//!                          │  │        end_poll() = Again    │  │  │ Ready, panic, cancelled
+//!                          │  └──────────────────────────────┘  │  ▼
+//!                          │                                    │ complete() ──▶ output ──▶ JoinHandle
+//!                          │ wake: 0 → 1      end_poll() = Idle │                   │
+//!                          └──────────────── idle ◀─────────────┘                   ▼
+//!                                                             last reference: free()
+//! ```
+//!
+//! [`new`] makes a cell and two handles: the [`Runnable`] goes to a queue, the [`JoinHandle`] to
+//! the user. A scheduler that takes a `Runnable` from a queue [runs](Runnable::run) it and gets an
+//! [`Outcome`]: nothing more to do, queue it again, or done. A waker that finds the task idle makes
+//! the next `Runnable` and hands it to [`Schedule::schedule`], the only call from here up.
+//!
+//! A third reference exists from the start without a handle: the owned list's. A scheduler keeps
+//! all its tasks in lists, so that it can cancel them; the reference comes back as the [`OwnedRef`]
+//! in [`Outcome::Done`], and with it the order to take the task out of its list.
+//!
+//! # Who may touch what
+//!
+//! The cell is shared; these rules say who may use the parts of it that are not atomic. Rules 1 to 5
+//! are in `state.rs`, next to the transitions that enforce them.
+//!
+//! - **Rule S, stage**: the holder of the `Runnable`, exclusively. After completion, if the state
+//!   word then had JOIN_INTEREST, the `JoinHandle`; otherwise whoever completed the task.
+//! - **Rule J, join waker**: the second table in `state.rs`. While JOIN_WAKER is set both the handle
+//!   and the completer may read the slot, and nobody writes. Completion gives the waker to the
+//!   completer, once; a handle that withdraws with one transition before that gets it back.
+//! - **Rule L, link**: the queue that holds the task's `Runnable` or its `OwnedRef`. There is at
+//!   most one of these, and it is in at most one queue.
+//! - **Rule O, owned pointers**: the owned list of the worker that the task is bound to, under that
+//!   list's own rule (only its worker touches it).
+//! - **Rule B, owner**: written once, by the holder of the `Runnable` before the first poll; read by
+//!   later holders and by whoever has the `OwnedRef`.
+//!
+//! # Panics
+//!
+//! User code runs in `Future::poll`, in the drop of a future, an output or a panic payload, and in
+//! the join waker. Each of these calls is made through [`Platform::catch`](crate::platform::Platform::catch):
+//! a panic in a poll or in the drop of a future becomes the task's [`JoinError`], every other one
+//! ends where it happened.
+
+mod cell;
+mod harness;
+mod header;
+mod join;
+mod raw;
+mod refs;
+mod schedule;
+mod state;
+mod waker;
+
+pub use self::harness::new;
+pub use self::header::Id;
+pub use self::join::{AbortHandle, JoinError, JoinHandle};
+pub use self::refs::{Outcome, OwnedRef, Runnable};
+pub use self::schedule::Schedule;
+
+pub(crate) use self::harness::id;
+pub(crate) use self::header::Header;
+pub(crate) use self::raw::RawTask;
+pub(crate) use self::refs::Member;

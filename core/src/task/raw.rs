@@ -1,0 +1,108 @@
+//! A pointer to a cell, without its type and without a reference count.
+
+use core::{panic::Location, ptr::NonNull};
+
+use super::header::{Header, Id, Prefix, Record, Vtable};
+use super::state::{State, Wake};
+use crate::list::Pointers;
+
+/// The address of a cell. Whoever has one also has a reason why the cell is alive: a reference, the
+/// `Runnable`, or membership in an owned list.
+///
+/// It is derived from the pointer that the allocator returned, never from a `&Header`, so it may be
+/// used to reach the whole cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RawTask(NonNull<Header>);
+
+impl RawTask {
+    /// # Safety
+    /// The pointer leads to a live cell, and stays in use only as long as the cell is alive.
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    /// The links of the owned list (rule O).
+    pub(crate) fn owned_pointers(self) -> NonNull<Pointers<Header>> {
+        let prefix = self.0.cast::<Prefix>().as_ptr();
+        // SAFETY: the cell is alive and starts with a `Prefix`; no reference is made on the way.
+        unsafe { NonNull::new_unchecked(&raw mut (*prefix).record.owned) }
+    }
+
+    pub(crate) fn pointer(self) -> NonNull<Header> {
+        self.0
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: the cell is alive (type invariant), and the fields of the header that change are
+        // atomics or cells.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        // SAFETY: the cell is alive, and starts with a `Prefix` (`Cell` is `repr(C)`).
+        unsafe { &self.0.cast::<Prefix>().as_ref().record }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.header().state
+    }
+
+    pub(super) fn vtable(self) -> &'static Vtable {
+        self.header().vtable
+    }
+
+    pub(super) fn id(self) -> Id {
+        self.header().id
+    }
+
+    pub(super) fn spawned_at(self) -> &'static Location<'static> {
+        self.record().spawned_at
+    }
+
+    /// Counts one more reference.
+    pub(super) fn clone_reference(self) {
+        if !self.state().clone_reference() {
+            (self.vtable().abort)();
+        }
+    }
+
+    /// # Safety
+    /// The caller holds a reference and does not use it again.
+    pub(super) unsafe fn drop_reference(self) {
+        if self.state().drop_reference() {
+            // SAFETY: it was the last reference, so nobody can reach the cell any more (rule 4).
+            unsafe { (self.vtable().free)(self.0) }
+        }
+    }
+
+    /// Wakes the task; the caller's reference stays, so the cell outlives the scheduling.
+    pub(super) fn wake_by_ref(self) {
+        if self.state().wake_by_ref() == Wake::Schedule {
+            // SAFETY: by rule 1 this wake made the Runnable.
+            unsafe { (self.vtable().schedule)(self.0) }
+        }
+    }
+
+    /// Wakes the task and gives up the caller's reference.
+    ///
+    /// # Safety
+    /// The caller holds a reference and does not use it again.
+    pub(super) unsafe fn wake_by_val(self) {
+        // SAFETY: the caller's reference keeps the cell alive.
+        if !unsafe { (self.vtable().is_local)(self.0) } {
+            // A foreign thread keeps its reference until the scheduler has returned: the cell's
+            // count is what keeps the scheduler's inbox and unpark handle alive under it.
+            self.wake_by_ref();
+            // SAFETY: as promised by the caller.
+            unsafe { self.drop_reference() };
+            return;
+        }
+        match self.state().wake_by_val() {
+            // SAFETY: by rule 1 this wake made the Runnable, which keeps the cell alive.
+            Wake::Schedule => unsafe { (self.vtable().schedule)(self.0) },
+            Wake::Nothing => {}
+            // SAFETY: it was the last reference.
+            Wake::Free => unsafe { (self.vtable().free)(self.0) },
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a task needs from its scheduler.
+
+use core::ptr::NonNull;
+
+use super::{OwnedRef, Runnable};
+use crate::platform::Platform;
+
+/// The upward edge: implemented by the schedulers, called by wakers and by finished tasks.
+///
+/// # Safety
+/// - [`schedule`](Self::schedule) neither loses the `Runnable` nor runs it before it returns, except
+///   to cancel it when it can no longer be queued. The task of a future that is not `Send` is run,
+///   cancelled and retired on its own thread only.
+/// - A scheduler counts its cells: `this` stays valid as long as one of them has not been
+///   [`release`](Self::release)d.
+pub unsafe trait Schedule: Sized + Send + Sync + 'static {
+    /// The system below.
+    type Platform: Platform;
+
+    /// Queues a task. From any thread, core or interrupt.
+    ///
+    /// # Safety
+    /// `this` is alive until the call returns: on the scheduler's own worker because the worker
+    /// holds it, elsewhere because the caller holds a reference to the task.
+    unsafe fn schedule(this: NonNull<Self>, task: Runnable);
+
+    /// Takes back the owned list's reference of a task that completed outside a worker's tick.
+    ///
+    /// # Safety
+    /// As for [`schedule`](Self::schedule).
+    unsafe fn retire(this: NonNull<Self>, done: OwnedRef);
+
+    /// Whether the calling thread is a worker of this scheduler.
+    fn is_local(this: NonNull<Self>) -> bool;
+
+    /// Gives back the count of one cell, which has been freed.
+    ///
+    /// # Safety
+    /// The count was taken for the cell; `this` is not used again on its behalf.
+    unsafe fn release(this: NonNull<Self>);
+
+    /// Takes one unit from the budget of the task that the calling thread polls; false if there is
+    /// none left.
+    fn charge() -> bool;
+}

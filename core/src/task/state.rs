@@ -1,0 +1,457 @@
+//! The state word: everything about a task that more than one thread may change.
+//!
+//! ```text
+//!  high                                                                            low
+//! ┌─────────────────┬──────────────────┬───────────┬────────────┬───────────────┬───────────┬──────────┐
+//! │ wakes           │ references       │ COALESCED │ JOIN_WAKER │ JOIN_INTEREST │ CANCELLED │ COMPLETE │
+//! └─────────────────┴──────────────────┴───────────┴────────────┴───────────────┴───────────┴──────────┘
+//!  32 bits (11 on    27 bits (16 on
+//!  32-bit machines)  32-bit machines)
+//! ```
+//!
+//! `wakes` counts the wakes that no finished poll has answered yet. It makes a wake one
+//! `fetch_add` and the start of a poll one load, and it is the proof of who may run the task:
+//!
+//! | COMPLETE | wakes | phase | a `Runnable` exists | who may touch the future |
+//! |---|---|---|---|---|
+//! | 0 | 0 | idle | no | nobody |
+//! | 0 | > 0 | scheduled or being polled | exactly one | its holder |
+//! | 1 | any | complete | no | nobody; it is gone |
+//!
+//! | COMPLETE | JOIN_INTEREST | JOIN_WAKER | the output belongs to | the join waker belongs to |
+//! |---|---|---|---|---|
+//! | 0 | 1 | 0 | – | the `JoinHandle` |
+//! | 0 | 1 | 1 | – | nobody; both sides may read it |
+//! | 0 | 0 | 0 | – | nobody; the slot is empty |
+//! | 1 | 1 | 0 | the `JoinHandle` | – |
+//! | 1 | 1 | 1 | the `JoinHandle` | whoever completed the task |
+//! | 1 | 0 | 0 | whoever completed the task | – |
+//!
+//! # Rules
+//!
+//! 1. *One runnable.* Whoever raises `wakes` from 0 on an incomplete task makes the task's
+//!    `Runnable`. Nobody else does, and only its holder lowers `wakes` to 0 or sets COMPLETE.
+//! 2. *No lost wake.* A wake is always a read-modify-write, even on a task that is already scheduled:
+//!    a load could be satisfied before the waker's earlier writes are visible, and the poller would
+//!    miss both. [`end_poll`](State::end_poll) goes idle only if the count is what
+//!    [`start_poll`](State::start_poll) saw, so each wake is either in what the poll saw, and its
+//!    writes too (release sequence, acquire load), or it leads to another poll.
+//! 3. *No overflow.* A wake that finds the field half full folds the count to 1 and sets COALESCED,
+//!    which [`end_poll`](State::end_poll) takes as a wake it did not see. The field has room for as
+//!    many wakes again as can be between the add and the fold: one per thread or interrupt level.
+//!    After completion the count means nothing and its carries leave the word at the top.
+//! 4. *References.* Wakers, the `JoinHandle`, `AbortHandle`s and the owned list hold one each. A
+//!    `Runnable` holds none: while it exists the task is incomplete, and the owned list's reference
+//!    is given back only after completion. The last reference frees the memory and nothing else,
+//!    since by then the future and the output are gone.
+//! 5. *Cancellation* is a flag and a wake. It takes effect where a poll would start.
+//!
+//! The wake counter is the idea of nexosim's task; folding the count, and leaving references out of
+//! scheduling, are ours. `ARCHITECTURE.md` has the measurement against the usual form with a
+//! NOTIFIED and a RUNNING flag.
+
+use crate::sync::{AtomicUsize, Ordering};
+
+const COMPLETE: usize = 1;
+const CANCELLED: usize = 1 << 1;
+const JOIN_INTEREST: usize = 1 << 2;
+const JOIN_WAKER: usize = 1 << 3;
+const COALESCED: usize = 1 << 4;
+
+const REF_SHIFT: u32 = 5;
+const REF: usize = 1 << REF_SHIFT;
+
+/// Few under a model checker, so that its executions reach the folding of rule 3.
+const WAKE_BITS: u32 = crate::sync::shrunk(usize::BITS / 2 - (usize::BITS == 32) as u32 * 5, 3);
+const WAKE_SHIFT: u32 = usize::BITS - WAKE_BITS;
+const WAKE: usize = 1 << WAKE_SHIFT;
+/// At this count a wake folds (rule 3).
+const HALF_OF_WAKES: usize = 1 << (WAKE_BITS - 1);
+
+const REF_MASK: usize = (WAKE - 1) & !(REF - 1);
+/// At this count another reference ends the program, as it does for `Arc`: only leaked wakers get
+/// here, and the field has room for every thread that is just about to notice.
+const HALF_OF_REFS: usize = (REF_MASK >> REF_SHIFT) / 2;
+
+/// One reading of the word.
+#[derive(Clone, Copy)]
+struct Word(usize);
+
+impl Word {
+    fn is(self, flag: usize) -> bool {
+        self.0 & flag != 0
+    }
+
+    fn wakes(self) -> usize {
+        self.0 >> WAKE_SHIFT
+    }
+
+    fn references(self) -> usize {
+        (self.0 & REF_MASK) >> REF_SHIFT
+    }
+
+    fn with_wakes(self, wakes: usize) -> Self {
+        Self((self.0 & (WAKE - 1)) | wakes << WAKE_SHIFT)
+    }
+
+    fn set(self, flags: usize) -> Self {
+        Self(self.0 | flags)
+    }
+
+    fn clear(self, flags: usize) -> Self {
+        Self(self.0 & !flags)
+    }
+}
+
+/// What a waker has to do next.
+#[must_use]
+#[derive(Debug, PartialEq)]
+pub(super) enum Wake {
+    /// The waker made the task's `Runnable` (rule 1) and has to schedule it.
+    Schedule,
+    /// Somebody else runs the task, or it is complete.
+    Nothing,
+    /// The waker's reference was the last.
+    Free,
+}
+
+/// How a poll starts.
+#[must_use]
+#[derive(Debug)]
+pub(super) enum StartPoll {
+    /// Poll, and hand `Seen` to [`State::end_poll`].
+    Poll(Seen),
+    /// Drop the future instead.
+    Cancel,
+}
+
+/// The wakes that a poll answers.
+#[derive(Debug)]
+pub(super) struct Seen(usize);
+
+/// How a poll that returned `Pending` ends.
+#[must_use]
+#[derive(Debug, PartialEq)]
+pub(super) enum EndPoll {
+    /// The `Runnable` is no more. The task may be gone already.
+    Idle,
+    /// There was a wake during the poll. The `Runnable` stays.
+    Again,
+}
+
+/// What whoever completed the task owes its joiner.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Completed {
+    /// The `JoinHandle` will take or drop the output; otherwise it is the completer's to drop.
+    pub(super) join_interest: bool,
+    /// The join waker is the completer's now.
+    pub(super) join_waker: bool,
+}
+
+/// What became of a cancellation.
+#[must_use]
+#[derive(Debug, PartialEq)]
+pub(super) enum Cancel {
+    /// The task was idle: the caller made its `Runnable`.
+    Claimed,
+    /// The holder of the `Runnable` will see the flag.
+    Busy,
+    /// Too late.
+    Complete,
+}
+
+/// The other side of the join protocol was faster: the task is complete.
+#[derive(Debug)]
+pub(super) struct AlreadyComplete;
+
+/// What dropping the `JoinHandle` found.
+#[must_use]
+#[derive(Debug)]
+pub(super) enum DropJoin {
+    /// Incomplete: the handle's reference is gone, and with `had_waker` the join waker is the
+    /// caller's to drop.
+    Detached {
+        /// The slot held a waker.
+        had_waker: bool,
+    },
+    /// The output and the reference are still the caller's.
+    Complete,
+}
+
+#[derive(Debug)]
+pub(super) struct State(AtomicUsize);
+
+impl State {
+    /// A scheduled task with its `Runnable`, a `JoinHandle` and the owned list's reference.
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(WAKE | 2 * REF | JOIN_INTEREST))
+    }
+
+    fn load(&self, order: Ordering) -> Word {
+        Word(self.0.load(order))
+    }
+
+    /// Replaces the word as long as `next` wants it; returns the word it replaced, or the one that
+    /// `next` would not have replaced.
+    fn update(&self, mut next: impl FnMut(Word) -> Option<Word>) -> Result<Word, Word> {
+        let mut current = self.load(Ordering::Acquire);
+        loop {
+            let Some(Word(new)) = next(current) else { return Err(current) };
+            // Ordering: AcqRel, as every transition below is one side of a hand-over.
+            match self.0.compare_exchange_weak(current.0, new, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return Ok(current),
+                Err(actual) => current = Word(actual),
+            }
+        }
+    }
+
+    // ---- the holder of the Runnable ----
+
+    /// One load. Acquire: pairs with every wake that is in the count (rule 2).
+    pub(super) fn start_poll(&self) -> StartPoll {
+        let word = self.load(Ordering::Acquire);
+        debug_assert!(word.wakes() > 0 && !word.is(COMPLETE), "polled without a Runnable");
+        if word.is(CANCELLED) { StartPoll::Cancel } else { StartPoll::Poll(Seen(word.wakes())) }
+    }
+
+    /// One compare-and-swap to go idle; one load if the task was woken meanwhile.
+    pub(super) fn end_poll(&self, seen: Seen) -> EndPoll {
+        // Ordering: Relaxed loads, since a stale count fails the exchange, and a count that differs
+        // is acquired by the next `start_poll`.
+        let mut current = self.load(Ordering::Relaxed);
+        loop {
+            if current.is(COALESCED) {
+                self.0.fetch_and(!COALESCED, Ordering::Relaxed);
+                return EndPoll::Again;
+            }
+            if current.wakes() != seen.0 {
+                return EndPoll::Again;
+            }
+            // Ordering: Release gives the future's contents to the next wake from 0, which acquires.
+            match self.0.compare_exchange_weak(
+                current.0,
+                current.with_wakes(0).0,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return EndPoll::Idle,
+                Err(actual) => current = Word(actual),
+            }
+        }
+    }
+
+    /// One `fetch_add`. The output has been stored.
+    pub(super) fn complete(&self) -> Completed {
+        // Ordering: Release publishes the output to the JoinHandle's load; Acquire takes over the
+        // join waker from `set_join_waker`.
+        let previous = Word(self.0.fetch_add(COMPLETE, Ordering::AcqRel));
+        debug_assert!(!previous.is(COMPLETE) && previous.wakes() > 0, "completed twice");
+        Completed { join_interest: previous.is(JOIN_INTEREST), join_waker: previous.is(JOIN_WAKER) }
+    }
+
+    // ---- wakers ----
+
+    /// One `fetch_add`.
+    pub(super) fn wake_by_ref(&self) -> Wake {
+        // Ordering: Release publishes the waker's writes to the poll that answers; Acquire takes
+        // over the future from the `end_poll` that went idle.
+        let previous = Word(self.0.fetch_add(WAKE, Ordering::AcqRel));
+        if previous.is(COMPLETE) {
+            return Wake::Nothing;
+        }
+        if previous.wakes() == 0 {
+            return Wake::Schedule;
+        }
+        if previous.wakes() >= HALF_OF_WAKES {
+            self.coalesce();
+        }
+        Wake::Nothing
+    }
+
+    /// One `fetch_add` that also gives back the waker's reference. Only where the scheduler itself
+    /// is sure to stay: its own workers. Others keep their reference until they have scheduled.
+    pub(super) fn wake_by_val(&self) -> Wake {
+        // The reference must not be given up and the count folded afterwards, so fold first.
+        if self.load(Ordering::Relaxed).wakes() >= HALF_OF_WAKES {
+            self.coalesce();
+        }
+        // Ordering: as in `wake_by_ref`; Acquire also orders a free after all other uses.
+        let previous = Word(self.0.fetch_add(WAKE - REF, Ordering::AcqRel));
+        if previous.is(COMPLETE) {
+            return if previous.references() == 1 { Wake::Free } else { Wake::Nothing };
+        }
+        debug_assert!(previous.references() > 1, "an incomplete task is in an owned list");
+        if previous.wakes() == 0 { Wake::Schedule } else { Wake::Nothing }
+    }
+
+    #[cold]
+    fn coalesce(&self) {
+        let _ = self.update(|word| {
+            (!word.is(COMPLETE) && word.wakes() >= HALF_OF_WAKES)
+                .then(|| word.with_wakes(1).set(COALESCED))
+        });
+    }
+
+    /// Asks for the future to be dropped where it would be polled.
+    pub(super) fn cancel(&self) -> Cancel {
+        let cancelled = self.update(|word| {
+            if word.is(COMPLETE) {
+                None
+            } else if word.wakes() == 0 {
+                Some(word.set(CANCELLED).with_wakes(1))
+            } else {
+                Some(word.set(CANCELLED | COALESCED))
+            }
+        });
+        match cancelled {
+            Ok(previous) if previous.wakes() == 0 => Cancel::Claimed,
+            Ok(_) => Cancel::Busy,
+            Err(_) => Cancel::Complete,
+        }
+    }
+
+    // ---- the JoinHandle ----
+
+    /// One load. Acquire: the output is visible if this is true.
+    pub(super) fn is_complete(&self) -> bool {
+        self.load(Ordering::Acquire).is(COMPLETE)
+    }
+
+    /// Whether the handle has left a waker, and nothing else.
+    pub(super) fn has_join_waker(&self) -> bool {
+        // Ordering: Relaxed; only the handle itself sets and clears the flag.
+        self.load(Ordering::Relaxed).is(JOIN_WAKER)
+    }
+
+    /// Hands the waker in the slot over to whoever completes the task.
+    pub(super) fn set_join_waker(&self) -> Result<(), AlreadyComplete> {
+        self.update(|word| (!word.is(COMPLETE)).then(|| word.set(JOIN_WAKER)))
+            .map(drop)
+            .map_err(|_| AlreadyComplete)
+    }
+
+    /// Takes the waker in the slot back.
+    pub(super) fn unset_join_waker(&self) -> Result<(), AlreadyComplete> {
+        self.update(|word| (!word.is(COMPLETE)).then(|| word.clear(JOIN_WAKER)))
+            .map(drop)
+            .map_err(|_| AlreadyComplete)
+    }
+
+    /// Gives up the interest in the output, the join waker and the reference, all at once.
+    pub(super) fn drop_join(&self) -> DropJoin {
+        let dropped = self.update(|word| {
+            (!word.is(COMPLETE)).then(|| Word(word.clear(JOIN_INTEREST | JOIN_WAKER).0 - REF))
+        });
+        match dropped {
+            Ok(previous) => DropJoin::Detached { had_waker: previous.is(JOIN_WAKER) },
+            Err(_) => DropJoin::Complete,
+        }
+    }
+
+    // ---- references ----
+
+    /// One `fetch_add`. False if there are too many references for the program to go on.
+    #[must_use]
+    pub(super) fn clone_reference(&self) -> bool {
+        // Ordering: Relaxed; a new reference is made from one that keeps the cell alive.
+        let previous = Word(self.0.fetch_add(REF, Ordering::Relaxed));
+        previous.references() < HALF_OF_REFS
+    }
+
+    /// One `fetch_sub`. True if this was the last reference: the cell is the caller's to free.
+    #[must_use]
+    pub(super) fn drop_reference(&self) -> bool {
+        // Ordering: Release ends this holder's uses, Acquire puts the free after everybody's.
+        let previous = Word(self.0.fetch_sub(REF, Ordering::AcqRel));
+        debug_assert!(previous.references() > 0, "a reference was dropped twice");
+        previous.references() == 1
+    }
+
+    /// For debug output: (complete, cancelled, scheduled or running).
+    pub(super) fn snapshot(&self) -> (bool, bool, bool) {
+        let word = self.load(Ordering::Relaxed);
+        (word.is(COMPLETE), word.is(CANCELLED), word.wakes() > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(state: &State) -> Seen {
+        match state.start_poll() {
+            StartPoll::Poll(seen) => seen,
+            StartPoll::Cancel => panic!("not cancelled"),
+        }
+    }
+
+    #[test]
+    fn the_fields_fill_the_word_and_do_not_overlap() {
+        let flags = COMPLETE | CANCELLED | JOIN_INTEREST | JOIN_WAKER | COALESCED;
+        let wakes = !(WAKE - 1);
+        assert_eq!(flags & REF_MASK, 0);
+        assert_eq!(REF_MASK & wakes, 0);
+        assert_eq!(flags | REF_MASK | wakes, usize::MAX);
+        if usize::BITS == 64 {
+            assert_eq!((WAKE_BITS, REF_MASK.count_ones()), (32, 27));
+        } else {
+            assert_eq!((WAKE_BITS, REF_MASK.count_ones()), (11, 16));
+        }
+    }
+
+    #[test]
+    fn a_wake_during_a_poll_asks_for_another() {
+        let state = State::new();
+        let first = seen(&state);
+        assert_eq!(state.wake_by_ref(), Wake::Nothing);
+        assert_eq!(state.end_poll(first), EndPoll::Again);
+        let second = seen(&state);
+        assert_eq!(state.end_poll(second), EndPoll::Idle);
+        assert_eq!(state.wake_by_ref(), Wake::Schedule);
+        assert_eq!(state.wake_by_ref(), Wake::Nothing);
+    }
+
+    #[test]
+    fn a_full_counter_is_folded_and_no_wake_is_lost() {
+        let state = State::new();
+        let before = seen(&state);
+        // As if the field were half full.
+        state.0.fetch_add((HALF_OF_WAKES - 1) << WAKE_SHIFT, Ordering::Relaxed);
+        assert_eq!(state.wake_by_ref(), Wake::Nothing);
+        assert_eq!(state.load(Ordering::Relaxed).wakes(), 1, "folded");
+        assert_eq!(state.end_poll(before), EndPoll::Again, "the folded wake is not forgotten");
+        let after = seen(&state);
+        assert_eq!(state.end_poll(after), EndPoll::Idle);
+    }
+
+    #[test]
+    fn cancelling_claims_an_idle_task_and_flags_a_busy_one() {
+        let state = State::new();
+        let poll = seen(&state);
+        assert_eq!(state.cancel(), Cancel::Busy);
+        assert_eq!(state.end_poll(poll), EndPoll::Again);
+        assert!(matches!(state.start_poll(), StartPoll::Cancel));
+
+        let idle = State::new();
+        let poll = seen(&idle);
+        assert_eq!(idle.end_poll(poll), EndPoll::Idle);
+        assert_eq!(idle.cancel(), Cancel::Claimed);
+        assert_eq!(idle.cancel(), Cancel::Busy);
+        let done = idle.complete();
+        assert!(done.join_interest && !done.join_waker);
+        assert_eq!(idle.cancel(), Cancel::Complete);
+    }
+
+    #[test]
+    fn the_last_reference_is_told_so() {
+        let state = State::new();
+        assert!(state.clone_reference());
+        let _ = state.complete();
+        assert!(matches!(state.drop_join(), DropJoin::Complete));
+        assert!(!state.drop_reference());
+        assert_eq!(state.wake_by_val(), Wake::Nothing);
+        assert!(state.drop_reference());
+    }
+}

@@ -1,0 +1,66 @@
+//! The one waker vtable of all tasks.
+
+use core::{
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::NonNull,
+    task::{RawWaker, RawWakerVTable, Waker},
+};
+
+use super::{header::Header, raw::RawTask};
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
+
+/// A waker that borrows the `Runnable`'s hold on the cell, so that a poll counts no reference.
+pub(super) struct BorrowedWaker(ManuallyDrop<Waker>);
+
+impl BorrowedWaker {
+    /// # Safety
+    /// The caller holds the task's `Runnable` for as long as the waker lives.
+    pub(super) unsafe fn new(task: RawTask) -> Self {
+        // SAFETY: the functions of VTABLE keep the contract of `RawWaker`: they are thread-safe, and
+        // each waker but this one owns a reference. This one is never dropped.
+        Self(ManuallyDrop::new(unsafe { Waker::from_raw(raw(task)) }))
+    }
+}
+
+impl Deref for BorrowedWaker {
+    type Target = Waker;
+
+    fn deref(&self) -> &Waker {
+        &self.0
+    }
+}
+
+fn raw(task: RawTask) -> RawWaker {
+    RawWaker::new(task.pointer().as_ptr().cast_const().cast(), &VTABLE)
+}
+
+/// # Safety
+/// The pointer is the data of a waker made by [`raw`], which is alive.
+unsafe fn task(data: *const ()) -> RawTask {
+    // SAFETY: `raw` stored a non-null pointer to a cell, which the waker keeps alive.
+    unsafe { RawTask::new(NonNull::new_unchecked(data.cast_mut().cast::<Header>())) }
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: called by a live waker.
+    let task = unsafe { task(data) };
+    task.clone_reference();
+    raw(task)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: called by a waker that gives up its reference here.
+    unsafe { task(data).wake_by_val() }
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: called by a live waker.
+    unsafe { task(data) }.wake_by_ref();
+}
+
+unsafe fn drop(data: *const ()) {
+    // SAFETY: called by a waker that gives up its reference here.
+    unsafe { task(data).drop_reference() }
+}
