@@ -37,11 +37,14 @@ impl<W: Word + 'static> Form for Flags<W> {
     #[inline(always)]
     fn wake_by_ref(&self) -> bool {
         let found = self.0.update(|word| match word {
-            _ if word & (COMPLETE | NOTIFIED) != 0 => None,
+            _ if word & COMPLETE != 0 => None,
+            // Writes the same value, as Tokio does: a load alone could run ahead of what the waker
+            // wrote before, and the poll that answers this wake would miss it.
+            _ if word & NOTIFIED != 0 => Some(word),
             _ if word & RUNNING != 0 => Some(word | NOTIFIED),
             _ => Some((word | NOTIFIED) + REF),
         });
-        found.is_ok_and(|word| word & RUNNING == 0)
+        found.is_ok_and(|word| word & (RUNNING | NOTIFIED) == 0)
     }
 
     #[inline(always)]
