@@ -142,3 +142,22 @@ mod checked {
         }
     }
 }
+
+/// Runs foreign code, and stops a panic there: the panic hook has reported it, and it is not this
+/// thread's business.
+#[cfg(not(jenny_loom))]
+pub(crate) fn contain(foreign: impl FnOnce()) {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign))
+        && let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+    {
+        // The payload panics when it is dropped; what comes of that is not dropped any more.
+        std::mem::forget(second);
+    }
+}
+
+/// Under the model checker a panic is how a model fails, so it passes.
+#[cfg(jenny_loom)]
+pub(crate) fn contain(foreign: impl FnOnce()) {
+    foreign();
+}

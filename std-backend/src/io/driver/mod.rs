@@ -1,0 +1,265 @@
+//! The I/O driver: asks the system which resources are ready, and wakes those who wait for them.
+//!
+//! Bottom up: [`ready`] and [`interest`] name the states, [`readiness`] keeps them for one resource
+//! together with its waiters, [`slots`] finds it by the token of an event, the driver here brings
+//! the events, and [`registration`] and [`evented`] are what sockets hold on to.
+//!
+//! Resources are registered once, for their whole life, edge-triggered, and for reading and writing
+//! at the same time. So waiting costs no system call, and an operation goes to the system only when
+//! it has reason to believe that there is something to do.
+
+use std::{fmt, io, time::Duration};
+
+use mio::event::Source;
+
+use crate::{
+    park::{Driver, DriverWaker},
+    sync::{Arc, AtomicUsize, Mutex, Ordering},
+};
+
+mod evented;
+mod interest;
+mod readiness;
+mod ready;
+mod registration;
+mod slots;
+mod wake_list;
+
+pub(crate) use evented::Evented;
+pub use interest::Interest;
+pub(crate) use readiness::{Direction, Event, Readiness};
+pub use ready::Ready;
+pub(crate) use registration::Registration;
+
+use slots::{Mailbox, Table, Token};
+use wake_list::WakeList;
+
+/// Events taken from the system at once; more remain for the next turn.
+const EVENT_CAPACITY: usize = 1024;
+
+/// Freed slots for which a sleeping driver gets up: what a foreign thread registers and deregisters
+/// in a loop may not pile up.
+const MAX_DEPARTED: usize = 64;
+
+/// The driver itself, held by the one who turns it.
+pub(crate) struct IoDriver {
+    poll: mio::Poll,
+    events: mio::Events,
+    table: Table,
+    wakers: WakeList,
+    shared: Arc<Shared>,
+}
+
+/// Registers resources with the driver, from any thread. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    registry: mio::Registry,
+    waker: mio::Waker,
+    mailbox: Mutex<Mailbox>,
+    /// Hints for the driver, written under the lock, read without: what the mailbox would say.
+    registered: AtomicUsize,
+    departed: AtomicUsize,
+}
+
+impl IoDriver {
+    /// Makes a driver.
+    ///
+    /// # Errors
+    /// The system is out of file descriptors.
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let shared = Shared {
+            registry: poll.registry().try_clone()?,
+            waker: mio::Waker::new(poll.registry(), Token::WAKER.into())?,
+            mailbox: Mutex::new(Mailbox::default()),
+            registered: AtomicUsize::new(0),
+            departed: AtomicUsize::new(0),
+        };
+        Ok(Self {
+            poll,
+            events: mio::Events::with_capacity(EVENT_CAPACITY),
+            table: Table::default(),
+            wakers: WakeList::default(),
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// What sockets register with.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Driver for IoDriver {
+    type Waker = Handle;
+
+    fn waker(&self) -> Handle {
+        self.handle()
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) {
+        // Ordering: Relaxed, a hint. A resource registered this moment has its turn in the next.
+        let nothing_to_ask = self.shared.registered.load(Ordering::Relaxed) == 0;
+        if timeout == Some(Duration::ZERO) && nothing_to_ask {
+            self.events.clear();
+            return;
+        }
+        if let Err(error) = self.poll.poll(&mut self.events, timeout) {
+            // The buffer holds whatever it did before.
+            self.events.clear();
+            assert_eq!(
+                error.kind(),
+                io::ErrorKind::Interrupted,
+                "the system refuses to report I/O events: {error}"
+            );
+        }
+    }
+
+    fn dispatch(&mut self) {
+        let Self { events, table, wakers, shared, .. } = self;
+        let mut settled = false;
+        for event in events.iter() {
+            let token = Token::from(event.token());
+            if token == Token::WAKER {
+                continue;
+            }
+            // Unknown: registered since the last look into the mailbox, or gone.
+            if table.get(token).is_none() && !settled {
+                shared.settle(table);
+                settled = true;
+            }
+            if let Some(readiness) = table.get(token) {
+                readiness.set(Ready::from_event(event), wakers);
+                if wakers.is_full() {
+                    wakers.wake_all();
+                }
+            }
+        }
+        wakers.wake_all();
+        // Ordering: Relaxed, a hint; what is missed now is freed by a later turn.
+        if !settled && shared.departed.load(Ordering::Relaxed) > 0 {
+            shared.settle(table);
+        }
+    }
+
+    fn shutdown(&mut self) {
+        let Self { table, wakers, shared, .. } = self;
+        shared.mailbox.lock().close();
+        // What arrived before the mailbox was closed is in the table now; nothing comes after.
+        shared.settle(table);
+        for readiness in table.take_all() {
+            readiness.shut_down(wakers);
+            wakers.wake_all();
+        }
+    }
+}
+
+impl Drop for IoDriver {
+    fn drop(&mut self) {
+        // A runtime that could not be built, or that was leaked and freed in pieces, leaves nobody
+        // waiting.
+        self.shutdown();
+    }
+}
+
+impl Shared {
+    fn settle(&self, table: &mut Table) {
+        let mut mailbox = self.mailbox.lock();
+        let freed = table.settle(&mut mailbox);
+        self.departed.store(0, Ordering::Relaxed);
+        drop(mailbox);
+        drop(freed);
+    }
+
+    fn depart(&self, token: Token) {
+        let mut mailbox = self.mailbox.lock();
+        let departed = mailbox.depart(token);
+        self.departed.store(departed, Ordering::Relaxed);
+        self.registered.store(mailbox.registered(), Ordering::Relaxed);
+        drop(mailbox);
+        // Once per pile, so that a busy driver is not called again and again.
+        if departed == MAX_DEPARTED {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            panic!("the I/O driver cannot be woken: {error}");
+        }
+    }
+}
+
+impl Handle {
+    /// Starts to report the readiness of `source`, until [`deregister`](Self::deregister).
+    ///
+    /// # Errors
+    /// The runtime is shutting down, or the system does not take the resource.
+    fn register(
+        &self,
+        source: &mut impl Source,
+        interest: Interest,
+    ) -> io::Result<(Token, Arc<Readiness>)> {
+        let shared = &*self.shared;
+        let readiness = Arc::new(Readiness::new());
+        let mut mailbox = shared.mailbox.lock();
+        let token = mailbox.arrive(Arc::clone(&readiness))?;
+        shared.registered.store(mailbox.registered(), Ordering::Relaxed);
+        drop(mailbox);
+        // After the mailbox: whenever an event comes, the driver finds out whom it is about.
+        if let Err(error) = shared.registry.register(source, token.into(), interest.to_mio()) {
+            shared.depart(token);
+            return Err(error);
+        }
+        Ok((token, readiness))
+    }
+
+    /// Ends the reports. The slot is freed by the driver, after the events that it has in hand.
+    fn deregister(
+        &self,
+        source: &mut impl Source,
+        token: Token,
+        readiness: &Readiness,
+    ) -> io::Result<()> {
+        let result = self.shared.registry.deregister(source);
+        self.shared.depart(token);
+        readiness.forget_tasks();
+        result
+    }
+
+    /// Whether both register with the same driver.
+    pub(crate) fn same_driver(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl DriverWaker for Handle {
+    fn wake(&self) {
+        self.shared.wake();
+    }
+}
+
+/// What operations end with when there is no driver any more.
+fn shutting_down() -> io::Error {
+    io::Error::other("the runtime is shutting down, its I/O driver reports nothing any more")
+}
+
+impl fmt::Debug for IoDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoDriver").field("handle", &self.handle()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let registered = self.shared.registered.load(Ordering::Relaxed);
+        f.debug_struct("Handle").field("registered", &registered).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

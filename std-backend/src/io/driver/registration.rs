@@ -1,0 +1,135 @@
+//! What a resource keeps of its registration: waits and tries.
+
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll, ready},
+};
+
+use mio::event::Source;
+
+use super::{Direction, Event, Handle, Interest, Readiness, shutting_down, slots::Token};
+use crate::{coop, sync::Arc};
+
+/// A resource's place in the driver. Every wait that ends takes one unit of the task's budget.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    handle: Handle,
+    token: Token,
+    readiness: Arc<Readiness>,
+}
+
+impl Registration {
+    /// Registers `source`.
+    ///
+    /// # Errors
+    /// The runtime is shutting down, or the system does not take the resource.
+    pub(crate) fn new(
+        handle: Handle,
+        source: &mut impl Source,
+        interest: Interest,
+    ) -> io::Result<Self> {
+        let (token, readiness) = handle.register(source, interest)?;
+        Ok(Self { handle, token, readiness })
+    }
+
+    /// Ends the registration; call it once, with the source it was made for.
+    ///
+    /// # Errors
+    /// The system does not know the resource.
+    pub(crate) fn deregister(&mut self, source: &mut impl Source) -> io::Result<()> {
+        self.handle.deregister(source, self.token, &self.readiness)
+    }
+
+    /// Waits until the direction is ready. Only the last task that asked for a direction is woken.
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+    ) -> Poll<io::Result<Event>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        let event = ready!(self.readiness.poll(cx, direction));
+        if event.shutdown {
+            return Poll::Ready(Err(shutting_down()));
+        }
+        budget.made_progress();
+        Poll::Ready(Ok(event))
+    }
+
+    /// Waits until the operation does not return `WouldBlock`. The operation is given what was
+    /// known before it began, with which it may [`clear`](Self::clear).
+    pub(crate) fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        mut operation: impl FnMut(Event) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let event = ready!(self.poll_ready(cx, direction))?;
+            match operation(event) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear(event),
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Waits until something of `interest` is ready. Any number of tasks may wait, and one that
+    /// gives up takes nothing from the others.
+    pub(crate) async fn readiness(&self, interest: Interest) -> io::Result<Event> {
+        let event = self.readiness.wait_until_ready(interest).await;
+        if event.shutdown {
+            return Err(shutting_down());
+        }
+        // Only now: a wait that the budget interrupts would have to be queued anew.
+        poll_fn(coop::poll_proceed).await.made_progress();
+        Ok(event)
+    }
+
+    /// As [`poll_io`](Self::poll_io), for any number of tasks.
+    pub(crate) async fn async_io<R>(
+        &self,
+        interest: Interest,
+        mut operation: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        loop {
+            let event = self.readiness(interest).await?;
+            match operation() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear(event),
+                result => return result,
+            }
+        }
+    }
+
+    /// Tries the operation, if it is believed to be possible.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it is not, and whatever the operation returns.
+    pub(crate) fn try_io<R>(
+        &self,
+        interest: Interest,
+        operation: impl FnOnce(Event) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let event = self.readiness.event(interest.mask());
+        if event.shutdown {
+            return Err(shutting_down());
+        }
+        if event.ready.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = operation(event);
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.clear(event);
+        }
+        result
+    }
+
+    /// Forgets what `event` saw, unless the system has reported since.
+    pub(crate) fn clear(&self, event: Event) {
+        self.readiness.clear(event);
+    }
+
+    /// The driver that this is registered with.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
