@@ -95,9 +95,15 @@ const fn distance(from: usize, to: usize) -> usize {
 impl<T> Ring<T> {
     /// Makes an empty ring.
     pub fn new() -> Self {
+        Self::starting_at(0)
+    }
+
+    fn starting_at(position: usize) -> Self {
+        let (head, tail) = (AtomicUsize::new(position), AtomicUsize::new(position));
+        let limit = UnsafeCell::new(position.wrapping_add(CAPACITY));
         Self {
-            front: CachePadded(Front { head: AtomicUsize::new(0), thief: AtomicUsize::new(FREE) }),
-            back: CachePadded(Back { tail: AtomicUsize::new(0), limit: UnsafeCell::new(CAPACITY) }),
+            front: CachePadded(Front { head, thief: AtomicUsize::new(FREE) }),
+            back: CachePadded(Back { tail, limit }),
             slots: array::from_fn(|_| UnsafeCell::new(MaybeUninit::uninit())),
         }
     }
@@ -360,5 +366,41 @@ impl<T> Default for Ring<T> {
 impl<T> fmt::Debug for Ring<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ring").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BUSY, CAPACITY, Ring};
+
+    /// Across the end of the numbers, and across the bit that a thief's position lacks.
+    #[test]
+    fn positions_wrap() {
+        for end in [0, BUSY] {
+            let ring = Ring::starting_at(end.wrapping_sub(CAPACITY + CAPACITY / 2));
+            let own = Ring::starting_at(end.wrapping_sub(CAPACITY / 4));
+            let (mut pushed, mut taken) = (0, 0);
+            for _ in 0..4 {
+                let next = || {
+                    pushed += 1;
+                    Some(pushed)
+                };
+                // SAFETY: there is one thread, which owns both rings.
+                let filled = unsafe { ring.extend(CAPACITY, next) };
+                assert_eq!((filled, ring.len()), (CAPACITY, CAPACITY));
+                // SAFETY: as above.
+                assert_eq!(unsafe { ring.push(0) }, Err(0));
+                // SAFETY: as above.
+                let mut next = unsafe { ring.steal_into(&own) };
+                assert_eq!((ring.len(), own.len()), (CAPACITY / 2, CAPACITY / 2 - 1));
+                while let Some(number) = next {
+                    taken += 1;
+                    assert_eq!(number, taken);
+                    // SAFETY: as above.
+                    next = unsafe { own.pop().or_else(|| ring.pop()) };
+                }
+            }
+            assert_eq!(taken, 4 * CAPACITY);
+        }
     }
 }
