@@ -86,7 +86,7 @@ impl Function {
         let runtime = runtime(options);
 
         let typed = typed(&signature.output, &body);
-        let expect = typed.as_ref().map(|output| expect_output(output));
+        let expect = typed.as_ref().map(expect_output);
         let future_type = (role == Role::Test).then_some(typed).flatten().map(|output| {
             // Behind `dyn`, `block_on` is compiled once for all tests that return the same.
             quote!(: ::core::pin::Pin<&mut dyn ::core::future::Future<Output = #output>>)

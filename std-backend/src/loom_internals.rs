@@ -1,0 +1,12 @@
+//! What the loom models of the workspace's `tests` reach into. No part of the public interface.
+#![allow(missing_docs)]
+
+pub mod pool {
+    pub use crate::blocking::pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError};
+}
+
+pub mod park {
+    pub use crate::park::{
+        Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, Unparker,
+    };
+}
