@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# jenny-core builds for chips without an operating system, two of them without compare-and-swap, and nothing below it uses std.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+export CARGO_TARGET_DIR=$TARGET/nostd
+mkdir -p "$CARGO_TARGET_DIR"
+
+# On chips without compare-and-swap the final binary chooses how atomics are made; here, as a binary
+# for a single core would.
+single_core="--cfg portable_atomic_unsafe_assume_single_core"
+
+# installed TARGET: whether the toolchain has the target's core and alloc.
+installed() { compgen -G "$(rustc --print sysroot)/lib/rustlib/$1/lib/libcore-*.rlib" >/dev/null; }
+
+# core_for TARGET: builds jenny-core for it; further arguments go to cargo. Takes the target from
+# the toolchain, else from rustup, else builds core and alloc from Debian's sources.
+core_for() {
+    local target=$1 sources=()
+    shift
+    if ! installed "$target" && ! timeout 120 rustup target add "$target" >/dev/null 2>&1; then
+        [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src ] || apt rustc-web rust-web-src
+        export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+        sources=(-Zbuild-std=core,alloc)
+    fi
+    cargo build --locked --release -p jenny-core --target "$target" "${sources[@]}" "$@"
+}
+
+# Each in a subshell: the compiler of one target is not that of the next.
+for target in thumbv7m-none-eabi thumbv6m-none-eabi riscv32imc-unknown-none-elf; do
+    say "$target"
+    case $target in
+        thumbv7m-*) flags= ;;
+        *) flags=$single_core ;;
+    esac
+    cargo tree --locked -p jenny-core --edges normal --target "$target"
+    (RUSTFLAGS=$flags core_for "$target")
+    # What uses std must not build, or the build above proves nothing.
+    log=$CARGO_TARGET_DIR/$target.std.log
+    ! (RUSTFLAGS=$flags core_for "$target" --features std) >"$log" 2>&1 ||
+        die "a crate that asks for std builds for $target"
+    grep -Eq "can't find crate for \`std\`" "$log" || { cat "$log"; die "failed for another reason"; }
+    echo "with feature 'std': does not build, as it must"
+done
