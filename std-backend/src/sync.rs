@@ -24,6 +24,22 @@ mod real {
         },
         thread, thread_local,
     };
+
+    /// [`std::cell::UnsafeCell`] with the closure-scoped access that a model checker can watch.
+    #[derive(Debug, Default)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Gives a pointer for writing; nobody else may access for as long as the closure runs.
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, closure: impl FnOnce(*mut T) -> R) -> R {
+            closure(self.0.get())
+        }
+    }
 }
 
 #[cfg(jenny_loom)]
@@ -34,12 +50,64 @@ mod checked {
     };
 
     pub(crate) use loom::{
+        cell::UnsafeCell,
         sync::{
             Arc,
             atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence},
         },
-        thread, thread_local,
+        thread_local,
     };
+
+    /// loom's threads, with a token of our own to park on: an unpark of loom's lets a thread run on
+    /// that is blocked elsewhere, in a join or on a mutex.
+    pub(crate) mod thread {
+        use loom::{
+            sync::{Arc, Condvar, Mutex},
+            thread::ThreadId,
+        };
+
+        pub(crate) use loom::thread::{Builder, JoinHandle, spawn, yield_now};
+
+        /// A thread that can be unparked.
+        #[derive(Clone, Debug)]
+        pub(crate) struct Thread {
+            id: ThreadId,
+            token: Arc<(Mutex<bool>, Condvar)>,
+        }
+
+        loom::thread_local! {
+            static CURRENT: Thread = Thread {
+                id: loom::thread::current().id(),
+                token: Arc::default(),
+            };
+        }
+
+        pub(crate) fn current() -> Thread {
+            CURRENT.with(Clone::clone)
+        }
+
+        pub(crate) fn park() {
+            let this = current();
+            let (available, made_available) = &*this.token;
+            let mut available = available.lock().unwrap();
+            while !*available {
+                available = made_available.wait(available).unwrap();
+            }
+            *available = false;
+        }
+
+        impl Thread {
+            pub(crate) fn id(&self) -> ThreadId {
+                self.id
+            }
+
+            pub(crate) fn unpark(&self) {
+                let (available, made_available) = &*self.token;
+                *available.lock().unwrap() = true;
+                made_available.notify_one();
+            }
+        }
+    }
 
     /// loom's mutex without poisoning: a panic ends the model anyway.
     #[derive(Debug, Default)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 mod shared;
 mod thread;
+mod try_lock;
 
 pub use shared::{Parker, SharedDriver, Unparker};
 pub use thread::{CachedParker, ThreadParker, block_on_waker};

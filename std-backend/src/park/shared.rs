@@ -39,8 +39,8 @@ use std::{
 
 use jenny_core::platform::Unpark;
 
-use super::{Driver, DriverWaker};
-use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering};
+use super::{Driver, DriverWaker, try_lock::TryLock};
+use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering, thread};
 
 const EMPTY: usize = 0;
 const PARKED_CONDVAR: usize = 1;
@@ -53,8 +53,7 @@ pub struct SharedDriver<D: Driver> {
 }
 
 struct Held<D: Driver> {
-    /// Only ever tried, never waited for, except by `shutdown`.
-    lock: Mutex<D>,
+    lock: TryLock<D>,
     waker: D::Waker,
 }
 
@@ -62,7 +61,7 @@ impl<D: Driver> SharedDriver<D> {
     /// Shares a driver.
     pub fn new(driver: D) -> Arc<Self> {
         let waker = driver.waker();
-        Arc::new(Self { driver: Some(Held { lock: Mutex::new(driver), waker }) })
+        Arc::new(Self { driver: Some(Held { lock: TryLock::new(driver), waker }) })
     }
 
     /// For a runtime without I/O: all its parkers sleep on their condition variables.
@@ -75,9 +74,18 @@ impl<D: Driver> SharedDriver<D> {
     /// Call it when no worker will park again. One that is still inside the driver is woken.
     pub fn shutdown(&self) {
         if let Some(held) = &self.driver {
-            held.waker.wake();
-            held.lock.lock().shutdown();
+            while held.lock.try_with(D::shutdown).is_none() {
+                held.waker.wake();
+                thread::yield_now();
+            }
         }
+    }
+}
+
+impl<D: Driver> SharedDriver<D> {
+    /// Runs the closure on the driver, if there is one and nobody has it.
+    fn try_with<R>(&self, closure: impl FnOnce(&mut D) -> R) -> Option<R> {
+        self.driver.as_ref()?.lock.try_with(closure)
     }
 }
 
@@ -135,12 +143,10 @@ impl<D: Driver> Parker<D> {
     /// Dispatches the I/O events that are there, without sleeping. Does nothing while another
     /// parker has the driver, for that one dispatches them. Consumes no unpark.
     pub fn turn_now(&mut self) {
-        if let Some(held) = &self.inner.shared.driver
-            && let Some(mut driver) = held.lock.try_lock()
-        {
+        self.inner.shared.try_with(|driver| {
             driver.wait(Some(Duration::ZERO));
             driver.dispatch();
-        }
+        });
     }
 }
 
@@ -149,11 +155,8 @@ impl<D: Driver> Inner<D> {
         if self.take_notification() {
             return;
         }
-        if let Some(held) = &self.shared.driver
-            && let Some(mut driver) = held.lock.try_lock()
-        {
-            self.park_in_driver(&mut driver, timeout);
-        } else {
+        let in_driver = self.shared.try_with(|driver| self.park_in_driver(driver, timeout));
+        if in_driver.is_none() {
             self.park_on_condvar(timeout);
         }
     }

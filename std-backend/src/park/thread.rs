@@ -1,5 +1,7 @@
 //! A parker per thread, for `block_on` outside of the workers.
 
+#![allow(clippy::missing_const_for_thread_local, reason = "loom's macro takes no const block")]
+
 use std::{
     cell::Cell,
     fmt,
@@ -64,7 +66,7 @@ impl fmt::Debug for ThreadParker {
 }
 
 thread_local! {
-    static CACHED: Cell<Option<Arc<ThreadParker>>> = const { Cell::new(None) };
+    static CACHED: Cell<Option<Arc<ThreadParker>>> = Cell::new(None);
 }
 
 /// This thread's parker and a waker for it. Allocates only for the first and for nested calls.
