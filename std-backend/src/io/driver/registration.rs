@@ -48,12 +48,17 @@ impl Registration {
         direction: Direction,
     ) -> Poll<io::Result<Event>> {
         let budget = ready!(coop::poll_proceed(cx));
-        let event = ready!(self.readiness.poll(cx, direction));
+        let event = ready!(self.poll_event(cx, direction));
         if event.shutdown {
             return Poll::Ready(Err(shutting_down()));
         }
         budget.made_progress();
         Poll::Ready(Ok(event))
+    }
+
+    /// As [`poll_ready`](Self::poll_ready) for those who are no task and have no budget.
+    pub(crate) fn poll_event(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<Event> {
+        self.readiness.poll(cx, direction)
     }
 
     /// Waits until the operation does not return `WouldBlock`. The operation is given what was
