@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# The stress test under ThreadSanitizer, and under AddressSanitizer with LeakSanitizer: no report at all, and none suppressed.
+#
+# ThreadSanitizer sees std instrumented, so std is rebuilt. It knows nothing of fences; that costs us
+# nothing, because jenny's fences only order a store before a load (who sleeps, who wakes), and all
+# data changes hands by acquire and release on the atomics themselves. What fences do is loom's part.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+target=x86_64-unknown-linux-gnu
+cargo +nightly --version >/dev/null 2>&1 ||
+    rustup toolchain install nightly --profile minimal || die "please install the nightly toolchain"
+[ -d "$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library" ] ||
+    rustup component add --toolchain nightly rust-src || die "please install nightly's 'rust-src'"
+
+# Reports name functions and lines if somebody translates addresses.
+need llvm-symbolizer llvm
+export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1"
+export ASAN_OPTIONS="detect_leaks=1 detect_stack_use_after_return=1"
+
+# sanitized SANITIZER CARGO-ARGUMENT...: runs cargo with everything instrumented, std included.
+sanitized() {
+    local sanitizer=$1 command=$2
+    shift 2
+    CARGO_TARGET_DIR=$TARGET/sanitize-$sanitizer RUSTFLAGS="-Zsanitizer=$sanitizer" \
+        cargo +nightly "$command" --release -Zbuild-std --target "$target" "$@"
+}
+
+# Three small crimes, each of which the sanitizer has to see before it is believed.
+probe=$(mktemp -d)
+trap 'rm -rf "$probe"' EXIT
+mkdir "$probe/src"
+cat >"$probe/Cargo.toml" <<'TOML'
+[package]
+name = "probe"
+edition = "2024"
+[workspace]
+TOML
+cat >"$probe/src/main.rs" <<'RUST'
+use std::{cell::UnsafeCell, hint::black_box, sync::Barrier, thread};
+struct Racy(UnsafeCell<u64>);
+unsafe impl Sync for Racy {}
+static RACY: Racy = Racy(UnsafeCell::new(0));
+fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("race") => {
+            let start = Barrier::new(2);
+            let write = || {
+                start.wait();
+                (0..100_000).for_each(|i| unsafe { black_box(RACY.0.get()).write(i) });
+            };
+            thread::scope(|scope| [scope.spawn(&write), scope.spawn(&write)].map(drop));
+        }
+        Some("use-after-free") => {
+            let gone = black_box(Box::into_raw(Box::new(7)));
+            drop(unsafe { Box::from_raw(gone) });
+            println!("{}", unsafe { black_box(gone).read() });
+        }
+        // On a thread of its own, whose stack is gone when the leak checker looks for pointers.
+        Some("leak") => thread::spawn(|| _ = black_box(Box::into_raw(Box::new(7)))).join().unwrap(),
+        _ => println!("innocent"),
+    }
+}
+RUST
+
+# convicts SANITIZER REPORT CRIME: the crime ends in this report.
+convicts() {
+    ! sanitized "$1" run --quiet --manifest-path "$probe/Cargo.toml" -- "$3" >"$probe/log" 2>&1 &&
+        grep -q "$2" "$probe/log" || { cat "$probe/log"; die "the $1 sanitizer overlooks a $3"; }
+    echo "$3: reported"
+}
+
+# stress SANITIZER: the stress test, smaller, because instrumented code is some ten times slower.
+stress() {
+    JENNY_STRESS_SCALE=${JENNY_STRESS_SCALE:-0.1} \
+        sanitized "$1" test --locked -p jenny-tests --test stress -- --nocapture
+}
+
+say "ThreadSanitizer"
+convicts thread "ThreadSanitizer: data race" race
+stress thread
+
+say "AddressSanitizer and LeakSanitizer"
+convicts address "AddressSanitizer: heap-use-after-free" use-after-free
+convicts address "LeakSanitizer: detected memory leaks" leak
+stress address
