@@ -195,14 +195,15 @@ impl<T> Ring<T> {
     /// The caller owns `destination`, which is another ring.
     pub unsafe fn steal_into(&self, destination: &Ring<T>) -> Option<T> {
         debug_assert!(!ptr::eq(self, destination), "a worker robs itself");
-        let start = self.front.head.load(Ordering::Acquire);
+        // Ordering: Relaxed, the claim looks again. Any head that ever was will do as a start.
+        let start = self.front.head.load(Ordering::Relaxed);
         if start == self.back.tail.load(Ordering::Relaxed)
             || self.front.thief.load(Ordering::Relaxed) != FREE
         {
             return None;
         }
-        // Ordering: a successful claim publishes this. Acquire, so that the head that is loaded
-        // next is not older than the last thief's claim.
+        // Ordering: Acquire, for the Release of the thief before: what the end of this theft tells
+        // the owner then includes the end of that one. The claim publishes the start.
         self.front
             .thief
             .compare_exchange(FREE, BUSY | start, Ordering::Acquire, Ordering::Relaxed)

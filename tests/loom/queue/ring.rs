@@ -1,7 +1,5 @@
 //! The owner of a ring against its thieves.
 
-use std::collections::VecDeque;
-
 use jenny_core::queue::{Ring, ring::CAPACITY};
 use loom::{
     sync::{
@@ -59,33 +57,42 @@ fn push_and_pop_against_a_thief() {
     });
 }
 
-/// The owner goes once round the ring while a thief is copying from it.
+/// Fills a ring and goes on pushing, popping if it is full, while thieves copy from it: the slots
+/// that they read are the next to be written.
+fn go_round<const THIEVES: usize, const STEPS: usize>() {
+    let ring = Arc::new(Ring::new());
+    for number in 0..CAPACITY {
+        push(&ring, number).unwrap();
+    }
+    let thieves = [(); THIEVES].map(|()| spawn_thief(&ring));
+    let mut pushed = CAPACITY;
+    let mut own = Vec::new();
+    for _ in 0..STEPS {
+        match push(&ring, pushed) {
+            Ok(()) => pushed += 1,
+            Err(_) => own.extend(pop(&ring)),
+        }
+    }
+    let stolen = thieves.map(|thief| thief.join().unwrap());
+    own.extend(empty(&ring));
+    for seen in stolen.iter().chain([&own]) {
+        assert_in_order(seen);
+    }
+    assert_each_once(pushed, [own, stolen.concat()]);
+}
+
 #[test]
 fn no_slot_is_overwritten_while_it_is_read() {
-    check("ring: a whole round, one thief", Bounds::preemptions(2), || {
-        let ring = Arc::new(Ring::new());
-        for number in 0..CAPACITY {
-            push(&ring, number).unwrap();
-        }
-        let thief = spawn_thief(&ring);
-        let mut own = Vec::new();
-        let mut waiting = VecDeque::from_iter(CAPACITY..2 * CAPACITY);
-        while let Some(number) = waiting.pop_front() {
-            if push(&ring, number).is_err() {
-                waiting.push_front(number);
-                match pop(&ring) {
-                    Some(oldest) => own.push(oldest),
-                    // All of it is with the thief, who has to be let finish.
-                    None => thread::yield_now(),
-                }
-            }
-        }
-        own.extend(empty(&ring));
-        let stolen = thief.join().unwrap();
-        assert_in_order(&own);
-        assert_in_order(&stolen);
-        assert_each_once(2 * CAPACITY, [own, stolen]);
-    });
+    check(
+        "ring: a whole round, one thief",
+        Bounds::preemptions(3),
+        go_round::<1, { CAPACITY + 1 }>,
+    );
+}
+
+#[test]
+fn nor_while_one_thief_follows_another() {
+    check("ring: a whole round, two thieves", Bounds::preemptions(2), go_round::<2, 2>);
 }
 
 #[test]
@@ -96,8 +103,9 @@ fn two_thieves() {
         push(&ring, 1).unwrap();
         let thieves = [spawn_thief(&ring), spawn_thief(&ring)];
         push(&ring, 2).unwrap();
-        let own = empty(&ring);
+        let mut own: Vec<_> = pop(&ring).into_iter().collect();
         let [first, second] = thieves.map(|thief| thief.join().unwrap());
+        own.extend(empty(&ring));
         for seen in [&own, &first, &second] {
             assert_in_order(seen);
         }
@@ -126,7 +134,7 @@ fn extend_against_a_thief() {
 /// What an owner was told to be free stays free, whatever thieves do.
 #[test]
 fn vacancies_do_not_vanish() {
-    check("ring: vacancies, one thief", Bounds::ALL, || {
+    check("ring: vacancies, one thief", Bounds::preemptions(3), || {
         let ring = Arc::new(Ring::new());
         for number in 0..CAPACITY {
             push(&ring, number).unwrap();
@@ -135,11 +143,27 @@ fn vacancies_do_not_vanish() {
         let mut own: Vec<_> = pop(&ring).into_iter().collect();
         // SAFETY: this thread owns the ring.
         let vacancies = unsafe { ring.vacancies() };
-        for number in 0..vacancies {
-            assert_eq!(push(&ring, CAPACITY + number), Ok(()));
-        }
+        let mut numbers = CAPACITY..;
+        // SAFETY: as above, and the closure does not touch it. Asking for more looks again.
+        let count = unsafe { ring.extend(CAPACITY, || numbers.next().map(Item::new)) };
+        assert!(count >= vacancies, "{vacancies} were promised, {count} found");
         own.extend(empty(&ring));
-        assert_each_once(CAPACITY + vacancies, [own, thief.join().unwrap()]);
+        assert_each_once(CAPACITY + count, [own, thief.join().unwrap()]);
+    });
+}
+
+/// Head and tail are not read at once, but never so that they cross.
+#[test]
+fn the_length_is_one_that_may_have_been() {
+    check("ring: length", Bounds::ALL, || {
+        let ring = Arc::new(Ring::new());
+        let observer = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || assert!(ring.len() <= 1, "there was never more than one"))
+        };
+        push(&ring, 0).unwrap();
+        assert_eq!(pop(&ring), Some(0));
+        observer.join().unwrap();
     });
 }
 
