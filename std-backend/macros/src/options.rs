@@ -142,7 +142,7 @@ impl Given {
                 set(&mut self.unhandled_panic, option, panic_policy(value(option, input)?)?)
             }
             "name" => set(&mut self.name, option, value(option, input)?),
-            "crate" => set(&mut self.jenny, option, value::<LitStr>(option, input)?.parse()?),
+            "crate" => set(&mut self.jenny, option, path(value(option, input)?)?),
             unknown => Err(Error::new(
                 option.span(),
                 format!(
@@ -209,6 +209,10 @@ fn flavor(text: LitStr) -> Result<(Flavor, Span)> {
             ),
         )
     })
+}
+
+fn path(text: LitStr) -> Result<Path> {
+    text.parse().map_err(|_| Error::new(text.span(), "`crate` takes a path, such as \"::jenny\""))
 }
 
 fn thread_count(count: LitInt) -> Result<LitInt> {

@@ -1,0 +1,70 @@
+//! Every shape of function that `#[jenny::main]` goes on.
+#![deny(warnings, clippy::all)]
+
+use std::{error::Error, fmt::Debug, future::ready};
+
+struct Counter(Vec<u32>);
+
+impl Counter {
+    #[jenny::main]
+    async fn coerced(&self) -> &[u32] {
+        ready(()).await;
+        &self.0
+    }
+
+    #[jenny::main(flavor = "local", name = "counter")]
+    async fn push(&mut self, mut value: u32) -> usize {
+        value += ready(1).await;
+        self.0.push(value);
+        self.0.len()
+    }
+
+    #[jenny::main(flavor = "current_thread")]
+    async fn into_inner(self) -> Vec<u32> {
+        self.0
+    }
+}
+
+#[jenny::main(worker_threads = 1)]
+async fn generic<T: Clone + Debug>(value: &T, others: Vec<T>) -> impl Debug + use<T> {
+    drop(others);
+    value.clone()
+}
+
+#[jenny::main]
+async fn early(now: bool) -> Result<u32, Box<dyn Error>> {
+    if now {
+        return Ok(1);
+    }
+    Ok("2".parse()?)
+}
+
+#[jenny::main]
+#[allow(dead_code)]
+async fn never() -> ! {
+    loop {
+        ready(()).await;
+    }
+}
+
+mod elsewhere {
+    pub use jenny as runtime;
+}
+
+#[jenny::main(crate = "crate::elsewhere::runtime")]
+async fn main() {
+    jenny::spawn(async {
+        std::thread::spawn(|| {
+            let mut counter = Counter(Vec::new());
+            assert_eq!(counter.push(1), 1);
+            assert_eq!(counter.coerced(), [2]);
+            assert_eq!(counter.into_inner(), [2]);
+            assert_eq!(format!("{:?}", generic(&1, vec![2])), "1");
+            assert_eq!(early(true).unwrap() + early(false).unwrap(), 3);
+        })
+        .join()
+        .unwrap();
+    })
+    .await
+    .unwrap();
+}
