@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the checks share: sourced by each, never run. Leaves the caller in the root of the project.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

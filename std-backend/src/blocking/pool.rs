@@ -192,6 +192,9 @@ impl<J: Job> Pool<J> {
     /// # Errors
     /// Hands the job back when the pool is shut down, or has no thread and gets none. A thread that
     /// cannot be started is no error while another is alive: the job waits for that one.
+    ///
+    /// # Panics
+    /// If a thread is needed and its name contains a zero byte. The job is dropped.
     pub fn spawn(&self, job: J, mandatory: Mandatory) -> Result<(), SpawnError<J>> {
         let shared = &self.shared;
         let mut name = None;

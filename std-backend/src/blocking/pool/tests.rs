@@ -64,7 +64,7 @@ fn with_busy_thread(config: Config) -> (Pool<Call>, Sender<()>) {
     let (release, released) = mpsc::channel();
     let job = call(move |_| {
         started.send(()).unwrap();
-        drop(released.recv());
+        let _ = released.recv();
     });
     pool.spawn(job, Mandatory::No).unwrap();
     has_started.recv().unwrap();
