@@ -1,0 +1,516 @@
+//! TCP over the loopback interface, on both runtimes.
+
+use std::{
+    future::poll_fn,
+    io::{ErrorKind, IoSlice, IoSliceMut, Read, Write},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::Poll,
+};
+
+use jenny::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest, ReadBuf},
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+    runtime::{Builder, Runtime},
+    task::{spawn, yield_now},
+};
+
+fn runtimes() -> [Runtime; 2] {
+    [
+        Builder::new_current_thread().enable_all().build().unwrap(),
+        Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
+    ]
+}
+
+fn on_both<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    for runtime in runtimes() {
+        runtime.block_on(test());
+    }
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Both ends of a connection.
+async fn connection() -> (TcpStream, TcpStream) {
+    let (listener, address) = listener().await;
+    let client = TcpStream::connect(address).await.unwrap();
+    let (server, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, client.local_addr().unwrap());
+    (client, server)
+}
+
+async fn echo(mut stream: TcpStream) {
+    let mut buf = [0; 256];
+    loop {
+        match stream.read(&mut buf).await.unwrap() {
+            0 => return,
+            n => stream.write_all(&buf[..n]).await.unwrap(),
+        }
+    }
+}
+
+#[test]
+fn many_connections_echo() {
+    const CONNECTIONS: u8 = 64;
+    const ROUNDS: u8 = 20;
+    on_both(|| async {
+        let (listener, address) = listener().await;
+        let server = spawn(async move {
+            for _ in 0..CONNECTIONS {
+                let (stream, _) = listener.accept().await.unwrap();
+                spawn(echo(stream));
+            }
+        });
+        let clients: Vec<_> = (0..CONNECTIONS)
+            .map(|client| {
+                spawn(async move {
+                    let mut stream = TcpStream::connect(address).await.unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    for round in 0..ROUNDS {
+                        let sent = [client ^ round; 100];
+                        stream.write_all(&sent).await.unwrap();
+                        let mut received = [0; 100];
+                        stream.read_exact(&mut received).await.unwrap();
+                        assert_eq!(sent, received);
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await.unwrap();
+        }
+        server.await.unwrap();
+    });
+}
+
+/// More than the socket buffers hold, so that both sides wait for each other many times.
+#[test]
+fn a_slow_reader_holds_the_writer_back() {
+    const SIZE: usize = 16 << 20;
+    on_both(|| async {
+        let (mut client, mut server) = connection().await;
+        let writer = spawn(async move {
+            let data: Vec<u8> = (0..SIZE).map(|i| (i % 251) as u8).collect();
+            client.write_all(&data).await.unwrap();
+            client.shutdown().await.unwrap();
+            client
+        });
+        let mut buf = vec![0; 60_000];
+        let mut total = 0;
+        loop {
+            let n = server.read(&mut buf).await.unwrap();
+            if n == 0 {
+                break;
+            }
+            let intact = buf[..n].iter().zip(total..).all(|(&byte, i)| byte == (i % 251) as u8);
+            assert!(intact, "damaged after {total} bytes");
+            total += n;
+            yield_now().await;
+        }
+        assert_eq!(total, SIZE);
+        writer.await.unwrap();
+    });
+}
+
+/// The last bytes and the end may be reported together; a read of only the bytes must not lose the
+/// end.
+#[test]
+fn the_end_follows_a_partial_read() {
+    on_both(|| async {
+        for _ in 0..50 {
+            let (mut client, mut server) = connection().await;
+            client.write_all(b"abc").await.unwrap();
+            drop(client);
+            let mut buf = [0; 64];
+            assert_eq!(server.read(&mut buf).await.unwrap(), 3);
+            assert_eq!(server.read(&mut buf).await.unwrap(), 0);
+            assert_eq!(server.read(&mut buf).await.unwrap(), 0, "the end stays");
+        }
+    });
+}
+
+#[test]
+fn halves_borrow() {
+    on_both(|| async {
+        let (mut client, server) = connection().await;
+        let server = spawn(echo(server));
+        let (mut read, mut write) = client.split();
+        assert_eq!(read.peer_addr().unwrap(), write.peer_addr().unwrap());
+        write.write_all(b"ping").await.unwrap();
+        write.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        read.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"ping");
+        server.await.unwrap();
+    });
+}
+
+#[test]
+fn halves_that_own() {
+    on_both(|| async {
+        let (client, server) = connection().await;
+        let server = spawn(echo(server));
+        let (mut read, mut write) = client.into_split();
+        let writer = spawn(async move {
+            for _ in 0..1_000 {
+                write.write_all(&[7; 100]).await.unwrap();
+            }
+            write
+        });
+        let mut received = vec![0; 100_000];
+        read.read_exact(&mut received).await.unwrap();
+        assert!(received.iter().all(|&byte| byte == 7));
+
+        let write = writer.await.unwrap();
+        let (other, _its_peer) = connection().await;
+        let (other, _) = other.into_split();
+        let error = write.reunite(other).unwrap_err();
+        assert_eq!(error.to_string(), "the halves are not of the same stream");
+        let stream = read.reunite(error.1).unwrap();
+
+        // The writing half tells the peer, and the echo ends the other direction.
+        let (mut read, write) = stream.into_split();
+        drop(write);
+        assert_eq!(read.read(&mut received).await.unwrap(), 0);
+        server.await.unwrap();
+    });
+}
+
+#[test]
+fn a_forgotten_half_says_nothing() {
+    on_both(|| async {
+        let (client, mut server) = connection().await;
+        let (mut read, write) = client.into_split();
+        write.forget();
+        let mut buf = [0; 8];
+        assert_eq!(server.try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+        server.write_all(b"still").await.unwrap();
+        assert_eq!(read.read(&mut buf).await.unwrap(), 5);
+        drop(read);
+        assert_eq!(server.read(&mut buf).await.unwrap(), 0, "now the stream is closed");
+    });
+}
+
+#[test]
+fn try_operations_never_wait() {
+    on_both(|| async {
+        let (client, server) = connection().await;
+        let mut buf = [0; 8];
+        assert_eq!(server.try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+
+        client.writable().await.unwrap();
+        let bufs = [IoSlice::new(b"abc"), IoSlice::new(b"defg")];
+        assert_eq!(client.try_write_vectored(&bufs).unwrap(), 7);
+        let ready = server.ready(Interest::READABLE | Interest::WRITABLE).await.unwrap();
+        assert!(ready.is_readable() || ready.is_writable());
+
+        let (mut first, mut second) = ([0; 2], [0; 8]);
+        server.readable().await.unwrap();
+        let mut bufs = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+        assert_eq!(server.try_read_vectored(&mut bufs).unwrap(), 7);
+        assert_eq!((&first, &second[..5]), (b"ab", &b"cdefg"[..]));
+
+        // Until the buffers are full.
+        let chunk = [0; 65_536];
+        let error = loop {
+            client.writable().await.unwrap();
+            match client.try_write(&chunk) {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+
+        drop(client);
+        loop {
+            server.readable().await.unwrap();
+            match server.try_read(&mut buf) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_refused_connection_is_an_error() {
+    on_both(|| async {
+        let (listener, address) = listener().await;
+        drop(listener);
+        let error = TcpStream::connect(address).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+
+        let nowhere: &[SocketAddr] = &[];
+        let error = TcpStream::connect(nowhere).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn the_next_address_is_tried() {
+    on_both(|| async {
+        let (closed, nobody) = listener().await;
+        drop(closed);
+        let (_listener, somebody) = listener().await;
+        let stream = TcpStream::connect(&[nobody, somebody][..]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), somebody);
+    });
+}
+
+#[test]
+fn a_host_name_is_looked_up() {
+    on_both(|| async {
+        let found: Vec<_> = lookup_host("localhost:80").await.unwrap().collect();
+        assert!(!found.is_empty());
+        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
+        let (_listener, address) = listener().await;
+        TcpStream::connect(("localhost", address.port())).await.unwrap();
+    });
+}
+
+/// A read that is given up takes nothing with it.
+#[test]
+fn a_cancelled_read_loses_no_data() {
+    on_both(|| async {
+        let (mut client, mut server) = connection().await;
+        let mut buf = [0; 8];
+        for round in 0..100u8 {
+            {
+                let mut read = pin!(server.read(&mut buf));
+                let first = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+                assert!(first.is_pending());
+            }
+            {
+                let mut readable = pin!(server.readable());
+                let first = poll_fn(|cx| Poll::Ready(readable.as_mut().poll(cx))).await;
+                assert!(first.is_pending());
+            }
+            client.write_all(&[round]).await.unwrap();
+            assert_eq!(server.read(&mut buf).await.unwrap(), 1);
+            assert_eq!(buf[0], round);
+        }
+    });
+}
+
+#[test]
+fn two_tasks_wait_for_the_same_readiness() {
+    on_both(|| async {
+        let (mut client, server) = connection().await;
+        let server = Arc::new(server);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let waiters = [(); 2].map(|()| {
+            let (server, waiting) = (Arc::clone(&server), Arc::clone(&waiting));
+            spawn(async move {
+                waiting.fetch_add(1, SeqCst);
+                server.readable().await.unwrap();
+            })
+        });
+        while waiting.load(SeqCst) < 2 {
+            yield_now().await;
+        }
+        client.write_all(b"!").await.unwrap();
+        for waiter in waiters {
+            waiter.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn several_tasks_accept_from_one_listener() {
+    on_both(|| async {
+        let (listener, address) = listener().await;
+        let listener = Arc::new(listener);
+        let acceptors = [(); 8].map(|()| {
+            let listener = Arc::clone(&listener);
+            spawn(async move { listener.accept().await.unwrap().1 })
+        });
+        let mut clients = Vec::new();
+        for _ in 0..acceptors.len() {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut accepted = Vec::new();
+        for acceptor in acceptors {
+            accepted.push(acceptor.await.unwrap());
+        }
+        accepted.sort();
+        let mut connected: Vec<_> =
+            clients.iter().map(|client| client.local_addr().unwrap()).collect();
+        connected.sort();
+        assert_eq!(accepted, connected);
+    });
+}
+
+#[test]
+fn a_listener_goes_while_it_accepts() {
+    on_both(|| async {
+        let (listener, address) = listener().await;
+        let waiting = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&waiting);
+        let acceptor = spawn(async move {
+            let mut accept = pin!(listener.accept());
+            poll_fn(|cx| {
+                let polled = accept.as_mut().poll(cx);
+                seen.store(true, SeqCst);
+                polled
+            })
+            .await
+            .map(drop)
+        });
+        while !waiting.load(SeqCst) {
+            yield_now().await;
+        }
+        acceptor.abort();
+        assert!(acceptor.await.unwrap_err().is_cancelled());
+        // The socket is closed, and its address free at once.
+        let error = TcpStream::connect(address).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        TcpListener::bind(address).await.unwrap();
+    });
+}
+
+#[test]
+fn peeking_consumes_nothing() {
+    on_both(|| async {
+        let (mut client, mut server) = connection().await;
+        client.write_all(b"hello").await.unwrap();
+        let mut buf = [0; 16];
+        for _ in 0..3 {
+            assert_eq!(server.peek(&mut buf).await.unwrap(), 5);
+            let mut room = ReadBuf::new(&mut buf);
+            assert_eq!(poll_fn(|cx| server.poll_peek(cx, &mut room)).await.unwrap(), 5);
+            assert_eq!(room.filled(), b"hello");
+        }
+        assert_eq!(server.read(&mut buf).await.unwrap(), 5);
+    });
+}
+
+#[test]
+fn sockets_with_options() {
+    on_both(|| async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        assert!(socket.reuseaddr().unwrap());
+        socket.set_recv_buffer_size(1 << 16).unwrap();
+        assert!(socket.recv_buffer_size().unwrap() >= 1 << 16);
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(16).unwrap();
+        let address = listener.local_addr().unwrap();
+
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_nodelay(true).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+        stream.set_ttl(42).unwrap();
+        assert_eq!(stream.ttl().unwrap(), 42);
+        stream.set_zero_linger().unwrap();
+        assert_eq!(stream.linger().unwrap(), Some(std::time::Duration::ZERO));
+
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        drop(stream);
+        let error = accepted.read(&mut [0; 1]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn to_std_and_back() {
+    on_both(|| async {
+        let (client, server) = connection().await;
+        let mut client = client.into_std().unwrap();
+        client.set_nonblocking(false).unwrap();
+        client.write_all(b"std").unwrap();
+        let mut server = TcpStream::from_std(server.into_std().unwrap()).unwrap();
+        let mut buf = [0; 3];
+        server.read_exact(&mut buf).await.unwrap();
+        server.write_all(&buf).await.unwrap();
+        client.read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"std");
+    });
+}
+
+/// Its socket always has something to read, and still it lets others run.
+#[test]
+fn an_ever_ready_socket_shares_its_worker() {
+    const READS: usize = 10_000;
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (mut client, mut server) = connection().await;
+        client.write_all(&[0; READS]).await.unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let finished = Arc::clone(&done);
+        let reader = spawn(async move {
+            for _ in 0..READS {
+                server.read_exact(&mut [0; 1]).await.unwrap();
+            }
+            finished.store(true, SeqCst);
+        });
+        let mut turns = 0;
+        while !done.load(SeqCst) {
+            turns += 1;
+            yield_now().await;
+        }
+        reader.await.unwrap();
+        assert!(turns >= READS / 256, "only {turns} turns beside {READS} reads");
+    });
+}
+
+#[test]
+fn the_end_of_a_runtime_ends_its_sockets() {
+    let [current_thread, multi_thread] = runtimes();
+    let [other, _] = runtimes();
+    for runtime in [current_thread, multi_thread] {
+        let (_client, mut server) = runtime.block_on(connection());
+        drop(runtime);
+        let error = other.block_on(server.read(&mut [0; 1])).unwrap_err();
+        assert!(error.to_string().contains("shutting down"), "{error}");
+        let error = other.block_on(server.readable()).unwrap_err();
+        assert!(error.to_string().contains("shutting down"), "{error}");
+    }
+}
+
+/// A socket waits for its own runtime's driver, whoever polls it.
+#[test]
+fn a_socket_may_be_used_in_another_runtime() {
+    let [driving, polling] = runtimes()
+        .map(|_| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
+    let (mut client, mut server) = driving.block_on(connection());
+    polling.block_on(async {
+        let reader = spawn(async move {
+            let mut buf = [0; 4];
+            server.read_exact(&mut buf).await.unwrap();
+            buf
+        });
+        client.write_all(b"over").await.unwrap();
+        assert_eq!(&reader.await.unwrap(), b"over");
+    });
+}
+
+#[test]
+#[should_panic(expected = "runtime")]
+fn no_socket_outside_a_runtime() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let _ = TcpListener::from_std(listener);
+}
+
+/// Reading into memory that nobody has initialised.
+#[test]
+fn reads_fill_what_was_uninitialised() {
+    on_both(|| async {
+        let (mut client, mut server) = connection().await;
+        client.write_all(b"fresh").await.unwrap();
+        let mut memory = [std::mem::MaybeUninit::uninit(); 32];
+        let mut buf = ReadBuf::uninit(&mut memory);
+        poll_fn(|cx| Pin::new(&mut server).poll_read(cx, &mut buf)).await.unwrap();
+        assert_eq!(buf.filled(), b"fresh");
+        assert_eq!(buf.initialized().len(), 5);
+    });
+}

@@ -1,0 +1,110 @@
+//! Signals that the process sends to itself.
+#![cfg(unix)]
+
+use std::{
+    process::{Command, id},
+    sync::Barrier,
+    thread,
+};
+
+use jenny::{
+    runtime::{Builder, Runtime},
+    signal::{
+        ctrl_c,
+        unix::{SignalKind, signal},
+    },
+    task::spawn,
+};
+
+fn send(name: &str) {
+    let status = Command::new("kill").args(["-s", name, &id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+#[test]
+fn ctrl_c_wakes_all_who_wait_for_it() {
+    multi_thread().block_on(async {
+        // The handler is in place before the signal comes, or the test would end here.
+        let mut listener = signal(SignalKind::interrupt()).unwrap();
+        let waiters: Vec<_> = (0..4)
+            .map(|_| {
+                let mut listener = signal(SignalKind::interrupt()).unwrap();
+                spawn(async move { listener.recv().await })
+            })
+            .collect();
+        let ctrl_c = spawn(ctrl_c());
+        send("INT");
+        assert_eq!(listener.recv().await, Some(()));
+        for waiter in waiters {
+            assert_eq!(waiter.await.unwrap(), Some(()));
+        }
+        // It may not have been polled before the first.
+        while !ctrl_c.is_finished() {
+            send("INT");
+            listener.recv().await;
+        }
+        ctrl_c.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn every_runtime_gets_the_signal() {
+    const ROUNDS: usize = 20;
+    let barrier = &Barrier::new(4);
+    let listen = |runtime: Runtime| {
+        runtime.block_on(async {
+            let mut listener = signal(SignalKind::user_defined1()).unwrap();
+            for _ in 0..ROUNDS {
+                barrier.wait();
+                assert_eq!(listener.recv().await, Some(()));
+                barrier.wait();
+            }
+        });
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| listen(multi_thread()));
+        for _ in 0..2 {
+            scope.spawn(|| listen(Builder::new_current_thread().enable_all().build().unwrap()));
+        }
+        for _ in 0..ROUNDS {
+            barrier.wait();
+            send("USR1");
+            barrier.wait();
+        }
+    });
+}
+
+#[test]
+fn a_listener_sees_what_comes_while_it_does_not_look() {
+    multi_thread().block_on(async {
+        let mut listener = signal(SignalKind::user_defined2()).unwrap();
+        send("USR2");
+        assert_eq!(listener.recv().await, Some(()));
+        send("USR2");
+        let mut late = signal(SignalKind::hangup()).unwrap();
+        send("HUP");
+        assert_eq!(late.recv().await, Some(()));
+        assert_eq!(listener.recv().await, Some(()));
+    });
+}
+
+#[test]
+fn a_listener_ends_with_its_runtime() {
+    let runtime = multi_thread();
+    let mut listener = runtime.block_on(async { signal(SignalKind::alarm()).unwrap() });
+    drop(runtime);
+    assert_eq!(multi_thread().block_on(listener.recv()), None);
+}
+
+#[test]
+fn what_cannot_be_handled_is_refused() {
+    multi_thread().block_on(async {
+        for number in [9, 19, 11, 0, -1] {
+            assert!(signal(SignalKind::from_raw(number)).is_err(), "{number}");
+        }
+    });
+}
