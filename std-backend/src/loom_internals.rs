@@ -10,3 +10,8 @@ pub mod park {
         Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, Unparker,
     };
 }
+
+#[cfg(feature = "net")]
+pub mod io {
+    pub use crate::io::driver::{Direction, Interest, Readiness, Ready, WakeList};
+}

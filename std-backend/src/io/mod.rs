@@ -16,11 +16,14 @@ pub use tokio::io::{
     join, repeat, simplex, sink, split,
 };
 
-// Without the feature there is no driver; under a model checker there are no sockets.
+// Without the feature there is no driver. A model checker has no system to ask, and sees the rest.
 #[cfg(all(feature = "net", not(jenny_loom)))]
 mod driver;
+#[cfg(all(feature = "net", jenny_loom))]
+#[path = "driver/modelled.rs"]
+pub(crate) mod driver;
 
 #[cfg(all(feature = "net", not(jenny_loom)))]
 pub(crate) use driver::{Direction, Event, Evented, Handle, IoDriver};
-#[cfg(all(feature = "net", not(jenny_loom)))]
+#[cfg(feature = "net")]
 pub use driver::{Interest, Ready};

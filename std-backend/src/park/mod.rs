@@ -15,7 +15,7 @@ mod thread;
 mod try_lock;
 
 pub use shared::{Parker, SharedDriver, Unparker};
-pub use thread::{CachedParker, ThreadParker, block_on_waker};
+pub use thread::{ThreadParker, block_on_waker};
 
 /// Something to sleep in that produces events: the I/O driver.
 ///

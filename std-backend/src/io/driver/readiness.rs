@@ -25,6 +25,8 @@
 //! The tick would have to wrap within one operation to deceive it, which takes 2^25 events on a
 //! single resource even on a 32-bit machine.
 
+#![allow(unreachable_pub, reason = "re-exported for the loom models only")]
+
 use std::{
     fmt, mem,
     pin::Pin,
@@ -40,11 +42,11 @@ const ONE_TICK: usize = 1 << TICK_SHIFT;
 
 /// What an operation saw before it made its system call: the proof to clear no more than that.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Event {
+pub struct Event {
     /// What is ready, among what was asked for.
-    pub(crate) ready: Ready,
+    pub ready: Ready,
     /// The driver is gone; nothing will ever be reported again.
-    pub(crate) shutdown: bool,
+    pub shutdown: bool,
     tick: usize,
 }
 
@@ -64,13 +66,16 @@ impl Event {
 
 /// The two waker slots of the `poll_*` functions: one task reads, one task writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// For the task that reads.
     Read,
+    /// For the task that writes.
     Write,
 }
 
 impl Direction {
-    pub(crate) fn mask(self) -> Ready {
+    /// The readiness that ends a wait in this direction.
+    pub fn mask(self) -> Ready {
         match self {
             Self::Read => Interest::READABLE.mask(),
             Self::Write => Interest::WRITABLE.mask(),
@@ -79,7 +84,7 @@ impl Direction {
 }
 
 /// The readiness of one resource. Shared by the driver and the resource's registration.
-pub(crate) struct Readiness {
+pub struct Readiness {
     word: AtomicUsize,
     waiters: Mutex<Waiters>,
 }
@@ -100,12 +105,13 @@ struct Waiter {
 }
 
 impl Readiness {
-    pub(crate) fn new() -> Self {
+    /// Nothing is known yet, and nobody waits.
+    pub fn new() -> Self {
         Self { word: AtomicUsize::new(0), waiters: Mutex::new(Waiters::default()) }
     }
 
     /// Records a report of the system and collects those who wait for it.
-    pub(super) fn set(&self, ready: Ready, wakers: &mut WakeList) {
+    pub fn set(&self, ready: Ready, wakers: &mut WakeList) {
         // Ordering: Release pairs with the Acquire in `event`. Acquire keeps the list from being
         // looked at before the word is set.
         let advance = |word: usize| Some((word | ready.bits()).wrapping_add(ONE_TICK));
@@ -114,7 +120,7 @@ impl Readiness {
     }
 
     /// Ends all waits, now and in the future.
-    pub(super) fn shut_down(&self, wakers: &mut WakeList) {
+    pub fn shut_down(&self, wakers: &mut WakeList) {
         self.word.fetch_or(SHUTDOWN, Ordering::AcqRel);
         self.take_waiters(Ready::ALL, wakers);
     }
@@ -137,13 +143,13 @@ impl Readiness {
     }
 
     /// What is known to be ready, among `mask`.
-    pub(crate) fn event(&self, mask: Ready) -> Event {
+    pub fn event(&self, mask: Ready) -> Event {
         // Ordering: Acquire pairs with the Release of `set` and `shut_down`.
         Event::of(self.word.load(Ordering::Acquire), mask)
     }
 
     /// Forgets what `event` saw, unless there was a report since. That a direction is closed stays.
-    pub(crate) fn clear(&self, event: Event) {
+    pub fn clear(&self, event: Event) {
         let seen = event.ready - Ready::READ_CLOSED - Ready::WRITE_CLOSED;
         let forget = |word: usize| (word >> TICK_SHIFT == event.tick).then(|| word & !seen.bits());
         // Ordering: the word alone is at stake; AcqRel continues the chain from `set` to `event`.
@@ -152,7 +158,7 @@ impl Readiness {
 
     /// What is ready in a direction, or the promise to wake the task when something is. Each
     /// direction remembers one task, the last.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<Event> {
+    pub fn poll(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<Event> {
         let mask = direction.mask();
         let event = self.event(mask);
         if event.ends_wait() {
@@ -173,12 +179,12 @@ impl Readiness {
     }
 
     /// Waits until something of `interest` is ready. Any number of tasks may.
-    pub(crate) fn wait_until_ready(&self, interest: Interest) -> WaitUntilReady<'_> {
+    pub fn wait_until_ready(&self, interest: Interest) -> WaitUntilReady<'_> {
         WaitUntilReady { readiness: self, mask: interest.mask(), key: None }
     }
 
     /// Forgets the tasks of the `poll_*` functions; their futures are gone or about to be.
-    pub(super) fn forget_tasks(&self) {
+    pub fn forget_tasks(&self) {
         let mut waiters = self.waiters.lock();
         let forgotten = mem::take(&mut *waiters);
         drop(waiters);
@@ -197,7 +203,7 @@ impl fmt::Debug for Readiness {
 /// Every waiter whose interest matches is woken, not just one, and no waiter consumes readiness.
 /// So a future that is dropped after it was woken takes nothing from the others.
 #[derive(Debug)]
-pub(crate) struct WaitUntilReady<'a> {
+pub struct WaitUntilReady<'a> {
     readiness: &'a Readiness,
     mask: Ready,
     /// The entry in the list, which the driver removes when it wakes this future.

@@ -1,5 +1,7 @@
 //! Wakers on their way from a locked list to their calls.
 
+#![allow(unreachable_pub, reason = "re-exported for the loom models only")]
+
 use std::task::Waker;
 
 use crate::sync::contain;
@@ -8,17 +10,19 @@ use crate::sync::contain;
 ///
 /// It lives as long as the driver, so it allocates only until it has seen the largest batch.
 #[derive(Debug, Default)]
-pub(super) struct WakeList(Vec<Waker>);
+pub struct WakeList(Vec<Waker>);
 
 impl WakeList {
     /// So many wakers that the first should not wait for more of them to be collected.
     const BATCH: usize = 32;
 
-    pub(super) fn push(&mut self, waker: Waker) {
+    /// Adds a waker; a lock may be held.
+    pub fn push(&mut self, waker: Waker) {
         self.0.push(waker);
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether it is time to call them.
+    pub fn is_full(&self) -> bool {
         self.0.len() >= Self::BATCH
     }
 
@@ -26,7 +30,7 @@ impl WakeList {
     ///
     /// A waker of a foreign executor that panics must not take the wake-ups of everybody else's
     /// tasks with it, nor end the worker that happens to turn the driver.
-    pub(super) fn wake_all(&mut self) {
+    pub fn wake_all(&mut self) {
         for waker in self.0.drain(..) {
             contain(|| waker.wake());
         }

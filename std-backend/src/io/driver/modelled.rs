@@ -1,0 +1,11 @@
+//! What a model checker sees of the driver: all but the system's part.
+
+mod interest;
+mod readiness;
+mod ready;
+mod wake_list;
+
+pub use interest::Interest;
+pub use readiness::{Direction, Event, Readiness};
+pub use ready::Ready;
+pub use wake_list::WakeList;
