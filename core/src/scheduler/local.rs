@@ -157,10 +157,10 @@ impl<P: Platform> Handle<P> {
             let scheduler = core.credit.lend(&core.shared);
             // SAFETY: the count was taken; the rest is the caller's promise.
             let (task, join) = unsafe { task::new(future, scheduler, core.id(), spawned_at) };
-            core.shared.counters.spawns.add(1);
-            match core.owned.bind(&task) {
-                Ok(()) => core.push(task),
-                Err(_closed) => drop(task),
+            if core.bind(&task) {
+                core.push(task);
+            } else {
+                drop(task);
             }
             return join;
         }
@@ -281,7 +281,7 @@ impl<P: Platform> Entered<'_, P> {
     }
 
     fn run(&self, task: Runnable) {
-        if task.owner().is_none() && self.core.owned.bind(&task).is_err() {
+        if task.owner().is_none() && !self.core.bind(&task) {
             return self.finish(task.cancel());
         }
         self.core.shared.counters.polls.add(1);
@@ -305,6 +305,7 @@ impl<P: Platform> Entered<'_, P> {
 
     fn finish(&self, done: OwnedRef) {
         if done.owner().is_some() {
+            self.core.shared.counters.completions.add(1);
             self.core.owned.remove(done);
         }
     }
@@ -355,6 +356,13 @@ impl<P: Platform> Core<P> {
             // SAFETY: the core is `!Sync`, and the closures of this file do not come back here.
             f(unsafe { &mut *queue })
         })
+    }
+
+    /// Takes a task into the owned list; false if it is closed.
+    fn bind(&self, task: &Runnable) -> bool {
+        let bound = self.owned.bind(task).is_ok();
+        self.shared.counters.spawns.add(usize::from(bound));
+        bound
     }
 
     fn push(&self, task: Runnable) {

@@ -51,6 +51,8 @@ counters! {
     overflows,
     /// Visits to another worker's queues that brought something.
     steals,
-    /// Tasks spawned on this worker.
+    /// Tasks bound to this worker: those spawned on it, and those from outside that it polled first.
     spawns,
+    /// Bound tasks that completed on this worker.
+    completions,
 }

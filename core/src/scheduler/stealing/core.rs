@@ -90,16 +90,24 @@ impl<P: Platform> Core<P> {
         let scheduler = self.credit.lend(&self.shared);
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
         let (task, join) = unsafe { task::new(future, scheduler, self.id(), spawned_at) };
-        self.slot().own.counters.spawns.add(1);
         self.spawns.set(self.spawns.get().wrapping_add(1));
         if self.spawns.get() % SPAWNS_PER_COLLECT == 0 {
             self.owned.collect(&self.slot().owned);
         }
-        match self.owned.bind(&task) {
-            Ok(()) => self.schedule(task),
-            Err(_closed) => drop(task),
+        if self.bind(&task) {
+            self.schedule(task);
+        } else {
+            drop(task);
         }
         join
+    }
+
+    /// Takes a task into this worker's owned list; false if it is closed.
+    #[inline]
+    pub(super) fn bind(&self, task: &Runnable) -> bool {
+        let bound = self.owned.bind(task).is_ok();
+        self.slot().own.counters.spawns.add(usize::from(bound));
+        bound
     }
 
     /// Queues a task that this thread has spawned or woken: it runs next.
@@ -148,11 +156,15 @@ impl<P: Platform> Core<P> {
     /// Brings a completed task to the list that it is in.
     #[inline]
     pub(super) fn finish(&self, done: OwnedRef) {
-        match done.owner() {
-            Some(owner) if usize::from(owner) == self.index => self.owned.remove(done),
-            Some(owner) => self.shared.give_back(owner, done),
+        let Some(owner) = done.owner() else {
             // It was never bound.
-            None => drop(done),
+            return;
+        };
+        self.slot().own.counters.completions.add(1);
+        if usize::from(owner) == self.index {
+            self.owned.remove(done);
+        } else {
+            self.shared.give_back(owner, done);
         }
     }
 

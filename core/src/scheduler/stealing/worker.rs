@@ -113,7 +113,7 @@ impl<P: Platform> Entered<'_, P> {
     }
 
     fn run(&self, task: Runnable) {
-        if task.owner().is_none() && self.core.owned.bind(&task).is_err() {
+        if task.owner().is_none() && !self.core.bind(&task) {
             return self.cancel(task);
         }
         self.core.slot().own.counters.polls.add(1);
