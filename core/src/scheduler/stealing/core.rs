@@ -197,18 +197,13 @@ impl<P: Platform> Core<P> {
     }
 
     /// Fills the ring from the overflow, and the overflow from the inbox; returns the oldest task.
+    ///
+    /// None also while a long backlog is being turned around: each visit does a bounded part of it,
+    /// and a worker does not sleep while there is more.
     #[cold]
-    pub(super) fn refill(&self) -> Option<Runnable> {
-        loop {
-            self.accept(self.index);
-            if let Some(task) = self.take_overflow(self.index) {
-                return Some(task);
-            }
-            let slot = self.slot();
-            if slot.overflow.is_empty() && slot.inbox.is_empty() {
-                return None;
-            }
-        }
+    fn refill(&self) -> Option<Runnable> {
+        self.accept(self.index);
+        self.take_overflow(self.index)
     }
 
     /// Takes half a ring's worth from a worker's overflow; returns the oldest.

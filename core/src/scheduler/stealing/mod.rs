@@ -2,15 +2,18 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `shared.rs` | what every thread may use: each worker's queues, the set of sleepers, `Handle` |
+//! | `shared.rs` | what every thread may use: each worker's queues and the set of sleepers |
 //! | `core.rs` | what only a worker touches, and how it takes and gives tasks |
+//! | `handle.rs` | the way in: `Handle`, and what wakers and finished tasks call |
 //! | `worker.rs` | the tick: run, search, sleep |
 //! | `shutdown.rs` | the tick once the scheduler is closing |
 
 mod core;
+mod handle;
 mod shared;
 mod shutdown;
 mod worker;
 
-pub use self::shared::{Config, Handle};
+pub use self::handle::Handle;
+pub use self::shared::Config;
 pub use self::worker::{Entered, Worker, new};

@@ -1,22 +1,15 @@
 //! What every thread may use of a stealing scheduler.
 
 use alloc::boxed::Box;
-use core::{fmt, future::Future, panic::Location, ptr::NonNull};
+use core::ptr::NonNull;
 
-use super::core::Core;
 use crate::{
     owned::OwnedTasks,
     platform::{Platform, Unpark},
     queue::{Chain, Inbox, Link, Overflow, Ring},
-    scheduler::{
-        WorkerMetrics, budget,
-        counted::{Counted, Shared as SharedRef},
-        frame,
-        idle::Idle,
-        metrics::Counters,
-    },
+    scheduler::{idle::Idle, metrics::Counters},
     sync::{AtomicBool, AtomicPtr, AtomicUsize, CachePadded, Ordering, fence},
-    task::{self, JoinHandle, OwnedRef, Runnable, Schedule},
+    task::{OwnedRef, Runnable},
 };
 
 /// How a scheduler behaves. `Default` is right for most.
@@ -178,135 +171,5 @@ impl<P: Platform> Shared<P> {
         for slot in &self.slots {
             slot.unpark.unpark();
         }
-    }
-}
-
-/// Spawns on a stealing scheduler, from any thread.
-pub struct Handle<P: Platform>(pub(super) SharedRef<Shared<P>>);
-
-impl<P: Platform> Handle<P> {
-    /// Spawns a task. From any thread; after the shutdown its handle resolves to cancelled.
-    #[track_caller]
-    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let spawned_at = Location::caller();
-        if let Some(core) = Core::current(self.0.pointer()) {
-            return core.spawn(future, spawned_at);
-        }
-        let id = task::id(self.0.platform.task_ids(1));
-        // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
-        let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned_at) };
-        self.0.inject(task);
-        join
-    }
-
-    /// Whether this thread is a worker of this scheduler.
-    pub fn is_entered(&self) -> bool {
-        Core::<P>::current(self.0.pointer()).is_some()
-    }
-
-    /// Begins the shutdown: the workers' ticks cancel every task and end with
-    /// [`Tick::Stopped`](crate::scheduler::Tick::Stopped). From any thread.
-    pub fn close(&self) {
-        self.0.close();
-    }
-
-    /// The number of workers.
-    pub fn workers(&self) -> usize {
-        self.0.slots.len()
-    }
-
-    /// What a worker has done so far; `None` if there is no such worker.
-    pub fn metrics(&self, worker: usize) -> Option<WorkerMetrics> {
-        Some(self.0.slots.get(worker)?.own.counters.read())
-    }
-
-    /// How many tasks are in a worker's queues, at some moment of the call; `None` if there is no
-    /// such worker. A full inbox counts as one.
-    pub fn queued(&self, worker: usize) -> Option<usize> {
-        let slot = self.0.slots.get(worker)?;
-        Some(slot.ring.len() + slot.overflow.len() + usize::from(!slot.inbox.is_empty()))
-    }
-
-    /// How many workers sleep, at some moment of the call.
-    pub fn sleepers(&self) -> usize {
-        self.0.idle.sleepers()
-    }
-
-    /// The platform that the scheduler was made with.
-    pub fn platform(&self) -> &P {
-        &self.0.platform
-    }
-}
-
-impl<P: Platform> Clone for Handle<P> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<P: Platform> fmt::Debug for Handle<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("stealing::Handle")
-            .field("workers", &self.workers())
-            .field("sleepers", &self.sleepers())
-            .finish_non_exhaustive()
-    }
-}
-
-// SAFETY: `schedule` queues, or drops what only its spawner can have; all futures are `Send`. The
-// cells are counted by `Counted`.
-unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
-    type Platform = P;
-
-    unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
-        match Core::current(this) {
-            Some(core) => core.schedule(task),
-            // SAFETY: the caller keeps the scheduler alive until this returns.
-            None => unsafe { this.as_ref() }.value().inject(task),
-        }
-    }
-
-    unsafe fn retire(this: NonNull<Self>, done: OwnedRef) {
-        match Core::current(this) {
-            Some(core) => core.finish(done),
-            None => {
-                if let Some(owner) = done.owner() {
-                    // SAFETY: the caller keeps the scheduler alive until this returns.
-                    unsafe { this.as_ref() }.value().give_back(owner, done);
-                }
-            }
-        }
-    }
-
-    fn is_local(this: NonNull<Self>) -> bool {
-        Core::current(this).is_some()
-    }
-
-    unsafe fn release(this: NonNull<Self>) {
-        match Core::current(this) {
-            Some(core) => core.free(),
-            // SAFETY: the count was the cell's.
-            None => unsafe { Counted::release(this, 1) },
-        }
-    }
-
-    fn charge() -> bool {
-        budget::proceed::<P>()
-    }
-}
-
-impl<P: Platform> Core<P> {
-    /// The core that this thread has of the scheduler, if it is one of its workers. The borrow must
-    /// end before the thread can leave the scope.
-    #[inline]
-    pub(super) fn current<'a>(scheduler: NonNull<Counted<Shared<P>>>) -> Option<&'a Self> {
-        let address = scheduler.as_ptr().cast_const().cast();
-        // SAFETY: a frame with this address belongs to a worker of this scheduler, which keeps it
-        // alive, and points to the worker's core.
-        unsafe { frame::local_of::<P>(address).cast::<Self>().as_ref() }
     }
 }

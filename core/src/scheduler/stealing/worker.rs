@@ -4,7 +4,8 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use super::core::Core;
-use super::shared::{Config, Handle, Shared};
+use super::handle::Handle;
+use super::shared::{Config, Shared};
 use crate::{
     frame::Frame,
     platform::Platform,
