@@ -31,7 +31,7 @@ FLOORS = {
         "lib": TOP, "loom_internals": TOP,
     },
     "std-backend": {
-        "sync": 0, "platform": 0,
+        "primitives": 0, "platform": 0,
         "park": 1, "coop": 1,
         "io": 2, "blocking": 2,
         "context": 3,

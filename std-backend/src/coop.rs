@@ -22,8 +22,6 @@ pub struct RestoreOnPending {
     progress: std::cell::Cell<bool>,
 }
 
-pub(crate) use self::RestoreOnPending as Restore;
-
 impl RestoreOnPending {
     /// The resource has a result: the unit is spent.
     pub fn made_progress(&self) {
@@ -61,10 +59,7 @@ pub fn has_budget_remaining() -> bool {
 ///
 /// Cancel safe.
 pub async fn consume_budget() {
-    poll_fn(|context| {
-        poll_proceed(context).map(|unit| unit.made_progress())
-    })
-    .await;
+    poll_fn(|context| poll_proceed(context).map(|unit| unit.made_progress())).await;
 }
 
 pin_project_lite::pin_project! {
@@ -104,7 +99,7 @@ pin_project_lite::pin_project! {
 
 /// Makes a future of another library take a unit each time it is ready.
 ///
-/// The remedy for resources that do not know the budget, such as the channels of [`crate::sync`].
+/// The remedy for resources that do not know the budget, such as the channels of [`crate::primitives`].
 pub fn cooperative<F: Future>(future: F) -> Coop<F> {
     Coop { future }
 }

@@ -15,7 +15,6 @@ use jenny_core::{
     lock::RawLock,
     platform::{Frame, Platform, Unpark},
 };
-use parking_lot::lock_api::RawMutex as _;
 
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.
@@ -93,27 +92,16 @@ unsafe impl<U: Unpark> Platform for Std<U> {
 }
 
 /// A parking_lot mutex: one compare-and-swap to lock, one to unlock, fair to sleepers in the end.
-pub(crate) struct Lock(parking_lot::RawMutex);
+pub(crate) struct Lock(parking_lot::Mutex<()>);
 
-// SAFETY: `RawMutex` is a mutual exclusion lock, and the guard unlocks it also when the closure
-// unwinds.
+// SAFETY: the mutex excludes others until the guard is dropped, also when the closure unwinds.
 unsafe impl RawLock for Lock {
     fn new() -> Self {
-        Self(parking_lot::RawMutex::INIT)
+        Self(parking_lot::Mutex::new(()))
     }
 
     fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
-        struct Unlock<'a>(&'a parking_lot::RawMutex);
-
-        impl Drop for Unlock<'_> {
-            fn drop(&mut self) {
-                // SAFETY: this closure call holds the lock.
-                unsafe { self.0.unlock() }
-            }
-        }
-
-        self.0.lock();
-        let _unlock = Unlock(&self.0);
+        let _held = self.0.lock();
         critical()
     }
 }

@@ -69,6 +69,20 @@ impl<P: Platform> Current<P> {
         innermost::<P, _>(|frame| frame.and_then(Frame::task)).map(task::id)
     }
 
+    /// An id for a task that no scheduler of this crate spawns.
+    pub fn new_task_id(platform: &P) -> Id {
+        task::id(platform.task_ids(1))
+    }
+
+    /// Runs a task that is no part of a scheduler on this thread: it has an id and no budget.
+    pub fn enter_blocking<R>(id: Id, run: impl FnOnce() -> R) -> R {
+        enter::<P, _>(ptr::null(), ptr::null(), |frame| {
+            frame.start_task(id.0);
+            frame.set_budget(None);
+            run()
+        })
+    }
+
     /// Polls a future that is no task (the root of a `block_on`) with a budget of its own.
     pub fn poll_root<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
         enter::<P, _>(ptr::null(), ptr::null(), |frame| {

@@ -29,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, Ordering, contain, thread};
+use crate::primitives::{Arc, Condvar, Mutex, MutexGuard, Ordering, contain, thread};
 
 /// What the pool's threads do.
 pub trait Job: Send + 'static {

@@ -58,7 +58,7 @@ pub(super) async fn resolve(
     let (first, others) = match target.addresses()? {
         Addresses::One(address) => (Some(address), Vec::new()),
         Addresses::Many(addresses) => (None, addresses),
-        Addresses::Unresolved(host) => (None, crate::blocking::resolve(host).await?),
+        Addresses::Unresolved(host) => (None, crate::context::resolve(host).await?),
     };
     Ok(first.into_iter().chain(others))
 }

@@ -40,7 +40,7 @@ use std::{
 use jenny_core::platform::Unpark;
 
 use super::{Driver, DriverWaker, try_lock::TryLock};
-use crate::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering, thread};
+use crate::primitives::{Arc, AtomicUsize, Condvar, Mutex, Ordering, thread};
 
 const EMPTY: usize = 0;
 const PARKED_CONDVAR: usize = 1;

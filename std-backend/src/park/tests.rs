@@ -65,7 +65,7 @@ impl Driver for Channel {
     }
 }
 
-fn channel() -> (Arc<Seen>, crate::sync::Arc<SharedDriver<Channel>>) {
+fn channel() -> (Arc<Seen>, crate::primitives::Arc<SharedDriver<Channel>>) {
     let seen = Arc::new(Seen::default());
     let (sender, receiver) = mpsc::channel();
     let driver = Channel { sender, receiver, seen: Arc::clone(&seen) };
@@ -124,8 +124,8 @@ fn the_driver_is_woken_only_if_somebody_sleeps_in_it() {
 #[test]
 fn who_does_not_get_the_driver_sleeps_beside_it() {
     let (seen, shared) = channel();
-    let mut first = Parker::new(crate::sync::Arc::clone(&shared));
-    let mut second = Parker::new(crate::sync::Arc::clone(&shared));
+    let mut first = Parker::new(crate::primitives::Arc::clone(&shared));
+    let mut second = Parker::new(crate::primitives::Arc::clone(&shared));
     let (wake_first, wake_second) = (first.unparker(), second.unparker());
 
     let holder = thread::spawn(move || first.park());

@@ -10,7 +10,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use crate::sync::{AtomicBool, Ordering, thread, thread_local};
+use crate::primitives::{AtomicBool, Ordering, thread, thread_local};
 
 /// Lets one thread sleep until its waker is used.
 ///

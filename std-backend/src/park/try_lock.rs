@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::sync::{AtomicBool, Ordering, UnsafeCell};
+use crate::primitives::{AtomicBool, Ordering, UnsafeCell};
 
 /// A value that one thread at a time may use; the others go elsewhere at once.
 ///

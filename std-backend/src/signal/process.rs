@@ -11,7 +11,7 @@ use std::{
 
 use signal_hook_registry::{FORBIDDEN, register};
 
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, contain};
+use crate::primitives::{AtomicBool, AtomicUsize, Mutex, Ordering, contain};
 
 /// The process's side of signals; it is never taken down, as handlers never are.
 pub(super) struct Process {

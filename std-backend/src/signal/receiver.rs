@@ -11,7 +11,7 @@ use mio::net::UnixStream;
 use super::process::Process;
 use crate::{
     io::{Direction, Evented, Handle},
-    sync::{AtomicBool, Mutex, Ordering},
+    primitives::{AtomicBool, Mutex, Ordering},
 };
 
 /// Lets a runtime's driver report signals, as long as somebody in that runtime listens.

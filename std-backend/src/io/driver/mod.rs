@@ -14,7 +14,7 @@ use mio::event::Source;
 
 use crate::{
     park::{Driver, DriverWaker},
-    sync::{Arc, AtomicUsize, Mutex, Ordering},
+    primitives::{Arc, AtomicUsize, Mutex, Ordering},
 };
 
 mod evented;

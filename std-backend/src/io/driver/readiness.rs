@@ -34,7 +34,7 @@ use std::{
 };
 
 use super::{interest::Interest, ready::Ready, wake_list::WakeList};
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::primitives::{AtomicUsize, Mutex, Ordering};
 
 const SHUTDOWN: usize = 1 << Ready::BITS;
 const TICK_SHIFT: u32 = Ready::BITS + 1;

@@ -9,7 +9,7 @@ use std::{
 use mio::event::Source;
 
 use super::{Direction, Event, Handle, Interest, Readiness, shutting_down, slots::Token};
-use crate::{coop, sync::Arc};
+use crate::{coop, primitives::Arc};
 
 /// A resource's place in the driver. Every wait that ends takes one unit of the task's budget.
 #[derive(Debug)]

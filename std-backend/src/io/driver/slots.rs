@@ -11,7 +11,7 @@
 use std::{io, mem};
 
 use super::readiness::Readiness;
-use crate::sync::Arc;
+use crate::primitives::Arc;
 
 /// Names a registered resource.
 /// ```text

@@ -4,7 +4,7 @@
 
 use std::task::Waker;
 
-use crate::sync::contain;
+use crate::primitives::contain;
 
 /// Collects wakers under a lock, to be called outside of it.
 ///

@@ -1,0 +1,242 @@
+//! Which runtime the current thread belongs to.
+//!
+//! Two things are kept per thread, both here and not in a frame on the stack, because their guards
+//! can be moved, leaked and dropped in any order: the *current* runtime, which `spawn` and sockets
+//! use, and whether the thread is *running* one, where it must not block on another.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt, io,
+    marker::PhantomData,
+    net::{SocketAddr, ToSocketAddrs},
+    num::NonZeroU64,
+    panic::Location,
+    sync::Arc,
+};
+
+use jenny_core::{
+    scheduler::{local, stealing},
+    task::JoinHandle,
+};
+
+use crate::{
+    blocking::{Blocking, pool::Mandatory},
+    park::Unparker,
+    platform::Std,
+};
+
+/// What a runtime's parkers sleep in.
+#[cfg(feature = "net")]
+pub(crate) type RuntimeDriver = crate::io::IoDriver;
+/// What a runtime's parkers sleep in: nothing.
+#[cfg(not(feature = "net"))]
+pub(crate) type RuntimeDriver = crate::park::NoDriver;
+
+/// The platform of all runtimes.
+pub(crate) type RuntimePlatform = Std<Unparker<RuntimeDriver>>;
+
+/// All that a thread may use of a runtime.
+pub(crate) struct Ambient {
+    pub(crate) id: NonZeroU64,
+    pub(crate) name: Option<String>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) blocking: Blocking,
+    #[cfg(feature = "net")]
+    pub(crate) io: Option<crate::io::Handle>,
+}
+
+/// The scheduler of a runtime.
+pub(crate) enum Scheduler {
+    CurrentThread(local::Handle<RuntimePlatform>),
+    #[cfg(feature = "rt-multi-thread")]
+    MultiThread(stealing::Handle<RuntimePlatform>),
+}
+
+/// A future above this size travels in a box: moving it through the generic code costs more.
+const BOX_FROM: usize = if cfg!(debug_assertions) { 2 * 1024 } else { 16 * 1024 };
+
+impl Ambient {
+    #[track_caller]
+    pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if size_of::<F>() > BOX_FROM {
+            return self.scheduler.spawn(Box::pin(future));
+        }
+        self.scheduler.spawn(future)
+    }
+
+    #[track_caller]
+    pub(crate) fn spawn_blocking<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> JoinHandle<R> {
+        let spawned_at = Location::caller();
+        match self.blocking.spawn(work, Mandatory::No, spawned_at) {
+            Ok(join) => join,
+            Err(error) => panic!(
+                "the blocking pool has no thread and the system gives none ({error}): \
+                 lower `max_blocking_threads` or raise the limit of threads"
+            ),
+        }
+    }
+}
+
+impl Scheduler {
+    #[track_caller]
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self {
+            Self::CurrentThread(handle) => handle.spawn(future),
+            #[cfg(feature = "rt-multi-thread")]
+            Self::MultiThread(handle) => handle.spawn(future),
+        }
+    }
+}
+
+impl fmt::Debug for Ambient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Ambient>>> = const { RefCell::new(None) };
+    /// How many guards of this thread are alive.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Why there is no current runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoContext {
+    NotEntered,
+    ThreadEnds,
+}
+
+impl fmt::Display for NoContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotEntered => {
+                "there is no jenny runtime here: call this from a task, inside `Runtime::block_on`, \
+                 or with a guard of `Runtime::enter` alive"
+            }
+            Self::ThreadEnds => {
+                "this thread is ending and has no jenny runtime any more: keep a `Handle` instead"
+            }
+        })
+    }
+}
+
+impl std::error::Error for NoContext {}
+
+/// Gives the current runtime to the closure.
+pub(crate) fn try_with<R>(f: impl FnOnce(&Arc<Ambient>) -> R) -> Result<R, NoContext> {
+    CURRENT
+        .try_with(|current| current.borrow().as_ref().map(f).ok_or(NoContext::NotEntered))
+        .unwrap_or(Err(NoContext::ThreadEnds))
+}
+
+/// The current runtime.
+#[track_caller]
+pub(crate) fn current() -> Arc<Ambient> {
+    match try_with(Arc::clone) {
+        Ok(ambient) => ambient,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The I/O driver of the current runtime.
+#[cfg(feature = "net")]
+#[track_caller]
+pub(crate) fn io_handle() -> crate::io::Handle {
+    match try_with(|ambient| ambient.io.clone()) {
+        Ok(Some(handle)) => handle,
+        Ok(None) => panic!(
+            "the current jenny runtime has no I/O driver: call `enable_io` or `enable_all` on its \
+             runtime builder"
+        ),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Looks up a `host:port` on the blocking pool: the system's resolver blocks.
+#[cfg(feature = "net")]
+pub(crate) async fn resolve(host: String) -> io::Result<Vec<SocketAddr>> {
+    let lookup = current().spawn_blocking(move || Ok(host.to_socket_addrs()?.collect()));
+    lookup.await.map_err(io::Error::from)?
+}
+
+/// Keeps a runtime current. To be dropped in the reverse order of its siblings, on its own thread.
+#[must_use = "the runtime is current until this is dropped"]
+pub(crate) struct CurrentGuard {
+    outer: Option<Arc<Ambient>>,
+    depth: usize,
+    _not_send: PhantomData<*mut ()>,
+}
+
+/// Makes a runtime the current one of this thread.
+pub(crate) fn set_current(ambient: &Arc<Ambient>) -> CurrentGuard {
+    let outer = CURRENT.with(|current| current.borrow_mut().replace(Arc::clone(ambient)));
+    let depth = DEPTH.get() + 1;
+    DEPTH.set(depth);
+    CurrentGuard { outer, depth, _not_send: PhantomData }
+}
+
+impl Drop for CurrentGuard {
+    #[track_caller]
+    fn drop(&mut self) {
+        // At the end of a thread the cells may be gone, and so is whoever could look at them.
+        let _ = DEPTH.try_with(|depth| {
+            if depth.get() != self.depth {
+                if std::thread::panicking() {
+                    return;
+                }
+                panic!("the guards of `enter` were dropped out of order: drop the youngest first");
+            }
+            depth.set(self.depth - 1);
+            let _ = CURRENT.try_with(|current| {
+                let inner = current.replace(self.outer.take());
+                // Dropped outside the borrow: it may be the last handle.
+                drop(inner);
+            });
+        });
+    }
+}
+
+/// Keeps the thread marked as running a runtime.
+#[must_use]
+pub(crate) struct RunningGuard(PhantomData<*mut ()>);
+
+/// Whether this thread runs a runtime, so that blocking it would stop tasks.
+pub(crate) fn is_running() -> bool {
+    RUNNING.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Marks this thread as running a runtime.
+///
+/// # Panics
+/// If it is already.
+#[track_caller]
+pub(crate) fn start_running() -> RunningGuard {
+    assert!(
+        !RUNNING.replace(true),
+        "cannot block on a runtime from inside a runtime: this thread is running tasks, which would \
+         stop. Await the future instead, or move the call to `spawn_blocking`"
+    );
+    RunningGuard(PhantomData)
+}
+
+impl Drop for RunningGuard {
+    fn drop(&mut self) {
+        RUNNING.set(false);
+    }
+}

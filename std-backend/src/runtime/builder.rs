@@ -1,0 +1,404 @@
+//! Choosing what a runtime is made of.
+
+use std::{
+    fmt, io,
+    num::NonZeroU64,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use jenny_core::scheduler::local;
+#[cfg(feature = "rt-multi-thread")]
+use jenny_core::scheduler::stealing;
+
+#[cfg(feature = "rt-multi-thread")]
+use super::multi_thread::{MultiThread, Seats};
+use super::{Handle, Kind, Runtime, current_thread::CurrentThread};
+use crate::{
+    blocking::{Blocking, pool},
+    context::{self, Ambient, RuntimeDriver, RuntimePlatform, Scheduler},
+    park::{Parker, SharedDriver},
+    primitives::contain,
+};
+
+/// Overrides the number of workers that a multi-thread runtime has by default.
+const WORKERS_VARIABLE: &str = "JENNY_WORKER_THREADS";
+
+/// Builds a [`Runtime`].
+///
+/// # Examples
+/// ```
+/// let runtime = jenny::runtime::Builder::new_multi_thread()
+///     .worker_threads(2)
+///     .thread_name("spinner")
+///     .enable_all()
+///     .build()?;
+/// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+/// # Ok::<_, std::io::Error>(())
+/// ```
+pub struct Builder {
+    flavor: Flavor,
+    worker_threads: Option<usize>,
+    max_blocking_threads: usize,
+    thread_name: Arc<dyn Fn() -> String + Send + Sync>,
+    thread_stack_size: Option<usize>,
+    thread_keep_alive: Duration,
+    hooks: Hooks,
+    event_interval: Option<u32>,
+    lifo_slot: bool,
+    enable_io: bool,
+    name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flavor {
+    CurrentThread,
+    #[cfg(feature = "rt-multi-thread")]
+    MultiThread,
+}
+
+type Hook = Option<Arc<dyn Fn() + Send + Sync>>;
+
+/// What the user wants to be called on the runtime's threads. A panic in it stays in it.
+#[derive(Clone, Default)]
+pub(super) struct Hooks {
+    start: Hook,
+    stop: Hook,
+    park: Hook,
+    unpark: Hook,
+}
+
+fn call(hook: &Hook) {
+    if let Some(hook) = hook {
+        contain(|| hook());
+    }
+}
+
+impl Hooks {
+    pub(super) fn thread_start(&self) {
+        call(&self.start);
+    }
+
+    pub(super) fn thread_stop(&self) {
+        call(&self.stop);
+    }
+
+    pub(super) fn thread_park(&self) {
+        call(&self.park);
+    }
+
+    pub(super) fn thread_unpark(&self) {
+        call(&self.unpark);
+    }
+}
+
+/// How worker threads are made.
+pub(super) struct ThreadConfig {
+    name: Arc<dyn Fn() -> String + Send + Sync>,
+    stack_size: Option<usize>,
+    pub(super) hooks: Hooks,
+}
+
+impl ThreadConfig {
+    pub(super) fn builder(&self) -> thread::Builder {
+        let builder = thread::Builder::new().name((self.name)());
+        match self.stack_size {
+            Some(bytes) => builder.stack_size(bytes),
+            None => builder,
+        }
+    }
+}
+
+impl Builder {
+    fn new(flavor: Flavor) -> Self {
+        Self {
+            flavor,
+            worker_threads: None,
+            max_blocking_threads: 512,
+            thread_name: Arc::new(|| "jenny-worker".into()),
+            thread_stack_size: None,
+            thread_keep_alive: Duration::from_secs(10),
+            hooks: Hooks::default(),
+            event_interval: None,
+            lifo_slot: true,
+            enable_io: false,
+            name: None,
+        }
+    }
+
+    /// A runtime whose tasks run inside `block_on`, on the calling thread.
+    pub fn new_current_thread() -> Self {
+        Self::new(Flavor::CurrentThread)
+    }
+
+    /// A runtime whose tasks run on worker threads that steal from each other.
+    #[cfg(feature = "rt-multi-thread")]
+    pub fn new_multi_thread() -> Self {
+        Self::new(Flavor::MultiThread)
+    }
+
+    /// Enables all drivers that the crate's features provide.
+    pub fn enable_all(&mut self) -> &mut Self {
+        self.enable_io = cfg!(feature = "net");
+        self
+    }
+
+    /// Enables the I/O driver: sockets and signals.
+    #[cfg(feature = "net")]
+    pub fn enable_io(&mut self) -> &mut Self {
+        self.enable_io = true;
+        self
+    }
+
+    /// The number of workers of a multi-thread runtime. By default `JENNY_WORKER_THREADS`, or else
+    /// the number of cores that the process may use.
+    ///
+    /// # Panics
+    /// If it is zero, or more than 65,534.
+    #[track_caller]
+    pub fn worker_threads(&mut self, threads: usize) -> &mut Self {
+        assert!(threads > 0, "a multi-thread runtime needs at least one worker: pass 1 or more");
+        assert!(threads < usize::from(u16::MAX), "a runtime has at most 65,534 workers");
+        self.worker_threads = Some(threads);
+        self
+    }
+
+    /// The most threads of the blocking pool, 512 by default. Workers do not count.
+    ///
+    /// # Panics
+    /// If it is zero.
+    #[track_caller]
+    pub fn max_blocking_threads(&mut self, threads: usize) -> &mut Self {
+        assert!(threads > 0, "the blocking pool needs at least one thread: pass 1 or more");
+        self.max_blocking_threads = threads;
+        self
+    }
+
+    /// Names the runtime's threads, `jenny-worker` by default.
+    pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Self {
+        let name = name.into();
+        self.thread_name = Arc::new(move || name.clone());
+        self
+    }
+
+    /// Names the runtime's threads, each by a call of its own.
+    pub fn thread_name_fn<F>(&mut self, name: F) -> &mut Self
+    where
+        F: Fn() -> String + Send + Sync + 'static,
+    {
+        self.thread_name = Arc::new(name);
+        self
+    }
+
+    /// The stack of the runtime's threads in bytes; by default that of [`std::thread`].
+    pub fn thread_stack_size(&mut self, bytes: usize) -> &mut Self {
+        self.thread_stack_size = Some(bytes);
+        self
+    }
+
+    /// How long a thread of the blocking pool waits for work before it ends, 10 s by default.
+    pub fn thread_keep_alive(&mut self, keep_alive: Duration) -> &mut Self {
+        self.thread_keep_alive = keep_alive;
+        self
+    }
+
+    /// Called first on every thread of the runtime.
+    pub fn on_thread_start<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.hooks.start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called last on every thread of the runtime.
+    pub fn on_thread_stop<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.hooks.stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called by a worker that is about to sleep.
+    pub fn on_thread_park<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.hooks.park = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called by a worker that has slept.
+    pub fn on_thread_unpark<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.hooks.unpark = Some(Arc::new(hook));
+        self
+    }
+
+    /// How many tasks a worker runs, if there are so many, before it looks at I/O and its inbox; 61
+    /// by default.
+    ///
+    /// # Panics
+    /// If it is zero.
+    #[track_caller]
+    pub fn event_interval(&mut self, tasks: u32) -> &mut Self {
+        assert!(tasks > 0, "the event interval counts tasks: pass 1 or more");
+        self.event_interval = Some(tasks);
+        self
+    }
+
+    /// Queues a task that another one wakes behind those that wait already, instead of running it
+    /// next.
+    pub fn disable_lifo_slot(&mut self) -> &mut Self {
+        self.lifo_slot = false;
+        self
+    }
+
+    /// Names the runtime, for its [`Handle`] and whoever looks at it.
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Builds the runtime.
+    ///
+    /// # Errors
+    /// The system has no thread or no file descriptor left.
+    pub fn build(&mut self) -> io::Result<Runtime> {
+        let driver = self.driver()?;
+        match self.flavor {
+            Flavor::CurrentThread => Ok(self.build_current_thread(driver)),
+            #[cfg(feature = "rt-multi-thread")]
+            Flavor::MultiThread => self.build_multi_thread(driver),
+        }
+    }
+
+    #[cfg(feature = "net")]
+    fn driver(&self) -> io::Result<Drivers> {
+        if !self.enable_io {
+            return Ok(Drivers { shared: SharedDriver::without_driver(), io: None });
+        }
+        let driver = crate::io::IoDriver::new()?;
+        let io = Some(driver.handle());
+        Ok(Drivers { shared: SharedDriver::new(driver), io })
+    }
+
+    #[cfg(not(feature = "net"))]
+    fn driver(&self) -> io::Result<Drivers> {
+        Ok(Drivers { shared: SharedDriver::without_driver() })
+    }
+
+    fn build_current_thread(&self, drivers: Drivers) -> Runtime {
+        let parker = Parker::new(crate::primitives::Arc::clone(&drivers.shared));
+        let mut config = local::Config::default();
+        if let Some(interval) = self.event_interval {
+            config.event_interval = interval;
+        }
+        let (handle, worker) = local::new(RuntimePlatform::new(), parker.unparker(), &config);
+        let ambient = self.ambient(Scheduler::CurrentThread(handle), &drivers);
+        let kind = CurrentThread::new(worker, parker, drivers.shared, self.hooks.clone());
+        Runtime::of(Kind::CurrentThread(kind), Handle { ambient })
+    }
+
+    #[cfg(feature = "rt-multi-thread")]
+    fn build_multi_thread(&self, drivers: Drivers) -> io::Result<Runtime> {
+        let count = match self.worker_threads {
+            Some(count) => count,
+            None => default_workers()?,
+        };
+        let parkers: Vec<_> = (0..count)
+            .map(|_| Parker::new(crate::primitives::Arc::clone(&drivers.shared)))
+            .collect();
+        let mut config = stealing::Config { lifo_slot: self.lifo_slot, ..Default::default() };
+        if let Some(interval) = self.event_interval {
+            config.event_interval = interval;
+        }
+        let unparkers = parkers.iter().map(Parker::unparker);
+        let (handle, workers) = stealing::new(RuntimePlatform::new(), unparkers, config);
+        let ambient = self.ambient(Scheduler::MultiThread(handle.clone()), &drivers);
+        let threads = ThreadConfig {
+            name: Arc::clone(&self.thread_name),
+            stack_size: self.thread_stack_size,
+            hooks: self.hooks.clone(),
+        };
+        let seats = Seats { workers, parkers, driver: drivers.shared };
+        let kind = MultiThread::start(&ambient, handle, seats, &threads)?;
+        Ok(Runtime::of(Kind::MultiThread(kind), Handle { ambient }))
+    }
+
+    fn ambient(&self, scheduler: Scheduler, _drivers: &Drivers) -> Arc<Ambient> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = NonZeroU64::new(NEXT_ID.fetch_add(1, Ordering::Relaxed));
+        Arc::new_cyclic(|ambient| {
+            // Weak: the pool is a part of what its threads enter.
+            let ambient = ambient.clone();
+            let blocking = Blocking::new(pool::Config {
+                max_threads: self.max_blocking_threads,
+                keep_alive: self.thread_keep_alive,
+                thread_name: Arc::clone(&self.thread_name),
+                stack_size: self.thread_stack_size,
+                on_start: self.hooks.start.clone(),
+                on_stop: self.hooks.stop.clone(),
+                wrap: Arc::new(move |thread| {
+                    let ambient: Option<Arc<Ambient>> = ambient.upgrade();
+                    let _current = ambient.as_ref().map(context::set_current);
+                    thread();
+                }),
+            });
+            Ambient {
+                id: id.expect("2^64 runtimes have been made"),
+                name: self.name.clone(),
+                scheduler,
+                blocking,
+                #[cfg(feature = "net")]
+                io: _drivers.io.clone(),
+            }
+        })
+    }
+}
+
+/// What a runtime sleeps in.
+struct Drivers {
+    shared: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
+    #[cfg(feature = "net")]
+    io: Option<crate::io::Handle>,
+}
+
+#[cfg(feature = "rt-multi-thread")]
+fn default_workers() -> io::Result<usize> {
+    static CORES: AtomicUsize = AtomicUsize::new(0);
+    match std::env::var(WORKERS_VARIABLE) {
+        Ok(text) => match text.parse() {
+            Ok(count) if (1..usize::from(u16::MAX)).contains(&count) => Ok(count),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{WORKERS_VARIABLE} has to be a number from 1 to 65534, not {text:?}"),
+            )),
+        },
+        Err(std::env::VarError::NotPresent) => {
+            // Asking costs tens of microseconds where control groups are read.
+            let known = CORES.load(Ordering::Relaxed);
+            if known > 0 {
+                return Ok(known);
+            }
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            CORES.store(cores, Ordering::Relaxed);
+            Ok(cores)
+        }
+        Err(error) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{WORKERS_VARIABLE} cannot be read: {error}"),
+        )),
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("flavor", &self.flavor)
+            .field("worker_threads", &self.worker_threads)
+            .field("max_blocking_threads", &self.max_blocking_threads)
+            .field("thread_stack_size", &self.thread_stack_size)
+            .field("thread_keep_alive", &self.thread_keep_alive)
+            .field("event_interval", &self.event_interval)
+            .field("lifo_slot", &self.lifo_slot)
+            .field("enable_io", &self.enable_io)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! The local scheduler inside `block_on`.
+//!
+//! There is one core: the worker and its parker. Whoever calls `block_on` takes it, runs tasks and
+//! turns the driver until its own future is ready, and puts it back. Others that call `block_on`
+//! meanwhile wait for their futures, and one of them inherits the core.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use jenny_core::{
+    platform::Unpark,
+    scheduler::{Current, Tick, local},
+};
+
+use super::builder::Hooks;
+use crate::{
+    context::{RuntimeDriver, RuntimePlatform},
+    park::{Parker, SharedDriver, Unparker, block_on_waker},
+    platform::AnyRuntime,
+};
+
+/// The core of a current-thread runtime, and those who wait for it.
+pub(super) struct CurrentThread {
+    place: Mutex<Place>,
+    driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
+    hooks: Hooks,
+}
+
+struct Place {
+    core: Option<Box<Core>>,
+    /// Threads in `block_on` without the core. All are woken when it is put back, and those that do
+    /// not get it come again.
+    waiting: Vec<Waker>,
+}
+
+struct Core {
+    worker: local::Worker<RuntimePlatform>,
+    parker: Parker<RuntimeDriver>,
+    root: Arc<Root>,
+}
+
+/// The waker of the `block_on` future that has the core.
+struct Root {
+    woken: AtomicBool,
+    handle: local::Handle<RuntimePlatform>,
+    unparker: Unparker<RuntimeDriver>,
+}
+
+impl Wake for Root {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Ordering: Release; pairs with the Acquire of the poll that answers.
+        self.woken.store(true, Ordering::Release);
+        // The core's own thread looks at the flag before it parks.
+        if !self.handle.is_entered() {
+            self.unparker.unpark();
+        }
+    }
+}
+
+impl CurrentThread {
+    pub(super) fn new(
+        worker: local::Worker<RuntimePlatform>,
+        parker: Parker<RuntimeDriver>,
+        driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
+        hooks: Hooks,
+    ) -> Self {
+        let root = Arc::new(Root {
+            woken: AtomicBool::new(false),
+            handle: worker.handle(),
+            unparker: parker.unparker(),
+        });
+        let core = Some(Box::new(Core { worker, parker, root }));
+        Self { place: Mutex::new(Place { core, waiting: Vec::new() }), driver, hooks }
+    }
+
+    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        loop {
+            if let Some(mut core) = self.take() {
+                return core.run(future, &self.hooks);
+            }
+            // Another thread has the core. Wait for the future, or for the core.
+            let (parker, waker) = block_on_waker();
+            let mut context = Context::from_waker(&waker);
+            let polled = Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context);
+            if let Poll::Ready(output) = polled {
+                return output;
+            }
+            if self.wait_for_core(&waker) {
+                parker.park();
+            }
+        }
+    }
+
+    /// False if the core is there.
+    fn wait_for_core(&self, waker: &Waker) -> bool {
+        let mut place = self.lock();
+        if place.core.is_some() {
+            return false;
+        }
+        place.waiting.retain(|waiting| !waiting.will_wake(waker));
+        place.waiting.push(waker.clone());
+        true
+    }
+
+    fn take(&self) -> Option<Taken<'_>> {
+        let core = self.lock().core.take()?;
+        Some(Taken { core: Some(core), home: self })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cancels all tasks, on this thread. The runtime is going away, so nobody else has the core.
+    pub(super) fn shutdown(&self, handle: &local::Handle<RuntimePlatform>) {
+        handle.close();
+        let Some(mut taken) = self.take() else { return };
+        let Core { worker, parker, .. } = taken.core();
+        worker.enter(|worker| {
+            loop {
+                match worker.tick() {
+                    Tick::Ran => parker.turn_now(),
+                    // Some thread has a task in its hands and is about to bring it.
+                    Tick::Idle => parker.park(),
+                    Tick::Stopped => return,
+                }
+            }
+        });
+        // Nobody shall find it again.
+        drop(taken.core.take());
+        self.driver.shutdown();
+    }
+}
+
+/// The core, on loan. It goes home also when the future panics.
+struct Taken<'a> {
+    core: Option<Box<Core>>,
+    home: &'a CurrentThread,
+}
+
+impl Taken<'_> {
+    fn core(&mut self) -> &mut Core {
+        self.core.as_mut().expect("taken only by the shutdown")
+    }
+
+    /// Runs tasks until the future is ready.
+    fn run<F: Future>(&mut self, mut future: Pin<&mut F>, hooks: &Hooks) -> F::Output {
+        let Core { worker, parker, root } = self.core();
+        let waker = Waker::from(Arc::clone(root));
+        let mut context = Context::from_waker(&waker);
+        root.woken.store(true, Ordering::Relaxed);
+        worker.enter(|worker| {
+            loop {
+                // Ordering: Acquire; pairs with the Release of the wake.
+                if root.woken.swap(false, Ordering::Acquire)
+                    && let Poll::Ready(output) =
+                        Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context)
+                {
+                    return output;
+                }
+                match worker.tick() {
+                    Tick::Ran => parker.turn_now(),
+                    Tick::Idle if root.woken.load(Ordering::Relaxed) => parker.turn_now(),
+                    Tick::Idle => {
+                        hooks.thread_park();
+                        parker.park();
+                        hooks.thread_unpark();
+                    }
+                    Tick::Stopped => unreachable!("the runtime is borrowed, so it is not dropped"),
+                }
+            }
+        })
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut place = self.home.lock();
+            place.core = self.core.take();
+            std::mem::take(&mut place.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,185 @@
+//! The way to a runtime from any thread.
+
+use std::{fmt, future::Future, num::NonZeroU64, pin::pin, sync::Arc, task::Context, task::Poll};
+
+use jenny_core::{scheduler::Current, task::JoinHandle};
+
+use super::RuntimeMetrics;
+use crate::{
+    context::{self, Ambient, Scheduler},
+    park::block_on_waker,
+    platform::AnyRuntime,
+};
+
+/// A handle to a runtime. Cheap to clone, and usable from any thread.
+///
+/// It does not keep the runtime running: after the shutdown, what is spawned through it is cancelled.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) ambient: Arc<Ambient>,
+}
+
+/// Keeps a runtime current on this thread. Made by [`Handle::enter`] and
+/// [`Runtime::enter`](super::Runtime::enter).
+///
+/// # Panics
+/// Dropping it while a younger guard of the same thread is alive panics.
+#[must_use = "the runtime is current until this is dropped"]
+pub struct EnterGuard<'a> {
+    _guard: context::CurrentGuard,
+    _handle: std::marker::PhantomData<&'a Handle>,
+}
+
+impl fmt::Debug for EnterGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnterGuard").finish_non_exhaustive()
+    }
+}
+
+/// There is no current runtime.
+pub struct TryCurrentError(context::NoContext);
+
+impl TryCurrentError {
+    /// Whether no runtime has been entered on this thread.
+    pub fn is_missing_context(&self) -> bool {
+        self.0 == context::NoContext::NotEntered
+    }
+
+    /// Whether the thread is ending and its runtime cannot be asked for any more.
+    pub fn is_thread_local_destroyed(&self) -> bool {
+        self.0 == context::NoContext::ThreadEnds
+    }
+}
+
+impl fmt::Display for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryCurrentError").field(&self.0).finish()
+    }
+}
+
+impl std::error::Error for TryCurrentError {}
+
+/// The identity of a runtime: unique in the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Id(NonZeroU64);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The kind of a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// All tasks run inside `block_on`, on the calling thread.
+    CurrentThread,
+    /// Tasks run on worker threads.
+    MultiThread,
+}
+
+impl Handle {
+    /// The current runtime: that of the running task, `block_on` or [`enter`](Self::enter) guard.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub fn current() -> Self {
+        Self { ambient: context::current() }
+    }
+
+    /// The current runtime.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn try_current() -> Result<Self, TryCurrentError> {
+        context::try_with(|ambient| Self { ambient: Arc::clone(ambient) }).map_err(TryCurrentError)
+    }
+
+    /// Makes this runtime the current one of this thread until the guard is dropped.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard {
+            _guard: context::set_current(&self.ambient),
+            _handle: std::marker::PhantomData,
+        }
+    }
+
+    /// Spawns a task. See [`task::spawn`](crate::task::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.ambient.spawn(future)
+    }
+
+    /// Runs a closure that blocks. See [`task::spawn_blocking`](crate::task::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, work: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.ambient.spawn_blocking(work)
+    }
+
+    /// Runs a future on this thread until it is ready, with this runtime as the current one.
+    ///
+    /// On a current-thread runtime this does not run tasks, and does not turn the driver: somebody
+    /// else has to be in [`Runtime::block_on`](super::Runtime::block_on).
+    ///
+    /// # Panics
+    /// If this thread is running a runtime already; and with the future's own panic.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _running = context::start_running();
+        let _current = context::set_current(&self.ambient);
+        park_on(future)
+    }
+
+    /// The kind of this runtime.
+    pub fn runtime_flavor(&self) -> RuntimeFlavor {
+        match self.ambient.scheduler {
+            Scheduler::CurrentThread(_) => RuntimeFlavor::CurrentThread,
+            #[cfg(feature = "rt-multi-thread")]
+            Scheduler::MultiThread(_) => RuntimeFlavor::MultiThread,
+        }
+    }
+
+    /// The identity of this runtime.
+    pub fn id(&self) -> Id {
+        Id(self.ambient.id)
+    }
+
+    /// The name that the builder was given.
+    pub fn name(&self) -> Option<&str> {
+        self.ambient.name.as_deref()
+    }
+
+    /// What the runtime is doing, in numbers.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics::new(self.clone())
+    }
+}
+
+/// Polls a future on this thread, which sleeps in between.
+fn park_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let (parker, waker) = block_on_waker();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        let polled = Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context);
+        if let Poll::Ready(output) = polled {
+            return output;
+        }
+        parker.park();
+    }
+}

@@ -1,0 +1,199 @@
+//! Runtimes: where tasks run.
+//!
+//! A [`Runtime`] is a scheduler, the threads or the one thread that work for it, a blocking pool and
+//! the drivers. [`Builder`] makes one, [`Handle`] reaches it from any thread. For most programs
+//! `#[jenny::main]` does both.
+//!
+//! | | multi-thread | current-thread |
+//! |---|---|---|
+//! | tasks run | on worker threads, all the time | on the thread in [`Runtime::block_on`], while it is |
+//! | scheduler | several workers that steal | one queue |
+//!
+//! # Shutdown
+//! Dropping a runtime cancels its tasks: each future is dropped at the point where it waits, and its
+//! `JoinHandle` resolves to cancelled. A task that is being polled is cancelled when that poll
+//! returns. Blocking jobs that have not started are cancelled, those that have are waited for.
+//! [`Runtime::shutdown_timeout`] and [`Runtime::shutdown_background`] wait less.
+
+use std::{
+    fmt,
+    future::Future,
+    io,
+    time::{Duration, Instant},
+};
+
+use jenny_core::task::JoinHandle;
+
+use crate::context;
+
+mod builder;
+mod current_thread;
+mod handle;
+mod metrics;
+#[cfg(feature = "rt-multi-thread")]
+mod multi_thread;
+
+pub use self::builder::Builder;
+pub use self::handle::{EnterGuard, Handle, Id, RuntimeFlavor, TryCurrentError};
+pub use self::metrics::RuntimeMetrics;
+
+use self::current_thread::CurrentThread;
+#[cfg(feature = "rt-multi-thread")]
+use self::multi_thread::MultiThread;
+
+/// A scheduler with its threads, its drivers and its blocking pool.
+///
+/// Dropping it shuts it down; see the [module](self).
+///
+/// # Examples
+/// ```
+/// let runtime = jenny::runtime::Runtime::new()?;
+/// let answer = runtime.block_on(async {
+///     jenny::task::spawn(async { 42 }).await.unwrap()
+/// });
+/// assert_eq!(answer, 42);
+/// # Ok::<_, std::io::Error>(())
+/// ```
+pub struct Runtime {
+    kind: Kind,
+    handle: Handle,
+    shut_down: bool,
+}
+
+enum Kind {
+    CurrentThread(CurrentThread),
+    #[cfg(feature = "rt-multi-thread")]
+    MultiThread(MultiThread),
+}
+
+impl Runtime {
+    fn of(kind: Kind, handle: Handle) -> Self {
+        Self { kind, handle, shut_down: false }
+    }
+
+    /// A multi-thread runtime with everything enabled.
+    ///
+    /// # Errors
+    /// See [`Builder::build`].
+    #[cfg(feature = "rt-multi-thread")]
+    pub fn new() -> io::Result<Self> {
+        Builder::new_multi_thread().enable_all().build()
+    }
+
+    /// A handle, for other threads.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Spawns a task. On a current-thread runtime it runs when somebody calls
+    /// [`block_on`](Self::block_on). See [`task::spawn`](crate::task::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// Runs a closure that blocks. See [`task::spawn_blocking`](crate::task::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, work: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.handle.spawn_blocking(work)
+    }
+
+    /// Runs a future on this thread until it is ready.
+    ///
+    /// On a current-thread runtime this is where tasks run. If several threads call it, one runs the
+    /// tasks, and another goes on with that when the first is done.
+    ///
+    /// # Panics
+    /// If this thread is running a runtime already; and with the future's own panic.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        match &self.kind {
+            Kind::CurrentThread(kind) => {
+                let _running = context::start_running();
+                let _current = context::set_current(&self.handle.ambient);
+                kind.block_on(future)
+            }
+            #[cfg(feature = "rt-multi-thread")]
+            Kind::MultiThread(_) => self.handle.block_on(future),
+        }
+    }
+
+    /// Makes this runtime the current one of this thread until the guard is dropped.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+
+    /// What the runtime is doing, in numbers.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.handle.metrics()
+    }
+
+    /// Shuts down, and waits for tasks in a poll and for blocking jobs that have started no longer
+    /// than this. What goes on after that goes on, on its thread.
+    pub fn shutdown_timeout(mut self, timeout: Duration) {
+        self.shutdown(Some(timeout));
+    }
+
+    /// Shuts down without waiting for anything. May be called inside a runtime.
+    pub fn shutdown_background(mut self) {
+        self.shutdown(Some(Duration::ZERO));
+    }
+
+    fn shutdown(&mut self, timeout: Option<Duration>) {
+        if std::mem::replace(&mut self.shut_down, true) {
+            return;
+        }
+        let start = Instant::now();
+        match &mut self.kind {
+            Kind::CurrentThread(kind) => {
+                let context::Scheduler::CurrentThread(scheduler) = &self.handle.ambient.scheduler
+                else {
+                    unreachable!("the kind and the scheduler are made together")
+                };
+                // What the drops of futures spawn or ask for is this runtime's.
+                let _current = context::set_current(&self.handle.ambient);
+                kind.shutdown(scheduler);
+            }
+            #[cfg(feature = "rt-multi-thread")]
+            Kind::MultiThread(kind) => kind.shutdown(timeout),
+        }
+        let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
+        self.handle.ambient.blocking.shutdown(left);
+    }
+}
+
+impl Drop for Runtime {
+    #[track_caller]
+    fn drop(&mut self) {
+        if self.shut_down {
+            return;
+        }
+        if !context::is_running() {
+            return self.shutdown(None);
+        }
+        self.shutdown(Some(Duration::ZERO));
+        if !std::thread::panicking() {
+            panic!(
+                "a runtime was dropped inside a runtime, where it must not wait for its threads: \
+                 drop it in `spawn_blocking`, or call `shutdown_background`"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("flavor", &self.handle.runtime_flavor())
+            .field("id", &self.handle.id())
+            .finish_non_exhaustive()
+    }
+}

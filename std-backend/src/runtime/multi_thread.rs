@@ -1,0 +1,200 @@
+//! Worker threads around the stealing scheduler.
+
+use std::{
+    io,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use jenny_core::scheduler::{Tick, stealing};
+
+use super::builder::{Hooks, ThreadConfig};
+use crate::{
+    context::{self, Ambient, RuntimeDriver, RuntimePlatform},
+    park::{Parker, SharedDriver},
+    primitives::contain,
+};
+
+type Worker = stealing::Worker<RuntimePlatform>;
+
+/// The threads of a multi-thread runtime.
+pub(super) struct MultiThread {
+    threads: Vec<thread::JoinHandle<()>>,
+    scheduler: stealing::Handle<RuntimePlatform>,
+    ending: Arc<Ending>,
+}
+
+/// What the threads need beside their workers.
+pub(super) struct Seats {
+    pub(super) workers: Vec<Worker>,
+    pub(super) parkers: Vec<Parker<RuntimeDriver>>,
+    pub(super) driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
+}
+
+/// Counts the threads that have not ended.
+struct Ending {
+    /// Workers that may still park.
+    parking: AtomicUsize,
+    threads: Mutex<usize>,
+    none_left: Condvar,
+}
+
+impl MultiThread {
+    /// Starts a thread for each worker.
+    ///
+    /// # Errors
+    /// The system does not give a thread. Those that it gave are ended again.
+    pub(super) fn start(
+        ambient: &Arc<Ambient>,
+        scheduler: stealing::Handle<RuntimePlatform>,
+        seats: Seats,
+        config: &ThreadConfig,
+    ) -> io::Result<Self> {
+        let count = seats.workers.len();
+        let ending = Arc::new(Ending {
+            parking: AtomicUsize::new(count),
+            threads: Mutex::new(count),
+            none_left: Condvar::new(),
+        });
+        let mut runtime = Self { threads: Vec::with_capacity(count), scheduler, ending };
+        let seats: Vec<_> = seats
+            .workers
+            .into_iter()
+            .zip(seats.parkers)
+            .map(|(worker, parker)| Seat {
+                worker,
+                parker,
+                ambient: Arc::clone(ambient),
+                hooks: config.hooks.clone(),
+                leaving: Leaving {
+                    driver: crate::primitives::Arc::clone(&seats.driver),
+                    ending: Arc::clone(&runtime.ending),
+                },
+            })
+            .collect();
+        for seat in seats {
+            match config.builder().spawn(move || seat.run()) {
+                Ok(thread) => runtime.threads.push(thread),
+                Err(error) => {
+                    // Nothing has been spawned: the workers without a thread have nothing to cancel,
+                    // and dropping their seats counts them off.
+                    runtime.scheduler.close();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(runtime)
+    }
+
+    /// Cancels all tasks and waits for the threads, but not on one of them, and not longer than
+    /// `timeout`.
+    pub(super) fn shutdown(&mut self, timeout: Option<Duration>) {
+        self.scheduler.close();
+        if self.ending.wait(timeout) {
+            for thread in self.threads.drain(..) {
+                // Its last act was to count itself off. A panic has been reported by its hook.
+                drop(thread.join());
+            }
+        } else {
+            self.threads.clear();
+        }
+    }
+}
+
+impl Ending {
+    /// False if the time is up first.
+    fn wait(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        while *threads > 0 {
+            threads = match deadline {
+                None => self.none_left.wait(threads).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    self.none_left
+                        .wait_timeout(threads, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+        }
+        true
+    }
+}
+
+/// A worker's thread.
+struct Seat {
+    worker: Worker,
+    parker: Parker<RuntimeDriver>,
+    ambient: Arc<Ambient>,
+    hooks: Hooks,
+    leaving: Leaving,
+}
+
+impl Seat {
+    fn run(self) {
+        let Self { mut worker, mut parker, ambient, hooks, leaving } = self;
+        {
+            let _running = context::start_running();
+            let _current = context::set_current(&ambient);
+            hooks.thread_start();
+            let mut stopped = false;
+            while !stopped {
+                // A panic that gets here is that of a waker which the driver called: go on.
+                contain(|| {
+                    work(&mut worker, &mut parker, &hooks);
+                    stopped = true;
+                });
+            }
+            hooks.thread_stop();
+        }
+        // What this worker holds is given back before anybody hears that it has ended.
+        drop((worker, parker, ambient));
+        drop(leaving);
+    }
+}
+
+/// Counts a thread off when it is dropped.
+struct Leaving {
+    driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
+    ending: Arc<Ending>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        // Ordering: AcqRel; the last one comes after every park of the others.
+        if self.ending.parking.fetch_sub(1, Ordering::AcqRel) == 1 {
+            contain(|| self.driver.shutdown());
+        }
+        let mut threads = self.ending.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        *threads -= 1;
+        if *threads == 0 {
+            self.ending.none_left.notify_all();
+        }
+    }
+}
+
+/// Ticks until the worker has stopped.
+fn work(worker: &mut Worker, parker: &mut Parker<RuntimeDriver>, hooks: &Hooks) {
+    // The driver is turned inside, too: what its events wake stays on this worker.
+    worker.enter(|worker| {
+        loop {
+            match worker.tick() {
+                Tick::Ran => parker.turn_now(),
+                Tick::Idle => {
+                    hooks.thread_park();
+                    parker.park();
+                    hooks.thread_unpark();
+                }
+                Tick::Stopped => return,
+            }
+        }
+    });
+}

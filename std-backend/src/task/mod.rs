@@ -1,0 +1,85 @@
+//! Tasks: spawn them, wait for them, abort them.
+
+mod yield_now;
+
+pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
+
+pub use self::yield_now::yield_now;
+pub use crate::coop::{consume_budget, unconstrained};
+
+/// The cooperative budget. See [`consume_budget`](coop::consume_budget).
+pub mod coop {
+    pub use crate::coop::{
+        Coop, RestoreOnPending, Unconstrained, consume_budget, cooperative, has_budget_remaining,
+        poll_proceed, unconstrained,
+    };
+}
+
+use jenny_core::scheduler::Current;
+
+use crate::{context, platform::AnyRuntime};
+
+/// Spawns a task on the current runtime.
+///
+/// It starts to run whether or not its handle is awaited, and goes on if the handle is dropped. When
+/// the runtime shuts down, the task is dropped where it waits.
+///
+/// # Panics
+/// If there is no current runtime.
+///
+/// # Examples
+/// ```
+/// # #[jenny::main]
+/// # async fn main() {
+/// let sum = jenny::task::spawn(async { (1..=4).sum::<u32>() });
+/// assert_eq!(sum.await.unwrap(), 10);
+/// # }
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    context::current().spawn(future)
+}
+
+/// Runs a closure that blocks on a thread of the current runtime's blocking pool.
+///
+/// A closure that has started cannot be aborted; one that has not is dropped by an abort or by the
+/// runtime's shutdown.
+///
+/// # Panics
+/// If there is no current runtime, or if the pool has no thread and the system gives none.
+///
+/// # Examples
+/// ```
+/// # #[jenny::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let names = jenny::task::spawn_blocking(|| std::fs::read_dir(".").map(Iterator::count));
+/// assert!(names.await?? > 0);
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    context::current().spawn_blocking(work)
+}
+
+/// The id of the task that runs on this thread.
+///
+/// # Panics
+/// If there is none: in the future of a `block_on`, and outside a runtime.
+#[track_caller]
+pub fn id() -> Id {
+    try_id().expect("there is no task here: a `block_on` future is none, spawn one")
+}
+
+/// The id of the task that runs on this thread, if there is one.
+pub fn try_id() -> Option<Id> {
+    Current::<AnyRuntime>::task_id()
+}

@@ -1,0 +1,31 @@
+//! Going to the back of the queue.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Lets the other tasks of this worker run first, and the driver when its turn comes.
+///
+/// Cancel safe.
+pub async fn yield_now() {
+    YieldNow { yielded: false }.await;
+}
+
+struct YieldNow {
+    yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.yielded {
+            return Poll::Ready(());
+        }
+        self.yielded = true;
+        // A task that is woken while it runs is queued behind the others.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
