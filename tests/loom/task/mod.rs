@@ -9,7 +9,6 @@ use std::{
     array,
     cell::Cell,
     future::Future,
-    num::NonZeroU64,
     panic::Location,
     pin::Pin,
     ptr::NonNull,
@@ -21,10 +20,9 @@ use std::{
 };
 
 use jenny_core::{
-    platform::Platform as _,
     queue::Inbox,
-    scheduler::local,
-    task::{self, JoinHandle, Outcome, OwnedRef, Runnable, Schedule},
+    scheduler::Current,
+    task::{self, JoinError, JoinHandle, Outcome, OwnedRef, Runnable, Schedule},
 };
 use loom::{
     alloc::Track,
@@ -34,44 +32,38 @@ use loom::{
     },
 };
 
-use crate::platform::{Modelled, Parker};
+use crate::platform::Modelled;
 
 loom::thread_local! {
     static IS_LOCAL: Cell<bool> = Cell::new(false);
 }
 
-/// A scheduler that only queues: whoever likes runs what is queued, on whatever thread. Its count
-/// is loom's `Arc`, which reports a leak.
+/// A scheduler that only queues: whoever likes runs what is queued, on whatever thread. The cells
+/// are counted by loom's `Arc`, which reports a leak.
 pub(crate) struct Queue {
     tasks: Inbox<Runnable>,
+    platform: Modelled,
 }
 
 impl Queue {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { tasks: Inbox::new() })
+        Arc::new(Self { tasks: Inbox::new(), platform: Modelled::new(0) })
     }
+}
 
-    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F) -> (Runnable, JoinHandle<F::Output>)
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let counted = NonNull::new(Arc::into_raw(Arc::clone(self)).cast_mut()).unwrap();
-        // SAFETY: the count was taken; future and output are `Send` and `'static`.
-        unsafe { task::new(future, counted, id(), Location::caller()) }
-    }
+/// Makes a task of this queue's. Nobody has queued it yet.
+pub(crate) fn spawn<F>(queue: &Arc<Queue>, future: F) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let counted = NonNull::new(Arc::into_raw(Arc::clone(queue)).cast_mut()).unwrap();
+    let id = Current::new_task_id(&queue.platform);
+    // SAFETY: the count was taken; future and output are `Send` and `'static`.
+    unsafe { task::new(future, counted, id, Location::caller()) }
+}
 
-    /// Spawns a task and polls it once, after which it waits.
-    fn spawn_asleep<F>(self: &Arc<Self>, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let (runnable, join) = self.spawn(future);
-        assert!(matches!(runnable.run(), Outcome::Idle));
-        join
-    }
-
+impl Queue {
     /// Takes what is queued.
     pub(crate) fn take(&self) -> impl Iterator<Item = Runnable> {
         self.tasks.drain().into_batch()
@@ -81,11 +73,11 @@ impl Queue {
     fn run(&self) {
         self.take().for_each(run);
     }
+}
 
-    /// Makes the calling thread the scheduler's own.
-    fn enter(&self) {
-        IS_LOCAL.with(|is_local| is_local.set(true));
-    }
+/// Makes the calling thread every queue's own.
+fn become_local() {
+    IS_LOCAL.with(|is_local| is_local.set(true));
 }
 
 // SAFETY: a queued Runnable is kept until it is taken; all futures are `Send`; the cells are
@@ -117,11 +109,122 @@ unsafe impl Schedule for Queue {
     }
 }
 
-/// An id for a task that no scheduler made. Only a scheduler can make one.
-fn id() -> task::Id {
-    let (handle, worker) =
-        local::new(Modelled::new(0), Parker::new().unparker(), &local::Config::default());
-    let id = handle.spawn(async {}).id();
-    drop((handle, worker, NonZeroU64::MIN, Modelled::slot()));
-    id
+/// Runs a task until it waits or is done.
+fn run(mut task: Runnable) {
+    while let Outcome::Again(again) = task.run() {
+        task = again;
+    }
+}
+
+/// An output whose leak loom reports.
+type Output = Track<()>;
+
+/// What another thread tells a task before it wakes it. Relaxed: the wake has to order it.
+#[derive(Clone)]
+struct Announcement(StdArc<AtomicBool>);
+
+impl Announcement {
+    fn make(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    fn is_made(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A future that waits for announcements. It hands its waker out in its first poll, and never again.
+struct Waits<const N: usize> {
+    announcements: [Announcement; N],
+    waker: Option<StdArc<StdMutex<Option<Waker>>>>,
+    _leak_check: Track<()>,
+}
+
+impl<const N: usize> Future for Waits<N> {
+    type Output = Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Output> {
+        if let Some(place) = self.waker.take() {
+            *place.lock().unwrap() = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        // All are read, whatever the first says.
+        if self.announcements.each_ref().map(Announcement::is_made) == [true; N] {
+            Poll::Ready(Track::new(()))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// A task that waits for announcements, after its first poll.
+struct Asleep<const N: usize> {
+    announcements: [Announcement; N],
+    waker: Waker,
+    join: JoinHandle<Output>,
+}
+
+fn spawn_asleep<const N: usize>(queue: &Arc<Queue>) -> Asleep<N> {
+    let announcements =
+        array::from_fn(|_| Announcement(StdArc::new(AtomicBool::new(false))));
+    let place = StdArc::default();
+    let future = Waits {
+        announcements: announcements.clone(),
+        waker: Some(StdArc::clone(&place)),
+        _leak_check: Track::new(()),
+    };
+    let (task, join) = spawn(queue, future);
+    assert!(matches!(task.run(), Outcome::Idle));
+    let waker = place.lock().unwrap().take().expect("the first poll hands it out");
+    Asleep { announcements, waker, join }
+}
+
+/// A task that is ready at its first poll.
+fn spawn_ready(queue: &Arc<Queue>) -> (Runnable, JoinHandle<Output>) {
+    let leak_check = Track::new(());
+    spawn(queue, async move {
+        drop(leak_check);
+        Track::new(())
+    })
+}
+
+/// Whoever awaits a `JoinHandle`: counts how often it is woken.
+struct Joiner {
+    wakes: Count,
+    _leak_check: Track<()>,
+}
+
+impl Joiner {
+    fn new() -> (StdArc<Self>, Waker) {
+        let joiner = StdArc::new(Self { wakes: Count::new(0), _leak_check: Track::new(()) });
+        let waker = Waker::from(StdArc::clone(&joiner));
+        (joiner, waker)
+    }
+
+    fn wakes(&self) -> usize {
+        self.wakes.load(SeqCst)
+    }
+}
+
+impl Wake for Joiner {
+    fn wake(self: StdArc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &StdArc<Self>) {
+        self.wakes.fetch_add(1, SeqCst);
+    }
+}
+
+/// Polls a handle once.
+fn poll<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
+    Pin::new(join).poll(&mut Context::from_waker(waker))
+}
+
+/// What a handle gives when its task is complete.
+fn result<T>(mut join: JoinHandle<T>) -> Result<T, JoinError> {
+    match poll(&mut join, Waker::noop()) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("the task is not complete"),
+    }
 }
