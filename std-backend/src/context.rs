@@ -6,18 +6,16 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fmt, io,
+    fmt,
     marker::PhantomData,
-    net::{SocketAddr, ToSocketAddrs},
     num::NonZeroU64,
     panic::Location,
     sync::Arc,
 };
 
-use jenny_core::{
-    scheduler::{local, stealing},
-    task::JoinHandle,
-};
+#[cfg(feature = "rt-multi-thread")]
+use jenny_core::scheduler::stealing;
+use jenny_core::{scheduler::local, task::JoinHandle};
 
 use crate::{
     blocking::{Blocking, pool::Mandatory},
@@ -166,13 +164,6 @@ pub(crate) fn io_handle() -> crate::io::Handle {
         ),
         Err(error) => panic!("{error}"),
     }
-}
-
-/// Looks up a `host:port` on the blocking pool: the system's resolver blocks.
-#[cfg(feature = "net")]
-pub(crate) async fn resolve(host: String) -> io::Result<Vec<SocketAddr>> {
-    let lookup = current().spawn_blocking(move || Ok(host.to_socket_addrs()?.collect()));
-    lookup.await.map_err(io::Error::from)?
 }
 
 /// Keeps a runtime current. To be dropped in the reverse order of its siblings, on its own thread.

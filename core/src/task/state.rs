@@ -185,7 +185,7 @@ pub(super) struct State(AtomicUsize);
 impl State {
     /// A scheduled task with its `Runnable`, a `JoinHandle` and the owned list's reference.
     pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(WAKE | 2 * REF | JOIN_INTEREST))
+        Self(AtomicUsize::new(WAKE | (2 * REF) | JOIN_INTEREST))
     }
 
     fn load(&self, order: Ordering) -> Word {

@@ -52,6 +52,9 @@ pub enum Mandatory {
 /// Called on a thread of the pool.
 pub type Hook = std::sync::Arc<dyn Fn() + Send + Sync>;
 
+/// Calls its argument on a thread of the pool.
+pub type Wrap = std::sync::Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
 /// How threads are made, and how many. (`std::sync::Arc`, because loom's cannot hold a `dyn Fn`.)
 #[derive(Clone)]
 pub struct Config {
@@ -69,7 +72,7 @@ pub struct Config {
     pub on_stop: Option<Hook>,
     /// Calls its argument exactly once, in the surroundings that jobs expect, and does not panic. A
     /// strong reference to the pool's owner in here would be a cycle.
-    pub wrap: std::sync::Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>,
+    pub wrap: Wrap,
 }
 
 impl fmt::Debug for Config {

@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
 };
 
+use crate::context;
+
 /// What can be turned into socket addresses without blocking the thread.
 ///
 /// The types that [`std::net::ToSocketAddrs`] takes. An address is used as it is; a host name is
@@ -58,7 +60,7 @@ pub(super) async fn resolve(
     let (first, others) = match target.addresses()? {
         Addresses::One(address) => (Some(address), Vec::new()),
         Addresses::Many(addresses) => (None, addresses),
-        Addresses::Unresolved(host) => (None, crate::context::resolve(host).await?),
+        Addresses::Unresolved(host) => (None, ask_the_system(host).await?),
     };
     Ok(first.into_iter().chain(others))
 }
@@ -121,6 +123,14 @@ impl<T: Target + ?Sized> Target for &T {
     fn addresses(&self) -> io::Result<Addresses> {
         (**self).addresses()
     }
+}
+
+/// Looks up a `host:port` on the blocking pool: the system's resolver blocks.
+async fn ask_the_system(host: String) -> io::Result<Vec<SocketAddr>> {
+    use std::net::ToSocketAddrs as _;
+
+    let lookup = context::current().spawn_blocking(move || Ok(host.to_socket_addrs()?.collect()));
+    lookup.await.map_err(io::Error::from)?
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! This floor does not know what a driver waits for; it declares what it needs of one.
 
 #![allow(unreachable_pub, reason = "re-exported for the loom models only")]
+#![allow(dead_code, unused_imports, reason = "what is used depends on the features")]
 
 use std::time::Duration;
 

@@ -5,9 +5,8 @@ use std::{
     num::NonZeroU64,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -16,17 +15,13 @@ use jenny_core::scheduler::local;
 use jenny_core::scheduler::stealing;
 
 #[cfg(feature = "rt-multi-thread")]
-use super::multi_thread::{MultiThread, Seats};
-use super::{Handle, Kind, Runtime, current_thread::CurrentThread};
+use super::multi_thread::{MultiThread, Seats, ThreadConfig, default_workers};
+use super::{Handle, Kind, Runtime, current_thread::CurrentThread, hooks::Hooks};
 use crate::{
     blocking::{Blocking, pool},
     context::{self, Ambient, RuntimeDriver, RuntimePlatform, Scheduler},
     park::{Parker, SharedDriver},
-    primitives::contain,
 };
-
-/// Overrides the number of workers that a multi-thread runtime has by default.
-const WORKERS_VARIABLE: &str = "JENNY_WORKER_THREADS";
 
 /// Builds a [`Runtime`].
 ///
@@ -59,58 +54,6 @@ enum Flavor {
     CurrentThread,
     #[cfg(feature = "rt-multi-thread")]
     MultiThread,
-}
-
-type Hook = Option<Arc<dyn Fn() + Send + Sync>>;
-
-/// What the user wants to be called on the runtime's threads. A panic in it stays in it.
-#[derive(Clone, Default)]
-pub(super) struct Hooks {
-    start: Hook,
-    stop: Hook,
-    park: Hook,
-    unpark: Hook,
-}
-
-fn call(hook: &Hook) {
-    if let Some(hook) = hook {
-        contain(|| hook());
-    }
-}
-
-impl Hooks {
-    pub(super) fn thread_start(&self) {
-        call(&self.start);
-    }
-
-    pub(super) fn thread_stop(&self) {
-        call(&self.stop);
-    }
-
-    pub(super) fn thread_park(&self) {
-        call(&self.park);
-    }
-
-    pub(super) fn thread_unpark(&self) {
-        call(&self.unpark);
-    }
-}
-
-/// How worker threads are made.
-pub(super) struct ThreadConfig {
-    name: Arc<dyn Fn() -> String + Send + Sync>,
-    stack_size: Option<usize>,
-    pub(super) hooks: Hooks,
-}
-
-impl ThreadConfig {
-    pub(super) fn builder(&self) -> thread::Builder {
-        let builder = thread::Builder::new().name((self.name)());
-        match self.stack_size {
-            Some(bytes) => builder.stack_size(bytes),
-            None => builder,
-        }
-    }
 }
 
 impl Builder {
@@ -357,34 +300,6 @@ struct Drivers {
     shared: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
     #[cfg(feature = "net")]
     io: Option<crate::io::Handle>,
-}
-
-#[cfg(feature = "rt-multi-thread")]
-fn default_workers() -> io::Result<usize> {
-    static CORES: AtomicUsize = AtomicUsize::new(0);
-    match std::env::var(WORKERS_VARIABLE) {
-        Ok(text) => match text.parse() {
-            Ok(count) if (1..usize::from(u16::MAX)).contains(&count) => Ok(count),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("{WORKERS_VARIABLE} has to be a number from 1 to 65534, not {text:?}"),
-            )),
-        },
-        Err(std::env::VarError::NotPresent) => {
-            // Asking costs tens of microseconds where control groups are read.
-            let known = CORES.load(Ordering::Relaxed);
-            if known > 0 {
-                return Ok(known);
-            }
-            let cores = thread::available_parallelism().map_or(1, usize::from);
-            CORES.store(cores, Ordering::Relaxed);
-            Ok(cores)
-        }
-        Err(error) => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{WORKERS_VARIABLE} cannot be read: {error}"),
-        )),
-    }
 }
 
 impl fmt::Debug for Builder {

@@ -19,7 +19,7 @@ use jenny_core::{
     scheduler::{Current, Tick, local},
 };
 
-use super::builder::Hooks;
+use super::hooks::Hooks;
 use crate::{
     context::{RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver, Unparker, block_on_waker},
@@ -29,6 +29,7 @@ use crate::{
 /// The core of a current-thread runtime, and those who wait for it.
 pub(super) struct CurrentThread {
     place: Mutex<Place>,
+    scheduler: local::Handle<RuntimePlatform>,
     driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
     hooks: Hooks,
 }
@@ -75,13 +76,15 @@ impl CurrentThread {
         driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
         hooks: Hooks,
     ) -> Self {
+        let scheduler = worker.handle();
         let root = Arc::new(Root {
             woken: AtomicBool::new(false),
-            handle: worker.handle(),
+            handle: scheduler.clone(),
             unparker: parker.unparker(),
         });
         let core = Some(Box::new(Core { worker, parker, root }));
-        Self { place: Mutex::new(Place { core, waiting: Vec::new() }), driver, hooks }
+        let place = Mutex::new(Place { core, waiting: Vec::new() });
+        Self { place, scheduler, driver, hooks }
     }
 
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -124,8 +127,8 @@ impl CurrentThread {
     }
 
     /// Cancels all tasks, on this thread. The runtime is going away, so nobody else has the core.
-    pub(super) fn shutdown(&self, handle: &local::Handle<RuntimePlatform>) {
-        handle.close();
+    pub(super) fn shutdown(&self) {
+        self.scheduler.close();
         let Some(mut taken) = self.take() else { return };
         let Core { worker, parker, .. } = taken.core();
         worker.enter(|worker| {

@@ -18,7 +18,6 @@
 use std::{
     fmt,
     future::Future,
-    io,
     time::{Duration, Instant},
 };
 
@@ -29,6 +28,7 @@ use crate::context;
 mod builder;
 mod current_thread;
 mod handle;
+mod hooks;
 mod metrics;
 #[cfg(feature = "rt-multi-thread")]
 mod multi_thread;
@@ -76,7 +76,7 @@ impl Runtime {
     /// # Errors
     /// See [`Builder::build`].
     #[cfg(feature = "rt-multi-thread")]
-    pub fn new() -> io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         Builder::new_multi_thread().enable_all().build()
     }
 
@@ -154,13 +154,9 @@ impl Runtime {
         let start = Instant::now();
         match &mut self.kind {
             Kind::CurrentThread(kind) => {
-                let context::Scheduler::CurrentThread(scheduler) = &self.handle.ambient.scheduler
-                else {
-                    unreachable!("the kind and the scheduler are made together")
-                };
                 // What the drops of futures spawn or ask for is this runtime's.
                 let _current = context::set_current(&self.handle.ambient);
-                kind.shutdown(scheduler);
+                kind.shutdown();
             }
             #[cfg(feature = "rt-multi-thread")]
             Kind::MultiThread(kind) => kind.shutdown(timeout),

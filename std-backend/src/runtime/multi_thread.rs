@@ -12,12 +12,15 @@ use std::{
 
 use jenny_core::scheduler::{Tick, stealing};
 
-use super::builder::{Hooks, ThreadConfig};
+use super::hooks::Hooks;
 use crate::{
     context::{self, Ambient, RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver},
     primitives::contain,
 };
+
+/// Overrides the number of workers that a runtime has by default.
+const WORKERS_VARIABLE: &str = "JENNY_WORKER_THREADS";
 
 type Worker = stealing::Worker<RuntimePlatform>;
 
@@ -197,4 +200,52 @@ fn work(worker: &mut Worker, parker: &mut Parker<RuntimeDriver>, hooks: &Hooks) 
             }
         }
     });
+}
+
+/// How worker threads are made.
+pub(super) struct ThreadConfig {
+    pub(super) name: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(super) stack_size: Option<usize>,
+    pub(super) hooks: Hooks,
+}
+
+impl ThreadConfig {
+    fn builder(&self) -> thread::Builder {
+        let builder = thread::Builder::new().name((self.name)());
+        match self.stack_size {
+            Some(bytes) => builder.stack_size(bytes),
+            None => builder,
+        }
+    }
+}
+
+/// The number of workers where the builder was not told one.
+///
+/// # Errors
+/// The variable does not hold a number of workers.
+pub(super) fn default_workers() -> io::Result<usize> {
+    static CORES: AtomicUsize = AtomicUsize::new(0);
+    match std::env::var(WORKERS_VARIABLE) {
+        Ok(text) => match text.parse() {
+            Ok(count) if (1..usize::from(u16::MAX)).contains(&count) => Ok(count),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{WORKERS_VARIABLE} has to be a number from 1 to 65534, not {text:?}"),
+            )),
+        },
+        Err(std::env::VarError::NotPresent) => {
+            // Asking costs tens of microseconds where control groups are read.
+            let known = CORES.load(Ordering::Relaxed);
+            if known > 0 {
+                return Ok(known);
+            }
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            CORES.store(cores, Ordering::Relaxed);
+            Ok(cores)
+        }
+        Err(error) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{WORKERS_VARIABLE} cannot be read: {error}"),
+        )),
+    }
 }

@@ -91,7 +91,7 @@ impl<P: Platform> Core<P> {
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
         let (task, join) = unsafe { task::new(future, scheduler, self.id(), spawned_at) };
         self.spawns.set(self.spawns.get().wrapping_add(1));
-        if self.spawns.get() % SPAWNS_PER_COLLECT == 0 {
+        if self.spawns.get().is_multiple_of(SPAWNS_PER_COLLECT) {
             self.owned.collect(&self.slot().owned);
         }
         if self.bind(&task) {

@@ -116,7 +116,13 @@ fn jobs_that_wait_for_each_other_get_a_thread_each() {
     for _ in 0..2 {
         for _ in 0..JOBS {
             let barrier = Arc::clone(&barrier);
-            pool.spawn(call(move |_| drop(barrier.wait())), Mandatory::No).unwrap();
+            pool.spawn(
+                call(move |_| {
+                    barrier.wait();
+                }),
+                Mandatory::No,
+            )
+            .unwrap();
         }
         barrier.wait();
         eventually("all are idle", || pool.metrics().idle_threads == JOBS);

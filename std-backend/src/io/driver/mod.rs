@@ -232,6 +232,7 @@ impl Handle {
     }
 
     /// Whether both register with the same driver.
+    #[cfg(feature = "signal")]
     pub(crate) fn same_driver(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
