@@ -99,7 +99,7 @@ pin_project_lite::pin_project! {
 
 /// Makes a future of another library take a unit each time it is ready.
 ///
-/// The remedy for resources that do not know the budget, such as the channels of [`crate::primitives`].
+/// The remedy for resources that do not know the budget, such as the channels of `jenny::sync`.
 pub fn cooperative<F: Future>(future: F) -> Coop<F> {
     Coop { future }
 }

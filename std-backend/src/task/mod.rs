@@ -7,7 +7,7 @@ pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
 pub use self::yield_now::yield_now;
 pub use crate::coop::{consume_budget, unconstrained};
 
-/// The cooperative budget. See [`consume_budget`](coop::consume_budget).
+/// The cooperative budget. See [`consume_budget`].
 pub mod coop {
     pub use crate::coop::{
         Coop, RestoreOnPending, Unconstrained, consume_budget, cooperative, has_budget_remaining,
