@@ -255,6 +255,12 @@ pub struct Entered<'a, P: Platform> {
 impl<P: Platform> Entered<'_, P> {
     /// Runs tasks until there is none, or the driver is due.
     pub fn tick(&self) -> Tick {
+        self.tick_until(|| false)
+    }
+
+    /// As [`tick`](Self::tick), and returns early, with [`Tick::Ran`], after a task that made `due`
+    /// true: for a backend that has something of its own to run beside the tasks.
+    pub fn tick_until(&self, due: impl Fn() -> bool) -> Tick {
         let core = self.core;
         core.wake_up();
         if core.shared.closing.load(Ordering::Acquire) {
@@ -271,6 +277,9 @@ impl<P: Platform> Entered<'_, P> {
                 continue;
             };
             self.run(task);
+            if due() {
+                break;
+            }
         }
         Tick::Ran
     }

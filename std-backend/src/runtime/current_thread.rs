@@ -26,6 +26,9 @@ use crate::{
     platform::AnyRuntime,
 };
 
+/// How often the future of `block_on` may go next before the driver has a turn.
+const ROOT_POLLS_PER_TURN: u32 = 31;
+
 /// The core of a current-thread runtime, and those who wait for it.
 pub(super) struct CurrentThread {
     place: Mutex<Place>,
@@ -164,6 +167,9 @@ impl Taken<'_> {
         let waker = Waker::from(Arc::clone(root));
         let mut context = Context::from_waker(&waker);
         root.woken.store(true, Ordering::Relaxed);
+        // Ordering: Relaxed; the swap below acquires.
+        let due = || root.woken.load(Ordering::Relaxed);
+        let mut turns = 0_u32;
         worker.enter(|worker| {
             loop {
                 // Ordering: Acquire; pairs with the Release of the wake.
@@ -173,9 +179,16 @@ impl Taken<'_> {
                 {
                     return output;
                 }
-                match worker.tick() {
+                // The future goes next when it is due, like a task; the driver then has its turn now
+                // and then, not after each task.
+                match worker.tick_until(due) {
+                    Tick::Ran | Tick::Idle if due() => {
+                        turns = turns.wrapping_add(1);
+                        if turns.is_multiple_of(ROOT_POLLS_PER_TURN) {
+                            parker.turn_now();
+                        }
+                    }
                     Tick::Ran => parker.turn_now(),
-                    Tick::Idle if root.woken.load(Ordering::Relaxed) => parker.turn_now(),
                     Tick::Idle => {
                         hooks.thread_park();
                         parker.park();
