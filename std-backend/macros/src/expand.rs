@@ -17,7 +17,12 @@ pub(crate) fn attribute(role: Role, options: TokenStream, function: TokenStream)
         Err(error) => return [error.to_compile_error(), function].into_iter().collect(),
     };
     let options = syn::parse2::<Given>(options).and_then(|given| Options::new(role, given));
-    match options.and_then(|options| function.check(role).map(|()| options)) {
+    let checked = options.and_then(|options| {
+        function.check(role)?;
+        options.check_supported()?;
+        Ok(options)
+    });
+    match checked {
         Ok(options) => function.expand(role, &options),
         Err(error) => {
             function.signature.asyncness = None;
@@ -242,13 +247,16 @@ mod tests {
         );
         let options =
             quote!(flavor = "local", start_paused = true, unhandled_panic = "shutdown_runtime");
-        let out = expand(
+        let refused = expand(
             Role::Main,
-            options,
+            options.clone(),
             quote!(
                 async fn main() {}
             ),
         );
+        assert!(refused.contains("no clock that could be paused yet"), "{refused}");
+        let given = syn::parse2(options).unwrap();
+        let out = runtime(&Options::new(Role::Main, given).unwrap()).to_string();
         has(
             &out,
             quote!(

@@ -22,12 +22,13 @@ use crate::options::Role;
 /// # Options
 /// | option | meaning | flavors |
 /// |---|---|---|
-/// | `flavor = "multi_thread"` | the runtime: `multi_thread`, `current_thread` or `local`; the default is `multi_thread` | |
+/// | `flavor = "multi_thread"` | the runtime: `multi_thread` or `current_thread`; the default is `multi_thread` | |
 /// | `worker_threads = 4` | the number of workers; the default is one per CPU | `multi_thread` |
-/// | `start_paused = true` | the clock stands still until it is advanced | `current_thread`, `local` |
-/// | `unhandled_panic = "shutdown_runtime"` | what the panic of a task does: `ignore` (the default) or `shutdown_runtime` | `current_thread`, `local` |
 /// | `name = "front"` | the name of the runtime | |
 /// | `crate = "path::to::jenny"` | where to find jenny when it is renamed or re-exported | |
+///
+/// Tokio's `flavor = "local"`, `start_paused` and `unhandled_panic` are understood and refused: the
+/// runtime does not have what they need yet.
 ///
 /// # Examples
 /// ```

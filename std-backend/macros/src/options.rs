@@ -103,6 +103,21 @@ impl Options {
             name: given.name,
         })
     }
+
+    /// Refuses what the runtime does not have yet: the options are Tokio's, the runtime is younger.
+    pub(crate) fn check_supported(&self) -> Result<()> {
+        let refuse = |span, what| Err(Error::new(span, format!("jenny has no {what} yet")));
+        if let Some(paused) = &self.start_paused {
+            return refuse(paused.span(), "clock that could be paused");
+        }
+        if let Some(policy) = &self.unhandled_panic {
+            return refuse(policy.span(), "policy for panics of tasks");
+        }
+        if self.flavor == Flavor::Local {
+            return refuse(Span::call_site(), "`LocalRuntime`, which the flavor `local` needs,");
+        }
+        Ok(())
+    }
 }
 
 /// The options as they are written, each valid by itself.

@@ -12,7 +12,7 @@ impl Counter {
         &self.0
     }
 
-    #[jenny::main(flavor = "local", name = "counter")]
+    #[jenny::main(flavor = "current_thread", name = "counter")]
     async fn push(&mut self, mut value: u32) -> usize {
         value += ready(1).await;
         self.0.push(value);
