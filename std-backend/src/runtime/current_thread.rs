@@ -191,7 +191,10 @@ impl Taken<'_> {
                     Tick::Ran => parker.turn_now(),
                     Tick::Idle => {
                         hooks.thread_park();
-                        parker.park();
+                        // The hook may have spawned, or woken the future, on this very thread.
+                        if !due() && !worker.has_work() {
+                            parker.park();
+                        }
                         hooks.thread_unpark();
                     }
                     Tick::Stopped => unreachable!("the runtime is borrowed, so it is not dropped"),

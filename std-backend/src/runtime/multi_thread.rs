@@ -193,7 +193,10 @@ fn work(worker: &mut Worker, parker: &mut Parker<RuntimeDriver>, hooks: &Hooks) 
                 Tick::Ran => parker.turn_now(),
                 Tick::Idle => {
                     hooks.thread_park();
-                    parker.park();
+                    // The hook may have spawned, on this very worker.
+                    if !worker.has_work() {
+                        parker.park();
+                    }
                     hooks.thread_unpark();
                 }
                 Tick::Stopped => return,

@@ -87,6 +87,10 @@ impl Lifo {
         NonNull::new(self.0.swap(core::ptr::null_mut(), Ordering::Acquire))
             .map(|link| unsafe { Runnable::from_link(link) })
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Relaxed).is_null()
+    }
 }
 
 impl Drop for Lifo {

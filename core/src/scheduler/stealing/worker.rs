@@ -88,6 +88,16 @@ impl<P: Platform> Entered<'_, P> {
         Tick::Ran
     }
 
+    /// Whether a task is in this worker's own queues. Loads only; for a backend that ran code of the
+    /// user's after [`Tick::Idle`].
+    pub fn has_work(&self) -> bool {
+        let slot = self.core.slot();
+        !slot.own.lifo.is_empty()
+            || !slot.ring.is_empty()
+            || !slot.overflow.is_empty()
+            || !slot.inbox.is_empty()
+    }
+
     /// What has to happen now and then, however busy the worker is.
     fn maintain(&self) {
         let core = self.core;
