@@ -1,0 +1,169 @@
+//! What happens to runtimes. All of these run at the same time.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use jenny::{
+    runtime::{Builder, Handle, Runtime},
+    task::{JoinHandle, yield_now},
+};
+
+use crate::{
+    rng::Rng,
+    strangers::{Parcel, Strangers},
+    tasks::{Expect, Output, Script, closure, judge},
+};
+
+const BATCH: usize = 64;
+
+type Pending = Vec<(JoinHandle<Output>, Expect)>;
+
+fn multi_thread(workers: usize) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(workers).max_blocking_threads(4).enable_all().build().unwrap()
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().max_blocking_threads(4).enable_all().build().unwrap()
+}
+
+/// A runtime that lives on, flooded by several threads, each in a `block_on` of its own.
+pub(crate) fn flood(strangers: &Arc<Strangers>, mut rng: Rng, runtime: Flavour, batches: usize) {
+    const THREADS: usize = 3;
+    let runtime = runtime.build();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let (mut rng, runtime) = (rng.fork(), &runtime);
+            scope.spawn(move || {
+                for _ in 0..batches / THREADS {
+                    let handle = runtime.handle();
+                    // From outside, and from inside.
+                    let mut pending = Pending::new();
+                    spawn_some(handle, strangers, &mut rng, false, &mut pending);
+                    runtime.block_on(async {
+                        spawn_some(handle, strangers, &mut rng, false, &mut pending);
+                        settle(pending, &mut rng).await;
+                    });
+                }
+            });
+        }
+    });
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Flavour {
+    CurrentThread,
+    MultiThread(usize),
+}
+
+impl Flavour {
+    fn any(rng: &mut Rng) -> Self {
+        match rng.below(5) {
+            0 | 1 => Self::CurrentThread,
+            workers => Self::MultiThread(workers - 1),
+        }
+    }
+
+    fn build(self) -> Runtime {
+        match self {
+            Self::CurrentThread => current_thread(),
+            Self::MultiThread(workers) => multi_thread(workers),
+        }
+    }
+}
+
+/// Runtimes that end while their tasks run, while other threads spawn on them and wait for them.
+pub(crate) fn churn(strangers: &Arc<Strangers>, mut rng: Rng, runtimes: usize) {
+    for _ in 0..runtimes {
+        let runtime = Flavour::any(&mut rng).build();
+        thread::scope(|scope| {
+            for _ in 0..rng.below(3) {
+                let (mut rng, handle) = (rng.fork(), runtime.handle().clone());
+                scope.spawn(move || visit(&handle, strangers, &mut rng));
+            }
+            let mut pending = Pending::new();
+            spawn_some(runtime.handle(), strangers, &mut rng, true, &mut pending);
+            if rng.one_in(2) {
+                runtime.block_on(async {
+                    for _ in 0..rng.below(20) {
+                        yield_now().await;
+                    }
+                });
+            }
+            let handle = runtime.handle().clone();
+            end(runtime, &mut rng);
+            // What the shutdown left behind has an end, too.
+            spawn_some(&handle, strangers, &mut rng, true, &mut pending);
+            handle.block_on(settle(pending, &mut rng));
+        });
+    }
+}
+
+/// Uses a runtime that may end at any moment.
+fn visit(handle: &Handle, strangers: &Arc<Strangers>, rng: &mut Rng) {
+    for _ in 0..rng.below(4) {
+        let mut pending = Pending::new();
+        spawn_some(handle, strangers, rng, true, &mut pending);
+        handle.block_on(settle(pending, rng));
+    }
+}
+
+fn end(runtime: Runtime, rng: &mut Rng) {
+    match rng.below(6) {
+        0 => runtime.shutdown_background(),
+        1 => runtime.shutdown_timeout(Duration::from_micros(rng.below(2_000) as u64)),
+        2 => {
+            // Inside another runtime, where nothing may wait.
+            current_thread().block_on(async { runtime.shutdown_background() });
+        }
+        _ => drop(runtime),
+    }
+}
+
+/// Spawns scripts and closures. `ends`: their runtime may end before they do.
+fn spawn_some(
+    handle: &Handle,
+    strangers: &Arc<Strangers>,
+    rng: &mut Rng,
+    ends: bool,
+    pending: &mut Pending,
+) {
+    for _ in 0..rng.below(BATCH) {
+        if rng.one_in(16) {
+            let job = handle.spawn_blocking(closure(rng.fork()));
+            pending.push((job, Expect { cancelled: ends, panicked: true }));
+            continue;
+        }
+        let script = Script::new(strangers, rng);
+        let aborted = rng.one_in(8);
+        let expect = script.expect(ends || aborted);
+        let join = handle.spawn(script);
+        if aborted {
+            match rng.below(3) {
+                0 => join.abort(),
+                1 => strangers.send(Parcel::Abort(join.abort_handle())),
+                _ => {
+                    strangers.send(Parcel::Abort(join.abort_handle()));
+                    join.abort_handle().abort();
+                }
+            }
+        }
+        match rng.below(8) {
+            0 => drop(join),
+            1 => strangers.send(Parcel::Join(join)),
+            _ => pending.push((join, expect)),
+        }
+    }
+}
+
+/// Waits for tasks, in any order, and lets some go.
+async fn settle(mut pending: Pending, rng: &mut Rng) {
+    while !pending.is_empty() {
+        let any = rng.below(pending.len());
+        let (join, expect) = pending.swap_remove(any);
+        if rng.one_in(16) {
+            drop(join);
+        } else {
+            judge(join.await, expect);
+        }
+    }
+}

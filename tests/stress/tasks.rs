@@ -1,0 +1,245 @@
+//! Tasks that do at random whatever a task can do.
+
+use std::{
+    panic::resume_unwind,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    thread,
+    time::Duration,
+};
+
+use jenny::{
+    runtime::Handle,
+    task::{JoinError, JoinHandle},
+};
+
+use crate::{
+    ledger::{self, Kind, Token},
+    rng::Rng,
+    strangers::{Parcel, Strangers},
+};
+
+/// How deep tasks spawn tasks.
+const GENERATIONS: u8 = 2;
+
+/// How a script ends, unless it is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Output,
+    /// The output panics when the runtime drops it.
+    ExplosiveOutput,
+    PanicInPoll,
+    PanicInDrop,
+}
+
+/// A future that takes a few steps, each at random.
+pub(crate) struct Script {
+    token: Token,
+    strangers: Arc<Strangers>,
+    rng: Rng,
+    steps: usize,
+    /// What the next step waits for.
+    child: Option<JoinHandle<Output>>,
+    generation: u8,
+    end: End,
+}
+
+/// What a script or a closure gives.
+#[derive(Debug)]
+pub(crate) struct Output {
+    token: Token,
+    explosive: bool,
+}
+
+/// What somebody who waits for a script has to expect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expect {
+    /// Somebody aborts it, or its runtime ends.
+    pub(crate) cancelled: bool,
+    pub(crate) panicked: bool,
+}
+
+/// A panic that prints nothing, with a payload that is counted.
+fn explode() -> ! {
+    resume_unwind(Box::new(Token::new(Kind::Payload)))
+}
+
+impl Script {
+    pub(crate) fn new(strangers: &Arc<Strangers>, rng: &mut Rng) -> Self {
+        Self::of(0, Arc::clone(strangers), rng.fork())
+    }
+
+    fn of(generation: u8, strangers: Arc<Strangers>, mut rng: Rng) -> Self {
+        let steps = if rng.one_in(2) { 0 } else { rng.below(5) };
+        let end = match rng.below(40) {
+            0 => End::PanicInPoll,
+            1 => End::PanicInDrop,
+            2 => End::ExplosiveOutput,
+            _ => End::Output,
+        };
+        let token = Token::new(Kind::Future);
+        Self { token, strangers, rng, steps, child: None, generation, end }
+    }
+
+    /// What comes of this script if somebody aborts it, or nobody.
+    pub(crate) fn expect(&self, cancelled: bool) -> Expect {
+        let panicked = matches!(self.end, End::PanicInPoll | End::PanicInDrop);
+        Expect { cancelled, panicked }
+    }
+
+    fn fork(&mut self) -> Self {
+        Self::of(self.generation + 1, Arc::clone(&self.strangers), self.rng.fork())
+    }
+
+    /// Begins something that will wake this task.
+    fn step(&mut self, context: &mut Context<'_>) {
+        let waker = context.waker();
+        match self.rng.below(12) {
+            0..3 => waker.wake_by_ref(),
+            3 => waker.clone().wake(),
+            4..8 => {
+                if self.rng.one_in(4) {
+                    self.strangers.send(Parcel::Play(waker.clone()));
+                }
+                self.strangers.send(Parcel::Wake(waker.clone()));
+            }
+            8 => self.child = Some(jenny::task::spawn_blocking(closure(self.rng.fork()))),
+            _ if self.generation < GENERATIONS => self.spawn(),
+            _ => waker.wake_by_ref(),
+        }
+        if self.child.is_some() {
+            // The next poll looks after it.
+            waker.wake_by_ref();
+        }
+    }
+
+    fn spawn(&mut self) {
+        for _ in 0..self.rng.below(3) {
+            let sibling = self.fork();
+            let handle = jenny::spawn(sibling);
+            self.leave(handle);
+        }
+        let child = self.fork();
+        self.child = Some(jenny::spawn(child));
+    }
+
+    /// Lets go of a task, in one way or another.
+    fn leave(&mut self, handle: JoinHandle<Output>) {
+        match self.rng.below(4) {
+            0 => handle.abort(),
+            1 => self.strangers.send(Parcel::Abort(handle.abort_handle())),
+            2 => self.strangers.send(Parcel::Join(handle)),
+            _ => drop(handle),
+        }
+    }
+}
+
+impl Future for Script {
+    type Output = Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Output> {
+        let this = &mut *self;
+        this.token.check();
+        if let Some(mut child) = this.child.take() {
+            match Pin::new(&mut child).poll(context) {
+                // The child may be cancelled with the runtime, or panic.
+                Poll::Ready(Ok(output)) => output.defuse(),
+                Poll::Ready(Err(_)) => {}
+                Poll::Pending => match this.rng.below(8) {
+                    0 => {
+                        this.leave(child);
+                        context.waker().wake_by_ref();
+                    }
+                    1 => {
+                        child.abort();
+                        this.child = Some(child);
+                    }
+                    _ => this.child = Some(child),
+                },
+            }
+            if this.child.is_some() {
+                return Poll::Pending;
+            }
+        }
+        if this.steps > 0 {
+            this.steps -= 1;
+            this.step(context);
+            return Poll::Pending;
+        }
+        match this.end {
+            End::PanicInPoll => explode(),
+            end => Poll::Ready(Output::new(end == End::ExplosiveOutput)),
+        }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        self.token.check();
+        // Also while its runtime ends.
+        if self.generation < GENERATIONS && self.rng.one_in(32) && Handle::try_current().is_ok() {
+            let heir = self.fork();
+            drop(jenny::spawn(heir));
+        }
+        if self.end == End::PanicInDrop && !thread::panicking() {
+            explode();
+        }
+    }
+}
+
+impl Output {
+    fn new(explosive: bool) -> Self {
+        Self { token: Token::new(Kind::Output), explosive }
+    }
+
+    /// Takes the fuse out: from here on the test drops it.
+    pub(crate) fn defuse(mut self) {
+        self.token.check();
+        self.explosive = false;
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.token.check();
+        if self.explosive && !thread::panicking() {
+            explode();
+        }
+    }
+}
+
+/// A closure for the blocking pool.
+pub(crate) fn closure(mut rng: Rng) -> impl FnOnce() -> Output + Send + 'static {
+    let token = Token::new(Kind::Closure);
+    move || {
+        token.check();
+        if rng.one_in(64) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if rng.one_in(32) {
+            explode();
+        }
+        Output::new(rng.one_in(16))
+    }
+}
+
+/// Fails if a task ended in a way that nothing explains.
+pub(crate) fn judge(result: Result<Output, JoinError>, expect: Expect) {
+    match result {
+        Ok(output) => output.defuse(),
+        Err(error) if error.is_cancelled() => {
+            if !expect.cancelled {
+                ledger::die(&format!("{error}, and nobody asked for it"));
+            }
+        }
+        Err(error) => {
+            if !expect.panicked {
+                ledger::die(&format!("a task panicked that does not: {error}"));
+            }
+            if !error.into_panic().is::<Token>() {
+                ledger::die("a panic with another payload than the task's own");
+            }
+        }
+    }
+}
