@@ -2,4 +2,14 @@
 #![cfg(jenny_loom)]
 
 mod harness;
+mod platform;
+
+mod idle;
+mod local;
+mod owned;
+mod park;
+mod pool;
 mod queue;
+mod readiness;
+mod task;
+mod workers;

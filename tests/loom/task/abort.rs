@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use loom::thread;
+use loom::{sync::Arc, thread};
 
 use super::{Asleep, Joiner, Queue, poll, result, run, spawn_asleep, spawn_ready};
 use crate::harness::{Bounds, check};
@@ -45,22 +45,19 @@ fn abort_against_join() {
         let (task, mut join) = spawn_ready(&queue);
         let (joiner, waker) = Joiner::new();
         let abort = join.abort_handle();
-        let others = [
-            thread::spawn(move || abort.abort()),
-            thread::spawn(move || run(task)),
-        ];
+        let others = [thread::spawn(move || abort.abort()), thread::spawn(move || run(task))];
         let polled = poll(&mut join, &waker);
         for other in others {
             other.join().unwrap();
         }
-        let result = match polled {
-            Poll::Ready(result) => result,
+        let ended = match polled {
+            Poll::Ready(ended) => ended,
             Poll::Pending => {
                 assert_eq!(joiner.wakes(), 1);
                 result(join)
             }
         };
-        assert!(result.map_or_else(|error| error.is_cancelled(), |_| true));
+        assert!(ended.map_or_else(|error| error.is_cancelled(), |_| true));
     });
 }
 
@@ -97,7 +94,7 @@ fn the_future_follows_the_abort() {
         let Asleep { waker, join, .. } = spawn_asleep::<1>(&queue);
         waker.wake();
         let other = {
-            let (queue, abort) = (loom::sync::Arc::clone(&queue), join.abort_handle());
+            let (queue, abort) = (Arc::clone(&queue), join.abort_handle());
             thread::spawn(move || {
                 abort.abort();
                 queue.run();

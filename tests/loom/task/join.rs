@@ -1,10 +1,10 @@
 //! The handle and the completer share an output and a waker, and each is used and dropped once.
 
-use std::task::Poll;
+use std::{sync::Arc as StdArc, task::Poll};
 
-use loom::{sync::Arc, thread};
+use loom::thread;
 
-use super::{Joiner, Queue, poll, result, run, spawn_ready};
+use super::{Joiner, Queue, Start, poll, result, run, spawn_ready};
 use crate::harness::{Bounds, check};
 
 #[test]
@@ -43,7 +43,7 @@ fn poll_against_complete() {
         let polled = poll(&mut join, &waker);
         other.join().unwrap();
         match polled {
-            Poll::Ready(result) => assert!(result.is_ok()),
+            Poll::Ready(output) => assert!(output.is_ok()),
             Poll::Pending => {
                 assert_eq!(joiner.wakes(), 1);
                 assert!(result(join).is_ok());
@@ -64,7 +64,7 @@ fn a_new_waker_against_complete() {
         let polled = poll(&mut join, &joiners[1].1);
         other.join().unwrap();
         match polled {
-            Poll::Ready(result) => assert!(result.is_ok()),
+            Poll::Ready(output) => assert!(output.is_ok()),
             Poll::Pending => {
                 assert_eq!(joiners[1].0.wakes(), 1, "the waker of the last poll counts");
                 assert_eq!(joiners[0].0.wakes(), 0);
@@ -82,34 +82,20 @@ fn the_same_waker_against_complete() {
         let (task, mut join) = spawn_ready(&queue);
         let (joiner, waker) = Joiner::new();
         assert!(poll(&mut join, &waker).is_pending());
-        let other = thread::spawn(move || run(task));
+        let start = Start::new();
+        let other = {
+            let start = StdArc::clone(&start);
+            thread::spawn(move || {
+                start.race();
+                run(task);
+            })
+        };
+        start.race();
         let polled = poll(&mut join, &waker);
         other.join().unwrap();
         assert_eq!(joiner.wakes(), 1);
         if polled.is_pending() {
             assert!(result(join).is_ok());
         }
-    });
-}
-
-/// The handle is polled once more when its waker has been called, and finds the output.
-#[test]
-fn a_wake_means_complete() {
-    check("task: joiner woken", Bounds::ALL, || {
-        let queue = Queue::new();
-        let (task, mut join) = spawn_ready(&queue);
-        let (joiner, waker) = Joiner::new();
-        assert!(poll(&mut join, &waker).is_pending());
-        let other = {
-            let queue = Arc::clone(&queue);
-            thread::spawn(move || {
-                run(task);
-                drop(queue);
-            })
-        };
-        if joiner.wakes() == 1 {
-            assert!(result(join).is_ok());
-        }
-        other.join().unwrap();
     });
 }

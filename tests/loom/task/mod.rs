@@ -28,7 +28,7 @@ use loom::{
     alloc::Track,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -110,21 +110,29 @@ unsafe impl Schedule for Queue {
 }
 
 /// Runs a task until it waits or is done.
-fn run(mut task: Runnable) {
-    while let Outcome::Again(again) = task.run() {
-        task = again;
+pub(crate) fn run_until_idle(mut task: Runnable) -> Option<OwnedRef> {
+    loop {
+        match task.run() {
+            Outcome::Idle => return None,
+            Outcome::Again(again) => task = again,
+            Outcome::Done(done) => return Some(done),
+        }
     }
 }
 
+fn run(task: Runnable) {
+    drop(run_until_idle(task));
+}
+
 /// An output whose leak loom reports.
-type Output = Track<()>;
+pub(crate) type Output = Track<()>;
 
 /// What another thread tells a task before it wakes it. Relaxed: the wake has to order it.
 #[derive(Clone)]
-struct Announcement(StdArc<AtomicBool>);
+pub(crate) struct Announcement(StdArc<AtomicBool>);
 
 impl Announcement {
-    fn make(&self) {
+    pub(crate) fn make(&self) {
         self.0.store(true, Relaxed);
     }
 
@@ -133,11 +141,34 @@ impl Announcement {
     }
 }
 
-/// A future that waits for announcements. It hands its waker out in its first poll, and never again.
-struct Waits<const N: usize> {
+/// Where a future leaves its waker. No part of any model, so it is std's.
+#[derive(Clone, Default)]
+pub(crate) struct Place(StdArc<StdMutex<Option<Waker>>>);
+
+impl Place {
+    pub(crate) fn take(&self) -> Waker {
+        self.0.lock().unwrap().take().expect("the first poll leaves the waker")
+    }
+}
+
+/// A future that waits for announcements. Its first poll leaves the waker, and never another.
+pub(crate) struct Waits<const N: usize> {
     announcements: [Announcement; N],
-    waker: Option<StdArc<StdMutex<Option<Waker>>>>,
+    waker: Option<Place>,
     _leak_check: Track<()>,
+}
+
+impl<const N: usize> Waits<N> {
+    pub(crate) fn new() -> (Self, [Announcement; N], Place) {
+        let announcements = array::from_fn(|_| Announcement(StdArc::default()));
+        let place = Place::default();
+        let future = Self {
+            announcements: announcements.clone(),
+            waker: Some(place.clone()),
+            _leak_check: Track::new(()),
+        };
+        (future, announcements, place)
+    }
 }
 
 impl<const N: usize> Future for Waits<N> {
@@ -145,7 +176,7 @@ impl<const N: usize> Future for Waits<N> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Output> {
         if let Some(place) = self.waker.take() {
-            *place.lock().unwrap() = Some(context.waker().clone());
+            *place.0.lock().unwrap() = Some(context.waker().clone());
             return Poll::Pending;
         }
         // All are read, whatever the first says.
@@ -158,34 +189,44 @@ impl<const N: usize> Future for Waits<N> {
 }
 
 /// A task that waits for announcements, after its first poll.
-struct Asleep<const N: usize> {
-    announcements: [Announcement; N],
-    waker: Waker,
-    join: JoinHandle<Output>,
+pub(crate) struct Asleep<const N: usize> {
+    pub(crate) announcements: [Announcement; N],
+    pub(crate) waker: Waker,
+    pub(crate) join: JoinHandle<Output>,
 }
 
-fn spawn_asleep<const N: usize>(queue: &Arc<Queue>) -> Asleep<N> {
-    let announcements =
-        array::from_fn(|_| Announcement(StdArc::new(AtomicBool::new(false))));
-    let place = StdArc::default();
-    let future = Waits {
-        announcements: announcements.clone(),
-        waker: Some(StdArc::clone(&place)),
-        _leak_check: Track::new(()),
-    };
+pub(crate) fn spawn_asleep<const N: usize>(queue: &Arc<Queue>) -> Asleep<N> {
+    let (future, announcements, place) = Waits::new();
     let (task, join) = spawn(queue, future);
     assert!(matches!(task.run(), Outcome::Idle));
-    let waker = place.lock().unwrap().take().expect("the first poll hands it out");
-    Asleep { announcements, waker, join }
+    Asleep { announcements, waker: place.take(), join }
 }
 
-/// A task that is ready at its first poll.
-fn spawn_ready(queue: &Arc<Queue>) -> (Runnable, JoinHandle<Output>) {
+/// A future that is ready at its first poll.
+pub(crate) fn ready() -> impl Future<Output = Output> + Send + 'static {
     let leak_check = Track::new(());
-    spawn(queue, async move {
+    async move {
         drop(leak_check);
         Track::new(())
-    })
+    }
+}
+
+fn spawn_ready(queue: &Arc<Queue>) -> (Runnable, JoinHandle<Output>) {
+    spawn(queue, ready())
+}
+
+/// Loom does not try the other order of a load and a write if the writer has loaded, too. Called
+/// by both threads, this makes it try which of them comes first.
+struct Start(AtomicUsize);
+
+impl Start {
+    fn new() -> StdArc<Self> {
+        StdArc::new(Self(AtomicUsize::new(0)))
+    }
+
+    fn race(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }
 
 /// Whoever awaits a `JoinHandle`: counts how often it is woken.
@@ -222,7 +263,7 @@ fn poll<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>
 }
 
 /// What a handle gives when its task is complete.
-fn result<T>(mut join: JoinHandle<T>) -> Result<T, JoinError> {
+pub(crate) fn result<T>(mut join: JoinHandle<T>) -> Result<T, JoinError> {
     match poll(&mut join, Waker::noop()) {
         Poll::Ready(result) => result,
         Poll::Pending => panic!("the task is not complete"),
