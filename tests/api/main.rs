@@ -1,5 +1,14 @@
 //! Every behaviour on every runtime.
 #![cfg(not(jenny_loom))]
 
+mod blocking;
+mod combinations;
+mod coop;
+mod fairness;
+mod misuse;
 mod net_tcp;
+mod runtime;
+mod shutdown;
 mod signal;
+mod support;
+mod task;

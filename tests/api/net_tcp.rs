@@ -445,20 +445,20 @@ fn an_ever_ready_socket_shares_its_worker() {
     runtime.block_on(async {
         let (mut client, mut server) = connection().await;
         client.write_all(&[0; READS]).await.unwrap();
-        let done = Arc::new(AtomicBool::new(false));
-        let finished = Arc::clone(&done);
         let reader = spawn(async move {
             for _ in 0..READS {
                 server.read_exact(&mut [0; 1]).await.unwrap();
             }
-            finished.store(true, SeqCst);
         });
-        let mut turns = 0;
-        while !done.load(SeqCst) {
-            turns += 1;
-            yield_now().await;
-        }
-        reader.await.unwrap();
+        let other = spawn(async move {
+            let mut turns = 0;
+            while !reader.is_finished() {
+                turns += 1;
+                yield_now().await;
+            }
+            turns
+        });
+        let turns = other.await.unwrap();
         assert!(turns >= READS / 256, "only {turns} turns beside {READS} reads");
     });
 }

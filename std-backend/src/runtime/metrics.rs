@@ -35,9 +35,10 @@ impl RuntimeMetrics {
             #[cfg(feature = "rt-multi-thread")]
             Scheduler::MultiThread(handle) => handle.metrics(worker),
         };
-        metrics.unwrap_or_else(|| {
-            panic!("there is no worker {worker}: the runtime has {}", self.num_workers())
-        })
+        match metrics {
+            Some(metrics) => metrics,
+            None => panic!("there is no worker {worker}: the runtime has {}", self.num_workers()),
+        }
     }
 
     /// Tasks that have been polled or queued by a worker and have not completed. Tasks that were

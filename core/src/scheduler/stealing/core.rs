@@ -196,6 +196,13 @@ impl<P: Platform> Core<P> {
         self.refill()
     }
 
+    /// What is in the LIFO slot and in the ring. For the shutdown.
+    pub(super) fn next_without_inbox(&self) -> Option<Runnable> {
+        let slot = self.slot();
+        // SAFETY: this is the ring's owner.
+        slot.own.lifo.take().or_else(|| unsafe { slot.ring.pop() })
+    }
+
     /// Fills the ring from the overflow, and the overflow from the inbox; returns the oldest task.
     ///
     /// None also while a long backlog is being turned around: each visit does a bounded part of it,

@@ -31,24 +31,32 @@ impl<P: Platform> Entered<'_, P> {
         }
     }
 
-    /// Step 3: cancels what is in the own queues and in every inbox, and collects the returns.
+    /// Step 3: cancels what the inboxes hold now and all that is in the own queues, and collects the
+    /// returns.
+    ///
+    /// Each inbox is drained once: threads that go on spawning may not keep the worker from stopping.
+    /// What they bring later is cancelled by the last worker, or refused.
     fn cancel_queued(&self) {
         let core = self.core;
-        loop {
-            for slot in &core.shared.slots {
-                for task in slot.inbox.drain().into_batch() {
-                    self.cancel(task);
-                }
-            }
-            while let Some(task) = core.next() {
+        for slot in &core.shared.slots {
+            for task in slot.inbox.drain().into_batch() {
                 self.cancel(task);
             }
-            core.owned.collect(&core.slot().owned);
-            // Drops of futures may have scheduled more.
-            if core.shared.slots.iter().all(|slot| slot.inbox.is_empty()) {
-                return;
+        }
+        loop {
+            // Drops of futures may schedule more.
+            while let Some(task) = core.next_without_inbox() {
+                self.cancel(task);
+            }
+            let rest = core.slot().overflow.drain_all();
+            if rest.is_empty() {
+                break;
+            }
+            for task in rest {
+                self.cancel(task);
             }
         }
+        core.owned.collect(&core.slot().owned);
     }
 
     /// Steps 4 and 5.

@@ -1,0 +1,234 @@
+//! Nobody starves: not behind a flood of tasks that wake themselves, not behind a pair that wakes
+//! each other.
+//!
+//! Where one thread runs all tasks, waiting is counted in polls of the others, which no load of the
+//! machine can change.
+
+use std::{
+    future::poll_fn,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::Poll,
+    thread,
+};
+
+use jenny::{
+    io::AsyncReadExt,
+    net::TcpListener,
+    runtime::Handle,
+    sync::Notify,
+    task::{JoinHandle, spawn, yield_now},
+};
+
+use crate::support::{Flavour, on_every_runtime};
+
+/// Tasks that are always ready, and how often they have been polled.
+struct Flood {
+    polls: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Flood {
+    fn start(tasks: usize) -> Self {
+        let (polls, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let tasks = (0..tasks)
+            .map(|_| {
+                let (polls, over) = (Arc::clone(&polls), Arc::clone(&over));
+                spawn(async move {
+                    while !over.load(SeqCst) {
+                        polls.fetch_add(1, SeqCst);
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        Self { polls, over, tasks }
+    }
+
+    async fn end(self) {
+        self.over.store(true, SeqCst);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+/// Runs a closure on a thread of no runtime, while this worker waits: nothing is polled meanwhile.
+fn elsewhere<R: Send + 'static>(act: impl FnOnce() -> R + Send + 'static) -> R {
+    thread::spawn(act).join().unwrap()
+}
+
+/// How many polls of others somebody may wait for. Each way into a worker is visited after at most
+/// one event interval, and what is found there waits once behind what is queued.
+const PATIENCE: usize = 1_000;
+
+fn must_be_soon(flavour: Flavour, waited: usize) {
+    // With more workers the clock decides how much the others do meanwhile: there it is enough that
+    // the test ends.
+    if flavour.workers() == 1 {
+        assert!(waited < PATIENCE, "waited for {waited} polls of others");
+    }
+}
+
+on_every_runtime! {
+    fn a_flood_lets_in_what_comes_from_outside(flavour: Flavour) {
+        flavour.build().block_on(async move {
+            let flood = Flood::start(8 * flavour.workers());
+            for _ in 0..20 {
+                let (handle, polls) = (Handle::current(), Arc::clone(&flood.polls));
+                let spawner = spawn(async move {
+                    let before = polls.load(SeqCst);
+                    let join = elsewhere(move || handle.spawn(async move { polls.load(SeqCst) }));
+                    join.await.unwrap().saturating_sub(before)
+                });
+                must_be_soon(flavour, spawner.await.unwrap());
+            }
+            flood.end().await;
+        });
+    }
+
+    fn a_flood_lets_in_a_foreign_wake(flavour: Flavour) {
+        flavour.build().block_on(async move {
+            let flood = Flood::start(8 * flavour.workers());
+            let wake = Arc::new(Notify::new());
+            for _ in 0..20 {
+                let (wake, polls) = (Arc::clone(&wake), Arc::clone(&flood.polls));
+                let waiter = spawn(async move {
+                    let notified = wake.notified();
+                    let waker = Arc::clone(&wake);
+                    let before = polls.load(SeqCst);
+                    elsewhere(move || waker.notify_waiters());
+                    notified.await;
+                    polls.load(SeqCst).saturating_sub(before)
+                });
+                must_be_soon(flavour, waiter.await.unwrap());
+            }
+            flood.end().await;
+        });
+    }
+
+    fn a_flood_lets_in_the_events_of_a_socket(flavour: Flavour) {
+        flavour.build().block_on(async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            peer.set_nodelay(true).unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let flood = Flood::start(8 * flavour.workers());
+            let polls = Arc::clone(&flood.polls);
+            let reader = spawn(async move {
+                let mut longest = 0;
+                for _ in 0..20 {
+                    let (polls, mut peer) = (Arc::clone(&polls), peer.try_clone().unwrap());
+                    let before = Arc::new(AtomicUsize::new(0));
+                    let noted = Arc::clone(&before);
+                    let counted = Arc::clone(&polls);
+                    // From another task, so that the reader really waits for the driver.
+                    spawn(async move {
+                        noted.store(counted.load(SeqCst), SeqCst);
+                        peer.write_all(b"x").unwrap();
+                    });
+                    stream.read_exact(&mut [0]).await.unwrap();
+                    longest = longest.max(polls.load(SeqCst).saturating_sub(before.load(SeqCst)));
+                }
+                longest
+            });
+            must_be_soon(flavour, reader.await.unwrap());
+            flood.end().await;
+        });
+    }
+
+    fn a_flood_lets_in_the_root_future(flavour: Flavour) {
+        flavour.build().block_on(async move {
+            let flood = Flood::start(8 * flavour.workers());
+            for _ in 0..20 {
+                let before = flood.polls.load(SeqCst);
+                yield_now().await;
+                if flavour == Flavour::CurrentThread {
+                    must_be_soon(flavour, flood.polls.load(SeqCst) - before);
+                }
+            }
+            flood.end().await;
+        });
+    }
+
+    /// Each wakes the other, so that the LIFO slot is never empty.
+    fn a_pair_that_wakes_each_other_lets_a_third_run(flavour: Flavour) {
+        flavour.build().block_on(async move {
+            let starter = spawn(async move {
+                let (ping, pong) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+                let rounds = Arc::new(AtomicUsize::new(0));
+                let over = Arc::new(AtomicBool::new(false));
+                let waited = Arc::clone(&rounds);
+                let third = spawn(async move { waited.load(SeqCst) });
+                let pair: Vec<_> = [(&ping, &pong), (&pong, &ping)]
+                    .into_iter()
+                    .map(|(mine, other)| {
+                        let (mine, other) = (Arc::clone(mine), Arc::clone(other));
+                        let (rounds, over) = (Arc::clone(&rounds), Arc::clone(&over));
+                        spawn(async move {
+                            while !over.load(SeqCst) {
+                                mine.notified().await;
+                                rounds.fetch_add(1, SeqCst);
+                                other.notify_one();
+                            }
+                            other.notify_one();
+                        })
+                    })
+                    .collect();
+                ping.notify_one();
+                let rounds = third.await.unwrap();
+                over.store(true, SeqCst);
+                for task in pair {
+                    task.await.unwrap();
+                }
+                rounds
+            });
+            must_be_soon(flavour, starter.await.unwrap());
+        });
+    }
+
+    /// A poll that wakes itself many times gets one more poll, not many.
+    fn wakes_are_not_turns(flavour: Flavour) {
+        flavour.build().block_on(async move {
+            let greedy = Arc::new(AtomicUsize::new(0));
+            let (polls, over) = (Arc::clone(&greedy), Arc::new(AtomicBool::new(false)));
+            let ends = Arc::clone(&over);
+            let task = spawn(poll_fn(move |context| {
+                polls.fetch_add(1, SeqCst);
+                (0..100).for_each(|_| context.waker().wake_by_ref());
+                if ends.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            }));
+            let modest = spawn(async {
+                for _ in 0..1_000 {
+                    yield_now().await;
+                }
+            });
+            modest.await.unwrap();
+            over.store(true, SeqCst);
+            task.await.unwrap();
+            must_be_soon(flavour, greedy.load(SeqCst).saturating_sub(1_000));
+        });
+    }
+}
+
+/// One worker is in a poll that does not return: the other takes what it has queued.
+#[test]
+fn a_stuck_worker_is_stolen_from() {
+    let runtime = jenny::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let tasks = runtime.spawn(async {
+        let done = Arc::new(AtomicUsize::new(0));
+        for _ in 0..100 {
+            let done = Arc::clone(&done);
+            spawn(async move { done.fetch_add(1, SeqCst) });
+        }
+        // The last one stays in the LIFO slot, which is the stuck worker's own.
+        while done.load(SeqCst) < 99 {
+            thread::yield_now();
+        }
+    });
+    runtime.block_on(tasks).unwrap();
+}

@@ -1,0 +1,314 @@
+//! Spawning, joining, aborting and panicking, alone.
+
+use std::{
+    collections::HashSet,
+    future::{pending, poll_fn, ready},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    },
+    task::{Context, Poll, Waker},
+};
+
+use jenny::{
+    sync::{Notify, oneshot},
+    task::{self, spawn, yield_now},
+};
+
+use crate::support::{Flavour, on_every_runtime, wait_until};
+
+/// Counts its drops.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// Writes its name down when it is dropped.
+struct Named(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+on_every_runtime! {
+    fn outputs_come_back(flavour: Flavour) {
+        let runtime = flavour.build();
+        let outside = runtime.spawn(async { String::from("outside") });
+        runtime.block_on(async {
+            let inside: Vec<_> = (0..1_000).map(|i| spawn(async move { i })).collect();
+            for (i, task) in inside.into_iter().enumerate() {
+                assert_eq!(task.await.unwrap(), i);
+            }
+            assert_eq!(outside.await.unwrap(), "outside");
+        });
+    }
+
+    /// More than a ring holds, from a task, and each waits for the next.
+    fn a_chain_of_joins(flavour: Flavour) {
+        fn link(left: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
+            Box::pin(async move {
+                if left == 0 { 0 } else { 1 + spawn(link(left - 1)).await.unwrap() }
+            })
+        }
+        assert_eq!(flavour.build().block_on(link(2_000)), 2_000);
+    }
+
+    fn a_dropped_handle_detaches(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let (tell, told) = oneshot::channel();
+            drop(spawn(async move {
+                yield_now().await;
+                tell.send(7).unwrap();
+            }));
+            assert_eq!(told.await.unwrap(), 7);
+        });
+    }
+
+    /// Every waiter is the last to have polled the handle, once.
+    fn a_handle_wakes_whoever_polled_it_last(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let open = Arc::new(Notify::new());
+            let gate = Arc::clone(&open);
+            let mut join = spawn(async move { gate.notified().await });
+            let mut nobody = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut join).poll(&mut nobody).is_pending());
+            // It moves to another task, with another waker.
+            let waiter = spawn(join);
+            yield_now().await;
+            open.notify_one();
+            waiter.await.unwrap().unwrap();
+        });
+    }
+
+    fn a_panic_stays_in_its_task(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let error = spawn(async { resume_unwind(Box::new("oh")) }).await.unwrap_err();
+            assert!(error.is_panic() && !error.is_cancelled());
+            assert!(error.to_string().ends_with("panicked with message \"oh\""), "{error}");
+            assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "oh");
+            assert_eq!(spawn(ready(1)).await.unwrap(), 1, "the worker goes on");
+        });
+    }
+
+    fn an_aborted_task_is_cancelled(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let held = Counted(Arc::clone(&drops));
+            let join = spawn(async move {
+                let _held = held;
+                pending::<()>().await;
+            });
+            yield_now().await;
+            let id = join.id();
+            join.abort();
+            let error = join.await.unwrap_err();
+            assert!(error.is_cancelled());
+            assert_eq!(error.id(), id);
+            assert!(error.try_into_panic().is_err());
+            assert_eq!(drops.load(SeqCst), 1, "dropped before the join returns");
+        });
+    }
+
+    /// `abort` runs no code of the task: its future may hold a lock that the caller holds, too.
+    fn an_abort_drops_nothing_on_the_callers_stack(flavour: Flavour) {
+        struct Locks(Arc<Mutex<()>>);
+        impl Drop for Locks {
+            fn drop(&mut self) {
+                drop(self.0.lock().unwrap());
+            }
+        }
+        flavour.build().block_on(async {
+            let lock = Arc::new(Mutex::new(()));
+            let future = Locks(Arc::clone(&lock));
+            let join = spawn(async move {
+                let _future = future;
+                pending::<()>().await;
+            });
+            yield_now().await;
+            let guard = lock.lock().unwrap();
+            join.abort();
+            drop(guard);
+            assert!(join.await.unwrap_err().is_cancelled());
+        });
+    }
+
+    fn what_a_task_owns_is_dropped_in_order(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let log = Arc::new(Mutex::new(Vec::new()));
+            let [captured, local, output] =
+                ["captured", "local", "output"].map(|name| Named(name, Arc::clone(&log)));
+            let join = spawn(async move {
+                let _captured = &captured;
+                let _local = local;
+                output
+            });
+            let output = join.await.unwrap();
+            assert_eq!(*log.lock().unwrap(), ["local", "captured"]);
+            drop(output);
+            assert_eq!(*log.lock().unwrap(), ["local", "captured", "output"]);
+        });
+    }
+
+    fn an_output_that_nobody_takes_is_dropped_once(flavour: Flavour) {
+        let drops = Arc::new(AtomicUsize::new(0));
+        flavour.build().block_on(async {
+            let before = Counted(Arc::clone(&drops));
+            drop(spawn(async move { before }));
+            let after = Counted(Arc::clone(&drops));
+            let join = spawn(async move { after });
+            while !join.is_finished() {
+                yield_now().await;
+            }
+            drop(join);
+        });
+        assert_eq!(drops.load(SeqCst), 2);
+    }
+
+    /// It keeps the allocation.
+    fn a_waker_kept_for_ever_keeps_no_future(flavour: Flavour) {
+        let runtime = flavour.build();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let held = Counted(Arc::clone(&drops));
+        let waker = runtime.block_on(async {
+            let task = spawn(poll_fn(move |context| {
+                let _held = &held;
+                Poll::Ready(context.waker().clone())
+            }));
+            task.await.unwrap()
+        });
+        wait_until(|| drops.load(SeqCst) == 1);
+        waker.wake_by_ref();
+        drop(runtime);
+        waker.wake_by_ref();
+        waker.clone().wake();
+        assert_eq!(drops.load(SeqCst), 1);
+    }
+
+    fn a_wake_during_the_poll_queues_the_task_once(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let polls = Arc::new(AtomicUsize::new(0));
+            let seen = Arc::clone(&polls);
+            let join = spawn(poll_fn(move |context| {
+                for _ in 0..10 {
+                    context.waker().wake_by_ref();
+                    context.waker().clone().wake();
+                }
+                match seen.fetch_add(1, SeqCst) {
+                    0 => Poll::<()>::Pending,
+                    _ => Poll::Ready(()),
+                }
+            }));
+            join.await.unwrap();
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            assert_eq!(polls.load(SeqCst), 2);
+        });
+    }
+
+    fn ids_tell_tasks_apart(flavour: Flavour) {
+        flavour.build().block_on(async {
+            assert_eq!(task::try_id(), None, "a `block_on` future is no task");
+            let mut ids = HashSet::new();
+            for _ in 0..500 {
+                let join = spawn(async { task::id() });
+                let id = join.id();
+                assert_eq!(join.abort_handle().id(), id);
+                assert_eq!(join.await.unwrap(), id);
+                assert!(ids.insert(id));
+            }
+        });
+    }
+
+    fn an_abort_handle_outlives_everything(flavour: Flavour) {
+        let runtime = flavour.build();
+        let abort = runtime.block_on(async {
+            let join = spawn(pending::<()>());
+            let abort = join.abort_handle();
+            assert!(!abort.is_finished());
+            abort.clone().abort();
+            assert!(join.await.unwrap_err().is_cancelled());
+            abort
+        });
+        drop(runtime);
+        abort.abort();
+        assert!(abort.is_finished());
+    }
+
+    fn a_finished_handle_is_not_polled_again(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let mut join = spawn(ready(1));
+            assert_eq!((&mut join).await.unwrap(), 1);
+            let mut context = Context::from_waker(Waker::noop());
+            let again = catch_unwind(AssertUnwindSafe(|| pin!(join).poll(&mut context)));
+            let message = *again.unwrap_err().downcast::<&str>().unwrap();
+            assert!(message.contains("polled after it had given its output"), "{message}");
+        });
+    }
+
+    /// Above the size from which futures travel in a box.
+    fn a_large_future_and_a_large_output(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let large = [7_u8; 100_000];
+            let join = spawn(async move {
+                yield_now().await;
+                large
+            });
+            assert!(join.await.unwrap().iter().all(|&byte| byte == 7));
+        });
+    }
+
+    fn a_poll_that_blocks_is_aborted_when_it_returns(flavour: Flavour) {
+        let runtime = flavour.build();
+        let (in_poll, entered) = mpsc::channel();
+        let (go_on, told) = mpsc::channel::<()>();
+        let join = runtime.spawn(async move {
+            in_poll.send(()).unwrap();
+            told.recv().unwrap();
+            pending::<()>().await;
+        });
+        std::thread::scope(|scope| {
+            let abort = join.abort_handle();
+            let joiner = scope.spawn(|| runtime.block_on(join));
+            entered.recv().unwrap();
+            abort.abort();
+            assert!(!abort.is_finished());
+            go_on.send(()).unwrap();
+            assert!(joiner.join().unwrap().unwrap_err().is_cancelled());
+        });
+    }
+}
+
+/// Where one thread runs all tasks, their order is that of the queue.
+#[test]
+fn a_yield_lets_the_others_go_first() {
+    for flavour in [Flavour::CurrentThread, Flavour::OneWorker] {
+        let runtime = flavour.build();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let occupied = flavour.occupy(runtime.handle());
+        let tasks = ["a", "b", "c"].map(|name| {
+            let order = Arc::clone(&order);
+            runtime.spawn(async move {
+                for _ in 0..3 {
+                    order.lock().unwrap().push(name);
+                    yield_now().await;
+                }
+            })
+        });
+        drop(occupied);
+        runtime.block_on(async {
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        assert_eq!(order.lock().unwrap().concat(), "abcabcabc", "{flavour:?}");
+    }
+}
