@@ -97,7 +97,11 @@ impl Script {
         let waker = context.waker();
         match self.rng.below(12) {
             0..3 => waker.wake_by_ref(),
-            3 => waker.clone().wake(),
+            3 => {
+                // By value: gives up the reference in the same step.
+                let own = waker.clone();
+                own.wake();
+            }
             4..8 => {
                 if self.rng.one_in(4) {
                     self.strangers.send(Parcel::Play(waker.clone()));
