@@ -53,11 +53,11 @@ fn what_goes_in_comes_out() {
         }
         let mut scenarios = Vec::new();
         for flavour in [Flavour::MultiThread(4), Flavour::MultiThread(1), Flavour::CurrentThread] {
-            let (rng, batches) = (rng.fork(), scaled(20_000.0));
+            let (rng, batches) = (rng.fork(), scaled(30_000.0));
             scenarios.push(scope.spawn(move || flood(strangers, rng, flavour, batches)));
         }
         for _ in 0..2 {
-            let (rng, runtimes) = (rng.fork(), scaled(4_000.0));
+            let (rng, runtimes) = (rng.fork(), scaled(6_000.0));
             scenarios.push(scope.spawn(move || churn(strangers, rng, runtimes)));
         }
         for scenario in scenarios {

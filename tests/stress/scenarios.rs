@@ -100,10 +100,24 @@ pub(crate) fn churn(strangers: &Arc<Strangers>, mut rng: Rng, runtimes: usize) {
 
 /// Uses a runtime that may end at any moment.
 fn visit(handle: &Handle, strangers: &Arc<Strangers>, rng: &mut Rng) {
+    if rng.one_in(8) {
+        return besiege(handle, strangers, rng);
+    }
     for _ in 0..rng.below(4) {
         let mut pending = Pending::new();
         spawn_some(handle, strangers, rng, true, &mut pending);
         handle.block_on(settle(pending, rng));
+    }
+}
+
+/// Spawns without a pause, so that the end comes in the middle of it.
+fn besiege(handle: &Handle, strangers: &Arc<Strangers>, rng: &mut Rng) {
+    for _ in 0..2_000 {
+        let join = handle.spawn(Script::new(strangers, rng));
+        if join.is_finished() {
+            // Refused: it is over.
+            return;
+        }
     }
 }
 
