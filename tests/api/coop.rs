@@ -171,12 +171,12 @@ on_every_runtime! {
         flavour.build().block_on(async move {
             let turns = Arc::new(AtomicUsize::new(0));
             let seen = Arc::clone(&turns);
-            let hungry = spawn(async {
-                for _ in 0..BUDGET * 100 {
-                    consume_budget().await;
-                }
-            });
             let neighbour = spawn(async move {
+                let hungry = spawn(async {
+                    for _ in 0..BUDGET * 100 {
+                        consume_budget().await;
+                    }
+                });
                 while !hungry.is_finished() {
                     seen.fetch_add(1, SeqCst);
                     yield_now().await;

@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    task::Poll,
+    task::{Poll, Waker},
     thread,
 };
 
@@ -19,7 +19,7 @@ use jenny::{
     io::AsyncReadExt,
     net::TcpListener,
     runtime::Handle,
-    sync::Notify,
+    sync::{Notify, oneshot},
     task::{JoinHandle, spawn, yield_now},
 };
 
@@ -94,18 +94,26 @@ on_every_runtime! {
     fn a_flood_lets_in_a_foreign_wake(flavour: Flavour) {
         flavour.build().block_on(async move {
             let flood = Flood::start(8 * flavour.workers());
-            let wake = Arc::new(Notify::new());
             for _ in 0..20 {
-                let (wake, polls) = (Arc::clone(&wake), Arc::clone(&flood.polls));
-                let waiter = spawn(async move {
-                    let notified = wake.notified();
-                    let waker = Arc::clone(&wake);
+                let (leave, left) = oneshot::channel::<Waker>();
+                let mut leave = Some(leave);
+                let polls = Arc::clone(&flood.polls);
+                let waiter = spawn(poll_fn(move |context| match leave.take() {
+                    Some(leave) => {
+                        leave.send(context.waker().clone()).unwrap();
+                        Poll::Pending
+                    }
+                    None => Poll::Ready(polls.load(SeqCst)),
+                }));
+                let polls = Arc::clone(&flood.polls);
+                let waker = spawn(async move {
+                    let waker = left.await.unwrap();
                     let before = polls.load(SeqCst);
-                    elsewhere(move || waker.notify_waiters());
-                    notified.await;
-                    polls.load(SeqCst).saturating_sub(before)
+                    elsewhere(move || waker.wake());
+                    before
                 });
-                must_be_soon(flavour, waiter.await.unwrap());
+                let before = waker.await.unwrap();
+                must_be_soon(flavour, waiter.await.unwrap().saturating_sub(before));
             }
             flood.end().await;
         });
@@ -197,19 +205,19 @@ on_every_runtime! {
             let greedy = Arc::new(AtomicUsize::new(0));
             let (polls, over) = (Arc::clone(&greedy), Arc::new(AtomicBool::new(false)));
             let ends = Arc::clone(&over);
-            let task = spawn(poll_fn(move |context| {
-                polls.fetch_add(1, SeqCst);
-                (0..100).for_each(|_| context.waker().wake_by_ref());
-                if ends.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
-            }));
-            let modest = spawn(async {
+            let modest = spawn(async move {
+                let task = spawn(poll_fn(move |context| {
+                    polls.fetch_add(1, SeqCst);
+                    (0..100).for_each(|_| context.waker().wake_by_ref());
+                    if ends.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+                }));
                 for _ in 0..1_000 {
                     yield_now().await;
                 }
+                over.store(true, SeqCst);
+                task.await.unwrap();
             });
             modest.await.unwrap();
-            over.store(true, SeqCst);
-            task.await.unwrap();
             must_be_soon(flavour, greedy.load(SeqCst).saturating_sub(1_000));
         });
     }

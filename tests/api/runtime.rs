@@ -86,11 +86,8 @@ on_every_runtime! {
         let runtime = flavour.build();
         let open = Arc::new(Notify::new());
         let gate = Arc::clone(&open);
-        let join = runtime.block_on(async {
-            let join = spawn(async move { gate.notified().await });
-            yield_now().await;
-            join
-        });
+        let join = runtime.spawn(async move { gate.notified().await });
+        runtime.block_on(yield_now());
         open.notify_one();
         runtime.block_on(join).unwrap();
     }

@@ -328,7 +328,7 @@ on_every_runtime! {
         });
         assert_eq!(drops.count(), 100);
         for waker in rest {
-            waker.clone().wake();
+            Waker::wake(waker.clone());
             waker.wake_by_ref();
         }
         assert_eq!(drops.count(), 100);

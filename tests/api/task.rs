@@ -72,7 +72,6 @@ on_every_runtime! {
         });
     }
 
-    /// Every waiter is the last to have polled the handle, once.
     fn a_handle_wakes_whoever_polled_it_last(flavour: Flavour) {
         flavour.build().block_on(async {
             let open = Arc::new(Notify::new());
@@ -188,7 +187,7 @@ on_every_runtime! {
         waker.wake_by_ref();
         drop(runtime);
         waker.wake_by_ref();
-        waker.clone().wake();
+        Waker::wake(waker.clone());
         assert_eq!(drops.load(SeqCst), 1);
     }
 
@@ -199,7 +198,7 @@ on_every_runtime! {
             let join = spawn(poll_fn(move |context| {
                 for _ in 0..10 {
                     context.waker().wake_by_ref();
-                    context.waker().clone().wake();
+                    Waker::wake(context.waker().clone());
                 }
                 match seen.fetch_add(1, SeqCst) {
                     0 => Poll::<()>::Pending,
