@@ -7,7 +7,9 @@ use crate::sync::{AtomicUsize, CachePadded, Ordering, fence};
 /// The sleeping workers, and the number of those that look for work in other workers' queues.
 #[derive(Debug)]
 pub struct Idle {
-    /// How many workers search, or have been woken to search.
+    /// How many workers search, or have been woken to search, as a signed number. A worker that
+    /// awakes by itself between the two steps of [`take`](Self::take) may take itself off before
+    /// it has been counted, so the number can be too small and below zero, but never too large.
     searching: CachePadded<AtomicUsize>,
     /// A bit per sleeping worker.
     sleeping: Box<[AtomicUsize]>,
@@ -45,6 +47,11 @@ impl Idle {
         (worker / usize::BITS as usize, 1 << (worker % usize::BITS as usize))
     }
 
+    /// Zero or less: nobody may be searching.
+    fn searchers(&self) -> isize {
+        self.searching.load(Ordering::Relaxed).cast_signed()
+    }
+
     // ---- notifiers ----
 
     /// Whether waking somebody could be of use. Plain loads: enough for work that its owner will
@@ -52,22 +59,33 @@ impl Idle {
     #[inline]
     pub fn worth_waking(&self) -> bool {
         // Ordering: Relaxed; a stale answer delays help and loses nothing.
-        self.sleeping.iter().any(|word| word.load(Ordering::Relaxed) != 0)
-            && self.searching.load(Ordering::Relaxed) == 0
+        self.sleeping.iter().any(|word| word.load(Ordering::Relaxed) != 0) && self.searchers() <= 0
     }
 
     /// Chooses a sleeper to look for work that has just been published, `first` if it sleeps. None if
     /// somebody is searching already, or nobody sleeps.
     pub fn notify(&self, first: usize) -> Option<Woken> {
-        // Ordering: (N2) in the README: the publication comes before the loads below.
-        fence(Ordering::SeqCst);
-        if self.searching.load(Ordering::Relaxed) > 0 {
-            return None;
+        loop {
+            // Ordering: (N2) in the README: the publication comes before the loads below.
+            fence(Ordering::SeqCst);
+            if self.searching.load(Ordering::Relaxed) > 0 || self.sleepers() == 0 {
+                return None;
+            }
+            // The count comes before the bit: a sleeper that finds its bit taken ends a search that
+            // has to have begun.
+            self.searching.fetch_add(1, Ordering::AcqRel);
+            if let Some(woken) = self.take_sleeper(first) {
+                return Some(woken);
+            }
+            // Others were faster. Another notifier may have stopped because of this count, so it
+            // leaves as a searcher does: the last one looks for a successor.
+            if self.searching.fetch_sub(1, Ordering::AcqRel) != 1 {
+                return None;
+            }
         }
-        self.take_sleeper(first)
     }
 
-    /// Chooses a sleeper whoever is searching, `first` if it sleeps.
+    /// Takes a sleeper out of the set, `first` if it is in it.
     fn take_sleeper(&self, first: usize) -> Option<Woken> {
         let (word, bit) = Self::place(first);
         if self.take(word, bit) {
@@ -86,24 +104,20 @@ impl Idle {
         None
     }
 
-    /// Takes one worker out of the set and counts it as searching. False if it was not in it.
+    /// Takes one worker out of the set. False if it was not in it.
     fn take(&self, word: usize, bit: usize) -> bool {
         if self.sleeping[word].load(Ordering::Relaxed) & bit == 0 {
             return false;
         }
         // Ordering: AcqRel; one of the notifiers and the sleeper itself gets the bit.
-        if self.sleeping[word].fetch_and(!bit, Ordering::AcqRel) & bit == 0 {
-            return false;
-        }
-        self.searching.fetch_add(1, Ordering::AcqRel);
-        true
+        self.sleeping[word].fetch_and(!bit, Ordering::AcqRel) & bit != 0
     }
 
     // ---- workers ----
 
     /// Asks to search. Refused if half of the workers do: more would fight over the same queues.
     pub fn start_search(&self) -> bool {
-        if 2 * self.searching.load(Ordering::Relaxed) >= self.workers {
+        if 2 * self.searchers() >= self.workers.cast_signed() {
             return false;
         }
         self.searching.fetch_add(1, Ordering::AcqRel);
@@ -117,7 +131,7 @@ impl Idle {
 
     /// A searcher has found something. If it was the last, another takes over the search.
     pub fn end_search(&self, first: usize) -> Option<Woken> {
-        let last = self.searching.fetch_sub(1, Ordering::AcqRel) == 1;
+        let last = self.searching.fetch_sub(1, Ordering::AcqRel).cast_signed() <= 1;
         if last { self.notify(first) } else { None }
     }
 
