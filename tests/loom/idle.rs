@@ -1,10 +1,7 @@
 //! The idle protocol of `scheduler/README.md`, with flags for queues: no published work is left to
 //! sleepers. If it is, loom reports a deadlock.
 
-use std::sync::{
-    Arc as StdArc,
-    atomic::{AtomicUsize as Count, Ordering::SeqCst},
-};
+use std::{array, mem, sync::Arc as StdArc};
 
 use jenny_core::{
     platform::Unpark,
@@ -27,21 +24,14 @@ pub(crate) struct Workers<const N: usize> {
     queues: [AtomicBool; N],
     parkers: [Parker; N],
     unparkers: [Unparker; N],
-    /// Pieces of work that nobody has taken yet. No part of the model.
-    left: Count,
 }
 
 impl<const N: usize> Workers<N> {
-    pub(crate) fn new(work: usize) -> StdArc<Self> {
-        let parkers: [_; N] = std::array::from_fn(|_| Parker::new());
+    pub(crate) fn new() -> StdArc<Self> {
+        let parkers: [_; N] = array::from_fn(|_| Parker::new());
         let unparkers = parkers.each_ref().map(Parker::unparker);
-        StdArc::new(Self {
-            idle: Idle::new(N),
-            queues: std::array::from_fn(|_| AtomicBool::new(false)),
-            parkers,
-            unparkers,
-            left: Count::new(work),
-        })
+        let queues = array::from_fn(|_| AtomicBool::new(false));
+        StdArc::new(Self { idle: Idle::new(N), queues, parkers, unparkers })
     }
 
     pub(crate) fn publish(&self, queue: usize) {
@@ -59,49 +49,36 @@ impl<const N: usize> Workers<N> {
         self.queues[queue].load(Relaxed) && self.queues[queue].swap(false, Acquire)
     }
 
-    /// Counts a piece of work as done. The last one sends everybody home.
-    fn done(&self) {
-        if self.left.fetch_sub(1, SeqCst) == 1 {
-            for unparker in &self.unparkers {
-                unparker.unpark();
-            }
-        }
+    /// A worker's loop, which takes, searches and sleeps as `scheduler/stealing` does, up to its
+    /// first piece of work: that one never ends.
+    fn work(&self, own: usize) {
+        self.work_and_sleep(own, false, true);
     }
 
-    fn is_over(&self) -> bool {
-        self.left.load(SeqCst) == 0
-    }
-
-    /// A worker's loop, which takes and searches as `stealing/worker.rs` does. With `look_again` it
-    /// looks into the queues between registering as asleep and the park.
-    pub(crate) fn work(&self, own: usize, look_again: bool) {
-        let mut searching = false;
-        while !self.is_over() {
+    /// With `look_again` it looks into the queues between registering as asleep and the park.
+    pub(crate) fn work_and_sleep(&self, own: usize, mut searching: bool, look_again: bool) {
+        loop {
             let mut found = self.take(own);
             if !found {
                 searching = searching || self.idle.start_search();
                 found = searching && (0..N).any(|queue| self.take(queue));
             }
             if found {
-                if std::mem::take(&mut searching) {
+                if searching {
                     self.unpark(self.idle.end_search(own));
                 }
-                self.done();
-                continue;
+                return;
             }
-            self.idle.start_sleep(own, std::mem::take(&mut searching));
-            if look_again && self.queues.iter().any(|queue| queue.load(Relaxed)) {
-                searching = self.idle.end_sleep(own) == Awake::Notified;
-                if !searching {
-                    self.idle.force_search();
-                    searching = true;
-                }
-                continue;
-            }
-            if !self.is_over() {
+            self.idle.start_sleep(own, mem::take(&mut searching));
+            let again = look_again && self.queues.iter().any(|queue| queue.load(Relaxed));
+            if !again {
                 self.parkers[own].park();
             }
             searching = self.idle.end_sleep(own) == Awake::Notified;
+            if again && !searching {
+                self.idle.force_search();
+                searching = true;
+            }
         }
     }
 }
@@ -110,33 +87,33 @@ impl<const N: usize> Workers<N> {
 #[test]
 fn one_worker_against_two_producers() {
     check("idle: one worker, two producers", Bounds::preemptions(2), || {
-        let workers = Workers::<1>::new(1);
+        let workers = Workers::<1>::new();
         let others = [(); 2].map(|()| {
             let workers = StdArc::clone(&workers);
             thread::spawn(move || workers.publish(0))
         });
-        workers.work(0, true);
+        workers.work(0);
         for other in others {
             other.join().unwrap();
         }
     });
 }
 
-/// Two producers, each with a queue of its own, and two workers: one of them may stop at a search
-/// that is just ending.
+/// Two producers, each with a queue of its own, and two workers that have to share the work: one
+/// producer may stop at a search that is just ending.
 #[test]
 fn two_workers_against_two_producers() {
-    check("idle: two workers, two producers", Bounds::preemptions(2), || {
-        let workers = Workers::<2>::new(2);
+    check("idle: two workers, two producers", Bounds::preemptions(1), || {
+        let workers = Workers::<2>::new();
         let others = [0, 1].map(|queue| {
             let workers = StdArc::clone(&workers);
             thread::spawn(move || workers.publish(queue))
         });
         let second = {
             let workers = StdArc::clone(&workers);
-            thread::spawn(move || workers.work(1, true))
+            thread::spawn(move || workers.work(1))
         };
-        workers.work(0, true);
+        workers.work(0);
         for other in others {
             other.join().unwrap();
         }
@@ -144,27 +121,47 @@ fn two_workers_against_two_producers() {
     });
 }
 
-/// A producer relies on a search that ends with other work in hand, and the searcher does not come
-/// back: it has to pass the search on.
+/// A producer relies on a search that ends with other work in hand. The searcher does not come back,
+/// so it has to pass the search on.
 #[test]
 fn the_last_searcher_hands_over() {
     check("idle: the last searcher hands over", Bounds::preemptions(2), || {
-        let workers = Workers::<2>::new(1);
+        let workers = Workers::<2>::new();
         assert!(workers.idle.start_search());
         let second = {
             let workers = StdArc::clone(&workers);
-            thread::spawn(move || workers.work(1, true))
+            thread::spawn(move || workers.work(1))
         };
         let producer = {
             let workers = StdArc::clone(&workers);
             thread::spawn(move || workers.publish(0))
         };
-        // The first has found something, and is stuck in it until the second has done the rest.
         workers.unpark(workers.idle.end_search(0));
-        while !workers.is_over() {
-            workers.parkers[0].park();
-        }
         second.join().unwrap();
         producer.join().unwrap();
+    });
+}
+
+/// The first awakes for no reason, while one producer is choosing it and the other relies on that.
+#[test]
+fn a_sleeper_awakes_by_itself() {
+    check("idle: awake by itself, two producers", Bounds::preemptions(3), || {
+        let workers = Workers::<2>::new();
+        for worker in [0, 1] {
+            workers.idle.start_sleep(worker, false);
+        }
+        let others = [0, 1].map(|queue| {
+            let workers = StdArc::clone(&workers);
+            thread::spawn(move || workers.publish(queue))
+        });
+        let searching = workers.idle.end_sleep(0) == Awake::Notified;
+        workers.work_and_sleep(0, searching, true);
+        // The second sleeps until it is called; this thread has nothing else to do any more.
+        workers.parkers[1].park();
+        let searching = workers.idle.end_sleep(1) == Awake::Notified;
+        workers.work_and_sleep(1, searching, true);
+        for other in others {
+            other.join().unwrap();
+        }
     });
 }

@@ -4,6 +4,7 @@
 mod harness;
 mod platform;
 
+mod broken;
 mod idle;
 mod local;
 mod owned;

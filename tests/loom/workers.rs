@@ -1,14 +1,22 @@
 //! The stealing scheduler with two workers, against threads that wake, spawn and close.
 
-use jenny_core::scheduler::{
-    Tick,
-    stealing::{self, Config, Handle, Worker},
+use std::sync::{
+    Arc as StdArc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use jenny_core::{
+    platform::Unpark,
+    scheduler::{
+        Tick,
+        stealing::{self, Config, Handle, Worker},
+    },
 };
 use loom::thread;
 
 use crate::{
     harness::{Bounds, check},
-    platform::{Modelled, Parker},
+    platform::{Modelled, Parker, Unparker},
     task::{Waits, ready, result},
 };
 
@@ -29,17 +37,24 @@ fn new(home: usize) -> (Handle<Modelled>, [Thread; 2]) {
 }
 
 impl Thread {
-    /// Runs the worker until it has stopped, and drops it.
-    fn run(mut self) {
+    /// Runs the worker until the condition holds, or it has stopped.
+    fn run_until(&mut self, is_over: impl Fn() -> bool) {
         self.worker.enter(|entered| {
             loop {
-                match entered.tick() {
-                    Tick::Ran => {}
-                    Tick::Idle => self.parker.park(),
-                    Tick::Stopped => break,
+                let tick = entered.tick();
+                if is_over() || tick == Tick::Stopped {
+                    return;
+                }
+                if tick == Tick::Idle {
+                    self.parker.park();
                 }
             }
         });
+    }
+
+    /// Runs the worker until it has stopped, and drops it.
+    fn run(mut self) {
+        self.run_until(|| false);
     }
 }
 
@@ -75,13 +90,13 @@ fn wake_during_shutdown() {
             join
         });
         let waker = place.take();
+        handle.close();
+        drop(handle);
         let other = thread::spawn(move || {
             announcement.make();
             waker.wake();
         });
         let second = thread::spawn(move || second.run());
-        handle.close();
-        drop(handle);
         first.run();
         second.join().unwrap();
         assert!(result(join).map_or_else(|error| error.is_cancelled(), |_| true));
@@ -107,32 +122,41 @@ fn steal_against_shutdown() {
     });
 }
 
-/// Both workers are on their way to sleep when a task is woken. It closes the scheduler, so that a
-/// lost wake is a deadlock.
+/// Both workers are on their way to sleep when a task is woken, and stay there until it is done.
 #[test]
 fn no_wake_is_lost() {
-    check("workers: wake against sleep", Bounds::preemptions(2), || {
-        let (handle, [mut first, second]) = new(1);
+    check("workers: wake against sleep", Bounds::preemptions(1), || {
+        let (handle, [mut first, mut second]) = new(1);
         let (future, [announcement], place) = Waits::new();
+        // No part of the model, so it is std's.
+        let is_over = StdArc::new(AtomicBool::new(false));
+        let unparkers = [&first, &second].map(|thread| thread.parker.unparker());
+        let over = StdArc::clone(&is_over);
         let join = first.worker.enter(|entered| {
-            let closer = handle.clone();
             let join = handle.spawn(async move {
                 future.await;
-                closer.close();
+                over.store(true, SeqCst);
+                unparkers.iter().for_each(Unparker::unpark);
             });
             assert_eq!(entered.tick(), Tick::Idle);
             join
         });
-        drop(handle);
         let waker = place.take();
         let other = thread::spawn(move || {
             announcement.make();
             waker.wake();
         });
-        let second = thread::spawn(move || second.run());
-        first.run();
-        second.join().unwrap();
-        assert!(result(join).is_ok());
+        let over = StdArc::clone(&is_over);
+        let running = thread::spawn(move || {
+            second.run_until(|| over.load(SeqCst));
+            second
+        });
+        first.run_until(|| is_over.load(SeqCst));
+        let second = running.join().unwrap();
         other.join().unwrap();
+        assert!(result(join).is_ok());
+        handle.close();
+        second.run();
+        first.run();
     });
 }
