@@ -55,6 +55,12 @@ impl<const N: usize> Workers<N> {
         self.work_and_sleep(own, false, true);
     }
 
+    /// The same for one that is registered as asleep.
+    fn awake(&self, own: usize) {
+        let searching = self.idle.end_sleep(own) == Awake::Notified;
+        self.work_and_sleep(own, searching, true);
+    }
+
     /// With `look_again` it looks into the queues between registering as asleep and the park.
     pub(crate) fn work_and_sleep(&self, own: usize, mut searching: bool, look_again: bool) {
         loop {
@@ -145,22 +151,24 @@ fn the_last_searcher_hands_over() {
 /// The first awakes for no reason, while one producer is choosing it and the other relies on that.
 #[test]
 fn a_sleeper_awakes_by_itself() {
-    check("idle: awake by itself, two producers", Bounds::preemptions(3), || {
+    check("idle: awake by itself, two producers", Bounds::preemptions(1), || {
         let workers = Workers::<2>::new();
         for worker in [0, 1] {
             workers.idle.start_sleep(worker, false);
         }
-        let others = [0, 1].map(|queue| {
+        let producers = [0, 1].map(|queue| {
             let workers = StdArc::clone(&workers);
             thread::spawn(move || workers.publish(queue))
         });
-        let searching = workers.idle.end_sleep(0) == Awake::Notified;
-        workers.work_and_sleep(0, searching, true);
-        // The second sleeps until it is called; this thread has nothing else to do any more.
-        workers.parkers[1].park();
-        let searching = workers.idle.end_sleep(1) == Awake::Notified;
-        workers.work_and_sleep(1, searching, true);
-        for other in others {
+        let second = {
+            let workers = StdArc::clone(&workers);
+            thread::spawn(move || {
+                workers.parkers[1].park();
+                workers.awake(1);
+            })
+        };
+        workers.awake(0);
+        for other in producers.into_iter().chain([second]) {
             other.join().unwrap();
         }
     });
