@@ -65,7 +65,7 @@
 //!
 //! # A whole backend
 //!
-//! One thread that sleeps in `std::thread::park`. `core/tests/stepped.rs` steps two workers by
+//! One thread that sleeps in `std::thread::park`. `core/tests/stepped` steps two workers by
 //! hand, without threads.
 //!
 //! ```

@@ -8,7 +8,7 @@
 //! need that), or hand it from one thread to the next if all futures are `Send`.
 
 use alloc::boxed::Box;
-use core::{cell::Cell, fmt, future::Future, num::NonZeroU64, panic::Location, ptr::NonNull};
+use core::{cell::Cell, fmt, future::Future, num::NonZeroU64, panic::Location, ptr, ptr::NonNull};
 
 use super::counted::{Counted, Credit, Shared as SharedRef};
 use super::frame;
@@ -218,9 +218,9 @@ impl<P: Platform> Worker<P> {
     pub fn enter<R>(&mut self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
         let core: &Core<P> = &self.0;
         let address = core.shared.address();
-        frame::enter::<P, _>(address, (&raw const *core).cast(), |frame| {
-            scope(&Entered { core, frame })
-        })
+        // Once it has stopped, its thread is a stranger.
+        let local = if core.stopped.get() { ptr::null() } else { (&raw const *core).cast() };
+        frame::enter::<P, _>(address, local, |frame| scope(&Entered { core, frame }))
     }
 
     /// A handle to this scheduler.
@@ -236,6 +236,8 @@ impl<P: Platform> Worker<P> {
 
 impl<P: Platform> Drop for Worker<P> {
     fn drop(&mut self) {
+        // Leaked with the tasks, if there are any: cancelling them here may be the wrong thread.
+        core::mem::forget(self.0.with_queue(core::mem::take));
         self.0.credit.settle(&self.0.shared);
     }
 }
@@ -343,7 +345,7 @@ impl<P: Platform> Entered<'_, P> {
             core.wake_up();
         }
         // What the drops below wake or spawn finds no worker any more.
-        self.frame.set_local(core::ptr::null());
+        self.frame.set_local(ptr::null());
         core.stopped.set(true);
         for task in core.shared.inbox.close().into_batch() {
             self.finish(task.cancel());

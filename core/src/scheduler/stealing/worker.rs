@@ -1,7 +1,7 @@
 //! A worker and its tick.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::fmt;
+use core::{fmt, ptr};
 
 use super::core::Core;
 use super::handle::Handle;
@@ -40,9 +40,9 @@ impl<P: Platform> Worker<P> {
     /// Runs the closure with this thread as the worker's: what it wakes and spawns stays local.
     pub fn enter<R>(&mut self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
         let core: &Core<P> = &self.0;
-        frame::enter::<P, _>(core.shared.address(), (&raw const *core).cast(), |frame| {
-            scope(&Entered { core, frame })
-        })
+        // Once it has stopped, its thread is a stranger.
+        let local = if core.stopped.get() { ptr::null() } else { (&raw const *core).cast() };
+        frame::enter::<P, _>(core.shared.address(), local, |frame| scope(&Entered { core, frame }))
     }
 
     /// This worker's index.

@@ -1,0 +1,251 @@
+//! From spawn to join, and what a tick says.
+
+use std::{
+    future::{pending, poll_fn},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Poll, Waker},
+};
+
+use jenny_core::scheduler::Tick;
+
+use crate::{
+    alloc::{live, no_leaks},
+    probe::{Tally, counting, poll_join, result, yield_now},
+    rig::{Dice, Kind, Rig},
+    toy::Toy,
+};
+
+#[test]
+fn a_task_runs_and_is_joined() {
+    for kind in Kind::ALL {
+        no_leaks(|| {
+            let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+            let wakes = Arc::new(AtomicUsize::new(0));
+            let mut outside = rig.handle.spawn(async { "outside" });
+            assert!(poll_join(&mut outside, &counting(&wakes)).is_pending());
+            let handle = rig.handle.clone();
+            let inside = rig.inside(0, || handle.spawn(async { "inside" }));
+            assert!(!inside.is_finished());
+            rig.settle(&mut dice);
+            assert_eq!(wakes.load(Relaxed), 1, "{kind:?}");
+            assert_eq!(result(outside).unwrap(), "outside");
+            assert_eq!(result(inside).unwrap(), "inside");
+            rig.stop(&mut dice);
+        });
+    }
+}
+
+#[test]
+fn a_task_joins_a_task() {
+    for kind in Kind::ALL {
+        no_leaks(|| {
+            let (mut rig, mut dice) = (Rig::new(kind), Dice::new(3));
+            let handle = rig.handle.clone();
+            let outer = rig.handle.spawn(async move {
+                let inner = handle.spawn(async {
+                    yield_now().await;
+                    20
+                });
+                1 + inner.await.unwrap()
+            });
+            rig.settle(&mut dice);
+            assert_eq!(result(outer).unwrap(), 21);
+            rig.stop(&mut dice);
+        });
+    }
+}
+
+#[test]
+fn ticks_say_what_to_do_next() {
+    for kind in [Kind::Local, Kind::Stealing(1)] {
+        let mut rig = Rig::with(kind, Toy::new(1, false), |config| config.event_interval = 2);
+        assert_eq!(rig.tick(0), Tick::Idle, "nothing to do");
+        assert_eq!(rig.step(0), None, "asleep");
+        let tasks: Vec<_> = (0..3).map(|_| rig.handle.spawn(async {})).collect();
+        assert_eq!(rig.step(0), Some(Tick::Ran), "the interval is over");
+        assert_eq!(tasks.iter().filter(|task| task.is_finished()).count(), 2);
+        assert_eq!(rig.step(0), Some(Tick::Idle));
+        assert!(tasks.iter().all(|task| task.is_finished()));
+        rig.handle.close();
+        assert_eq!(rig.step(0), Some(Tick::Stopped), "the close has unparked it");
+        assert_eq!(rig.tick(0), Tick::Stopped, "again and again");
+    }
+}
+
+#[test]
+fn a_spurious_wake_up_changes_nothing() {
+    for kind in Kind::ALL {
+        let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+        rig.settle(&mut dice);
+        for _ in 0..3 {
+            for worker in 0..rig.workers() {
+                assert_eq!(rig.tick(worker), Tick::Idle);
+            }
+        }
+        let task = rig.handle.spawn(async { 1 });
+        rig.settle(&mut dice);
+        assert_eq!(result(task).unwrap(), 1);
+    }
+}
+
+#[test]
+fn the_scope_is_left_with_its_closure() {
+    for kind in Kind::ALL {
+        let mut rig = Rig::new(kind);
+        let handle = rig.handle.clone();
+        assert!(!handle.is_entered());
+        rig.inside(0, || assert!(handle.is_entered()));
+        assert!(!handle.is_entered());
+        let mut other = Rig::new(Kind::Local);
+        rig.inside(0, || {
+            other.inside(0, || assert!(handle.is_entered(), "below the other's scope"));
+        });
+    }
+}
+
+#[test]
+fn a_wake_during_a_poll_goes_behind_the_others() {
+    for kind in [Kind::Local, Kind::Stealing(1)] {
+        let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let handle = rig.handle.clone();
+        rig.inside(0, || {
+            for name in ["a", "b", "c"] {
+                let order = order.clone();
+                drop(handle.spawn(async move {
+                    order.lock().unwrap().push(name);
+                    yield_now().await;
+                    order.lock().unwrap().push(name);
+                }));
+            }
+        });
+        rig.settle(&mut dice);
+        let order = order.lock().unwrap();
+        let (first, second) = order.split_at(3);
+        assert_eq!(first, second, "{kind:?}: every task once, then every task again");
+    }
+}
+
+#[test]
+fn a_wake_is_answered_once() {
+    for kind in Kind::ALL {
+        let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+        let (polls, waker) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(None::<Waker>)));
+        let task = rig.handle.spawn({
+            let (polls, waker) = (polls.clone(), waker.clone());
+            poll_fn(move |context| {
+                *waker.lock().unwrap() = Some(context.waker().clone());
+                if polls.fetch_add(1, Relaxed) == 2 { Poll::Ready(()) } else { Poll::Pending }
+            })
+        });
+        rig.settle(&mut dice);
+        let wake = || waker.lock().unwrap().clone().unwrap().wake();
+        (0..5).for_each(|_| wake());
+        rig.settle(&mut dice);
+        assert_eq!(polls.load(Relaxed), 2, "five wakes before a poll are answered by one");
+        rig.inside(0, || (0..5).for_each(|_| wake()));
+        rig.settle(&mut dice);
+        assert_eq!(polls.load(Relaxed), 3);
+        wake();
+        rig.settle(&mut dice);
+        assert_eq!(polls.load(Relaxed), 3, "after completion a wake does nothing");
+        assert!(task.is_finished());
+    }
+}
+
+#[test]
+fn a_waker_keeps_the_header_and_neither_future_nor_output() {
+    for kind in Kind::ALL {
+        no_leaks(|| {
+            let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+            let (values, kept) = (Tally::default(), Arc::new(Mutex::new(None::<Waker>)));
+            let task = rig.handle.spawn({
+                let (future, kept) = (values.guard(), kept.clone());
+                poll_fn(move |context| {
+                    *kept.lock().unwrap() = Some(context.waker().clone());
+                    let _ = &future;
+                    Poll::Ready(future.another())
+                })
+            });
+            rig.settle(&mut dice);
+            drop(task);
+            values.assert_even();
+            rig.stop(&mut dice);
+            drop(rig);
+            // The scheduler's memory is still there for this waker.
+            let waker = kept.lock().unwrap().take().unwrap();
+            waker.wake_by_ref();
+            waker.wake();
+        });
+    }
+}
+
+#[test]
+fn a_task_that_completes_elsewhere_goes_home() {
+    no_leaks(|| {
+        let (mut rig, mut dice) = (Rig::new(Kind::Stealing(2)), Dice::new(0));
+        rig.settle(&mut dice);
+        let handle = rig.handle.clone();
+        let before = live();
+        rig.inside(0, || (0..9).for_each(|_| drop(handle.spawn(async {}))));
+        assert_eq!(live() - before, 9, "one allocation for each task");
+        // One of them is in the first worker's LIFO slot, out of the thief's reach.
+        while rig.tick(1) == Tick::Ran {}
+        let metrics = |worker| handle_metrics(&rig, worker);
+        assert_eq!((metrics(0).spawns, metrics(0).completions), (9, 0));
+        assert_eq!((metrics(1).spawns, metrics(1).completions), (0, 8));
+        assert_eq!(live() - before, 9, "on the way home");
+        rig.tick(0);
+        assert_eq!(live() - before, 0, "their owner has unlinked and freed them");
+        assert_eq!(handle_metrics(&rig, 0).completions, 1);
+        rig.stop(&mut dice);
+    });
+}
+
+fn handle_metrics(rig: &Rig, worker: usize) -> jenny_core::scheduler::WorkerMetrics {
+    rig.stealing().metrics(worker).expect("there is such a worker")
+}
+
+#[test]
+fn abort_before_during_and_after() {
+    for kind in Kind::ALL {
+        no_leaks(|| {
+            let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+            let futures = Tally::default();
+            let spawn = |rig: &Rig| {
+                let guard = futures.guard();
+                rig.handle.spawn(async move {
+                    pending::<()>().await;
+                    drop(guard);
+                })
+            };
+            let queued = spawn(&rig);
+            queued.abort();
+            queued.abort();
+            assert_eq!(futures.dropped(), 0, "never on the caller's stack");
+            rig.settle(&mut dice);
+            assert!(result(queued).unwrap_err().is_cancelled());
+
+            let idle = spawn(&rig);
+            rig.settle(&mut dice);
+            let abort = idle.abort_handle();
+            abort.abort();
+            abort.clone().abort();
+            assert_eq!(futures.dropped(), 1);
+            rig.settle(&mut dice);
+            assert_eq!(futures.dropped(), 2);
+            assert!(abort.is_finished());
+            assert_eq!(result(idle).unwrap_err().id(), abort.id());
+
+            let done = rig.handle.spawn(async { 5 });
+            rig.settle(&mut dice);
+            done.abort();
+            assert_eq!(result(done).unwrap(), 5, "too late");
+            rig.stop(&mut dice);
+            abort.abort();
+        });
+    }
+}
