@@ -47,9 +47,9 @@ impl Idle {
         (worker / usize::BITS as usize, 1 << (worker % usize::BITS as usize))
     }
 
-    /// Zero or less: nobody may be searching.
-    fn searchers(&self) -> isize {
-        self.searching.load(Ordering::Relaxed).cast_signed()
+    /// How many search, or are about to.
+    fn searchers(&self) -> usize {
+        self.searching.load(Ordering::Relaxed)
     }
 
     // ---- notifiers ----
@@ -59,7 +59,7 @@ impl Idle {
     #[inline]
     pub fn worth_waking(&self) -> bool {
         // Ordering: Relaxed; a stale answer delays help and loses nothing.
-        self.sleeping.iter().any(|word| word.load(Ordering::Relaxed) != 0) && self.searchers() <= 0
+        self.sleeping.iter().any(|word| word.load(Ordering::Relaxed) != 0) && self.searchers() == 0
     }
 
     /// Chooses a sleeper to look for work that has just been published, `first` if it sleeps. None if
@@ -68,7 +68,7 @@ impl Idle {
         loop {
             // Ordering: (N2) in the README: the publication comes before the loads below.
             fence(Ordering::SeqCst);
-            if self.searching.load(Ordering::Relaxed) > 0 || self.sleepers() == 0 {
+            if self.searchers() > 0 || self.sleepers() == 0 {
                 return None;
             }
             // The count comes before the bit: a sleeper that finds its bit taken ends a search that
@@ -117,7 +117,7 @@ impl Idle {
 
     /// Asks to search. Refused if half of the workers do: more would fight over the same queues.
     pub fn start_search(&self) -> bool {
-        if 2 * self.searchers() >= self.workers.cast_signed() {
+        if 2 * self.searchers() >= self.workers {
             return false;
         }
         self.searching.fetch_add(1, Ordering::AcqRel);
@@ -131,7 +131,7 @@ impl Idle {
 
     /// A searcher has found something. If it was the last, another takes over the search.
     pub fn end_search(&self, first: usize) -> Option<Woken> {
-        let last = self.searching.fetch_sub(1, Ordering::AcqRel).cast_signed() <= 1;
+        let last = self.searching.fetch_sub(1, Ordering::AcqRel) == 1;
         if last { self.notify(first) } else { None }
     }
 
