@@ -85,6 +85,7 @@ impl House {
             stack_size: None,
             on_start: None,
             on_stop: None,
+            on_quiet: None,
             wrap: StdArc::new(|body| body()),
         };
         Self { pool: Arc::new(Pool::new(config)), ledger: StdArc::default() }

@@ -23,7 +23,7 @@ pub(crate) mod pool;
 use pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError};
 
 /// The blocking pool of a runtime.
-pub(crate) struct Blocking(Pool<BlockingTask>);
+pub(crate) struct Blocking(Pool<BlockingJob>);
 
 impl Blocking {
     pub(crate) fn new(config: Config) -> Self {
@@ -46,7 +46,7 @@ impl Blocking {
         // result are `Send` and `'static`.
         let (task, join) =
             unsafe { task::new(work, NonNull::<Nowhere>::dangling(), id, spawned_at) };
-        match self.0.spawn(BlockingTask(task), mandatory) {
+        match self.0.spawn(BlockingJob::Task(task), mandatory) {
             Ok(()) => Ok(join),
             Err(SpawnError::ShuttingDown(task)) => {
                 task.cancel();
@@ -59,6 +59,37 @@ impl Blocking {
         }
     }
 
+    /// Runs a worker's seat on a thread of its own at once, with the runtime current and the hooks of
+    /// the pool's threads called. See [`Pool::run_now`].
+    ///
+    /// # Errors
+    /// Hands the closure back when no thread is idle and the system gives none, or, with
+    /// [`io::ErrorKind::Other`], when the pool has been shut down.
+    #[allow(dead_code, reason = "a current-thread runtime hands no worker over")]
+    pub(crate) fn run_now(
+        &self,
+        seat: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), (io::Error, Box<dyn FnOnce() + Send>)> {
+        let (error, job) = match self.0.run_now(BlockingJob::Seat(seat)) {
+            Ok(()) => return Ok(()),
+            Err(SpawnError::NoThreads { job, source }) => (source, job),
+            Err(SpawnError::ShuttingDown(job)) => {
+                (io::Error::other("the blocking pool has been shut down"), job)
+            }
+        };
+        match job {
+            BlockingJob::Seat(seat) => Err((error, seat)),
+            BlockingJob::Task(_) => unreachable!("it is handed back as it was"),
+        }
+    }
+
+    /// How many closures are queued or running. Seats do not count. When the last of them has ended,
+    /// after its handle was woken, the pool calls [`Config::on_quiet`].
+    #[allow(dead_code, reason = "only a paused clock asks")]
+    pub(crate) fn alive_jobs(&self) -> usize {
+        self.0.metrics().alive_jobs
+    }
+
     /// See [`Pool::shutdown`].
     pub(crate) fn shutdown(&self, timeout: Option<Duration>) {
         self.0.shutdown(timeout);
@@ -69,13 +100,21 @@ impl Blocking {
     }
 }
 
-/// A task of the pool, on its way to a thread.
-struct BlockingTask(Runnable);
+/// Something on its way to a thread of the pool.
+enum BlockingJob {
+    Task(Runnable),
+    /// A worker, which goes on here while its own thread blocks.
+    #[allow(dead_code, reason = "a current-thread runtime hands no worker over")]
+    Seat(Box<dyn FnOnce() + Send>),
+}
 
-impl Job for BlockingTask {
+impl Job for BlockingJob {
     fn run(self) {
-        let id = self.0.id();
-        match Current::<AnyRuntime>::enter_blocking(id, || self.0.run()) {
+        let task = match self {
+            Self::Task(task) => task,
+            Self::Seat(seat) => return seat(),
+        };
+        match Current::<AnyRuntime>::enter_blocking(task.id(), || task.run()) {
             Outcome::Done(done) => drop(done),
             // `Work` never waits.
             Outcome::Idle | Outcome::Again(_) => AnyRuntime::abort(),
@@ -83,7 +122,10 @@ impl Job for BlockingTask {
     }
 
     fn cancel(self) {
-        drop(self.0.cancel());
+        match self {
+            Self::Task(task) => drop(task.cancel()),
+            Self::Seat(seat) => drop(seat),
+        }
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Config {
     pub on_start: Option<Hook>,
     /// Called last on each ending thread, inside `wrap`.
     pub on_stop: Option<Hook>,
+    /// Called on a thread of the pool when a spawned job has ended and no other is queued or running.
+    pub on_quiet: Option<Hook>,
     /// Calls its argument exactly once, in the surroundings that jobs expect, and does not panic. A
     /// strong reference to the pool's owner in here would be a cycle.
     pub wrap: Wrap,
@@ -116,6 +118,8 @@ pub struct Metrics {
     pub idle_threads: usize,
     /// Jobs that wait for a thread.
     pub queue_depth: usize,
+    /// Jobs that are queued or running, those of [`Pool::run_now`] excepted.
+    pub alive_jobs: usize,
 }
 
 /// A pool of threads. See the head of this file.
@@ -135,9 +139,13 @@ struct Shared<J> {
 
 struct State<J> {
     queue: VecDeque<(J, Mandatory)>,
-    /// Threads that will look at the queue again. Those that are past that, and in `on_stop`, are
-    /// only in `handles`.
+    /// Jobs of [`Pool::run_now`]. For each there is a claim, or a thread that is just starting.
+    urgent: VecDeque<J>,
+    /// Threads that will look at the queue again, less one for each urgent job, which nobody can say
+    /// how long it takes. Those that are past that, and in `on_stop`, are only in `handles`.
     counted: usize,
+    /// Urgent jobs, queued or running.
+    seated: usize,
     /// Of the counted threads, those that wait and are free to be claimed.
     idle: usize,
     /// Claims that no waiting thread has taken yet.
@@ -159,6 +167,7 @@ struct Gauges {
     threads: atomic::AtomicUsize,
     idle: atomic::AtomicUsize,
     depth: atomic::AtomicUsize,
+    alive: atomic::AtomicUsize,
 }
 
 impl<J: Job> Pool<J> {
@@ -170,7 +179,9 @@ impl<J: Job> Pool<J> {
         assert!(config.max_threads > 0, "a blocking pool needs at least one thread");
         let state = State {
             queue: VecDeque::new(),
+            urgent: VecDeque::new(),
             counted: 0,
+            seated: 0,
             idle: 0,
             claimed: 0,
             shutdown: false,
@@ -200,34 +211,66 @@ impl<J: Job> Pool<J> {
     /// If a thread is needed and its name contains a zero byte. The job is dropped.
     pub fn spawn(&self, job: J, mandatory: Mandatory) -> Result<(), SpawnError<J>> {
         let shared = &self.shared;
-        let mut name = None;
-        let mut state = loop {
-            let state = shared.state.lock();
-            if state.shutdown {
-                return Err(SpawnError::ShuttingDown(job));
-            }
-            if name.is_some() || !state.needs_thread(&shared.config) {
-                break state;
-            }
-            drop(state);
-            name = Some((shared.config.thread_name)());
-        };
-        let claims = state.idle > 0;
-        if claims {
-            state.idle -= 1;
-            state.claimed += 1;
-        } else if let Some(name) = name
-            && state.needs_thread(&shared.config)
-            && let Err(source) = Shared::start_thread(shared, &mut state, name)
-            && state.counted == 0
+        let needs_thread =
+            |state: &State<J>| state.idle == 0 && state.counted < shared.config.max_threads;
+        let (mut state, name) = shared.lock_with_name(needs_thread);
+        if state.shutdown {
+            return Err(SpawnError::ShuttingDown(job));
+        }
+        let claims = state.claim();
+        if let Some(name) = name
+            && !claims
+            && needs_thread(&state)
         {
-            return Err(SpawnError::NoThreads { job, source });
+            match Shared::start_thread(shared, &mut state, name) {
+                Ok(()) => state.counted += 1,
+                Err(source) if state.counted == 0 => {
+                    return Err(SpawnError::NoThreads { job, source });
+                }
+                Err(_) => {}
+            }
         }
         state.queue.push_back((job, mandatory));
+        shared.gauges.alive.fetch_add(1, Ordering::Relaxed);
         shared.publish(&state);
         drop(state);
         if claims {
             // After the lock is released, or the thread would wake only to wait for it.
+            shared.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Runs a job on a thread of its own at once: on an idle one, or on one that is started for it.
+    /// It waits behind no other job, and takes no place of those that `max_threads` allows. An
+    /// accepted job is run in any case, and [`shutdown`](Self::shutdown) waits for it as for a job
+    /// that has started. Callable from any thread, also from inside a job.
+    ///
+    /// # Errors
+    /// Hands the job back when the pool is shut down, or when no thread is idle and the system gives
+    /// none.
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn).
+    pub fn run_now(&self, job: J) -> Result<(), SpawnError<J>> {
+        let shared = &self.shared;
+        let (mut state, name) = shared.lock_with_name(|state| state.idle == 0);
+        if state.shutdown {
+            return Err(SpawnError::ShuttingDown(job));
+        }
+        let claims = state.claim();
+        if claims {
+            state.counted -= 1;
+        } else if let Some(name) = name
+            && let Err(source) = Shared::start_thread(shared, &mut state, name)
+        {
+            return Err(SpawnError::NoThreads { job, source });
+        }
+        state.urgent.push_back(job);
+        state.seated += 1;
+        shared.publish(&state);
+        drop(state);
+        if claims {
             shared.work.notify_one();
         }
         Ok(())
@@ -252,17 +295,20 @@ impl<J: Job> Pool<J> {
         shared.work.notify_all();
         for (job, _) in cancelled {
             contain(|| job.cancel());
+            shared.job_has_ended();
         }
         shared.wait_for_threads(timeout);
     }
 
     /// Reads the figures, without a lock.
     pub fn metrics(&self) -> Metrics {
-        let Gauges { threads, idle, depth } = &self.shared.gauges;
+        let Gauges { threads, idle, depth, alive } = &self.shared.gauges;
         Metrics {
             threads: threads.load(Ordering::Relaxed),
             idle_threads: idle.load(Ordering::Relaxed),
             queue_depth: depth.load(Ordering::Relaxed),
+            // Ordering: Acquire pairs with the Release of `job_has_ended`.
+            alive_jobs: alive.load(Ordering::Acquire),
         }
     }
 }
@@ -274,14 +320,37 @@ impl<J> fmt::Debug for Pool<J> {
 }
 
 impl<J> State<J> {
-    fn needs_thread(&self, config: &Config) -> bool {
-        self.idle == 0 && self.counted < config.max_threads
+    /// Sees to it that one of the idle threads looks at the queue, once it is notified.
+    fn claim(&mut self) -> bool {
+        let claims = self.idle > 0;
+        if claims {
+            self.idle -= 1;
+            self.claimed += 1;
+        }
+        claims
     }
 }
 
 impl<J: Job> Shared<J> {
-    /// Starts a thread and counts it. The lock is held meanwhile: a thread counted in advance, and
-    /// then not started, would be one that others have already relied upon.
+    /// Takes the lock, with a name for a new thread if one was needed at first sight: the lock is
+    /// open while the name is made. What is no longer needed is no harm.
+    fn lock_with_name(
+        &self,
+        needs_thread: impl Fn(&State<J>) -> bool,
+    ) -> (MutexGuard<'_, State<J>>, Option<String>) {
+        let mut name = None;
+        loop {
+            let state = self.state.lock();
+            if state.shutdown || name.is_some() || !needs_thread(&state) {
+                return (state, name);
+            }
+            drop(state);
+            name = Some((self.config.thread_name)());
+        }
+    }
+
+    /// Starts a thread. The lock is held meanwhile: a thread counted in advance, and then not
+    /// started, would be one that others have already relied upon.
     fn start_thread(shared: &Arc<Self>, state: &mut State<J>, name: String) -> io::Result<()> {
         let number = state.next_number;
         let mut builder = thread::Builder::new().name(name);
@@ -292,7 +361,6 @@ impl<J: Job> Shared<J> {
         let handle = builder.spawn(move || body.thread(number))?;
         state.handles.insert(number, handle);
         state.next_number += 1;
-        state.counted += 1;
         Ok(())
     }
 
@@ -323,18 +391,37 @@ impl<J: Job> Shared<J> {
     fn work(&self) {
         let mut state = self.state.lock();
         loop {
-            while let Some((job, _)) = state.queue.pop_front() {
-                self.publish(&state);
+            if let Some(job) = state.urgent.pop_front() {
                 drop(state);
                 contain(|| job.run());
                 state = self.state.lock();
-            }
-            if state.shutdown || self.wait_for_work(&mut state) == Wait::TimeUp {
-                break;
+                state.seated -= 1;
+                if state.counted == self.config.max_threads {
+                    // Others have taken this thread's place meanwhile, and look at the queue.
+                    break self.publish(&state);
+                }
+                state.counted += 1;
+                self.publish(&state);
+            } else if let Some((job, _)) = state.queue.pop_front() {
+                self.publish(&state);
+                drop(state);
+                contain(|| job.run());
+                self.job_has_ended();
+                state = self.state.lock();
+            } else if state.shutdown || self.wait_for_work(&mut state) == Wait::TimeUp {
+                state.counted -= 1;
+                break self.publish(&state);
             }
         }
-        state.counted -= 1;
-        self.publish(&state);
+    }
+
+    fn job_has_ended(&self) {
+        // Ordering: Release pairs with the Acquire of whoever reads that no job is alive.
+        if self.gauges.alive.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(hook) = &self.config.on_quiet
+        {
+            contain(|| hook());
+        }
     }
 
     fn wait_for_work(&self, state: &mut MutexGuard<'_, State<J>>) -> Wait {
@@ -380,7 +467,7 @@ impl<J: Job> Shared<J> {
     }
 
     fn publish(&self, state: &State<J>) {
-        self.gauges.threads.store(state.counted, Ordering::Relaxed);
+        self.gauges.threads.store(state.counted + state.seated, Ordering::Relaxed);
         self.gauges.idle.store(state.idle, Ordering::Relaxed);
         self.gauges.depth.store(state.queue.len(), Ordering::Relaxed);
     }

@@ -277,6 +277,7 @@ impl Builder {
                 stack_size: self.thread_stack_size,
                 on_start: self.hooks.start.clone(),
                 on_stop: self.hooks.stop.clone(),
+                on_quiet: None,
                 wrap: Arc::new(move |thread| {
                     let ambient: Option<Arc<Ambient>> = ambient.upgrade();
                     let _current = ambient.as_ref().map(context::set_current);

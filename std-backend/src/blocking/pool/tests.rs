@@ -49,6 +49,7 @@ fn config(max_threads: usize) -> Config {
         stack_size: None,
         on_start: None,
         on_stop: None,
+        on_quiet: None,
         wrap: Arc::new(|body| body()),
     }
 }
@@ -105,7 +106,10 @@ fn each_job_of_many_spawners_runs_once() {
     assert!(pool.metrics().threads <= 3);
     pool.shutdown(None);
     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
-    assert_eq!(pool.metrics(), Metrics { threads: 0, idle_threads: 0, queue_depth: 0 });
+    assert_eq!(
+        pool.metrics(),
+        Metrics { threads: 0, idle_threads: 0, queue_depth: 0, alive_jobs: 0 }
+    );
 }
 
 #[test]
@@ -138,7 +142,10 @@ fn at_the_cap_jobs_queue_in_order() {
     for number in 0..3 {
         pool.spawn(tell(&done, number), Mandatory::No).unwrap();
     }
-    assert_eq!(pool.metrics(), Metrics { threads: 1, idle_threads: 0, queue_depth: 3 });
+    assert_eq!(
+        pool.metrics(),
+        Metrics { threads: 1, idle_threads: 0, queue_depth: 3, alive_jobs: 4 }
+    );
     drop(release);
     let order: Vec<_> = results.iter().take(3).collect();
     assert_eq!(order, [(0, Ended::Run), (1, Ended::Run), (2, Ended::Run)]);
@@ -189,6 +196,66 @@ fn idle_threads_end_and_come_back() {
     }
     pool.shutdown(None);
     assert!(seen.try_recv().is_err());
+}
+
+#[test]
+fn an_urgent_job_passes_the_queue_and_the_cap() {
+    let (pool, release) = busy_pool();
+    let (done, results) = mpsc::channel();
+    pool.spawn(tell(&done, "queued"), Mandatory::No).unwrap();
+    pool.run_now(tell(&done, "urgent")).unwrap();
+    assert_eq!(results.recv().unwrap(), ("urgent", Ended::Run));
+    eventually("the surplus thread has ended", || pool.metrics().threads == 1);
+    assert!(results.try_recv().is_err());
+    drop(release);
+    assert_eq!(results.recv().unwrap(), ("queued", Ended::Run));
+    pool.shutdown(None);
+}
+
+#[test]
+fn an_urgent_job_leaves_its_place_to_others() {
+    let pool = Pool::new(config(1));
+    let (done, results) = mpsc::channel();
+    pool.spawn(tell(&done, 0), Mandatory::No).unwrap();
+    results.recv().unwrap();
+    eventually("it is idle", || pool.metrics().idle_threads == 1);
+    // The urgent job takes the idle thread, and the next job gets another at once.
+    let (release, released) = mpsc::channel::<()>();
+    let urgent = tell(&done, 2);
+    let urgent = call(move |ended| {
+        released.recv().unwrap_err();
+        (urgent.0)(ended);
+    });
+    pool.run_now(urgent).unwrap();
+    pool.spawn(tell(&done, 1), Mandatory::No).unwrap();
+    assert_eq!(results.recv().unwrap(), (1, Ended::Run));
+    assert_eq!(pool.metrics().threads, 2);
+    assert_eq!(pool.metrics().queue_depth, 0);
+    // A shutdown waits for it.
+    pool.shutdown(Some(Duration::ZERO));
+    assert!(matches!(pool.run_now(call(drop)), Err(SpawnError::ShuttingDown(_))));
+    drop(release);
+    pool.shutdown(None);
+    assert_eq!(results.try_recv().unwrap(), (2, Ended::Run));
+    assert_eq!(pool.metrics().threads, 0);
+}
+
+#[test]
+fn the_hook_hears_of_the_last_job() {
+    let (tell_quiet, quiet) = mpsc::channel();
+    let on_quiet: Option<Hook> = Some(Arc::new(move || tell_quiet.send(()).unwrap()));
+    let (pool, release) = with_busy_thread(Config { on_quiet, ..config(1) });
+    let (done, results) = mpsc::channel();
+    pool.spawn(tell(&done, ()), Mandatory::No).unwrap();
+    pool.run_now(call(drop)).unwrap();
+    assert_eq!(pool.metrics().alive_jobs, 2);
+    assert!(quiet.try_recv().is_err());
+    drop(release);
+    quiet.recv().unwrap();
+    assert_eq!(results.try_recv().unwrap(), ((), Ended::Run));
+    assert_eq!(pool.metrics().alive_jobs, 0);
+    pool.shutdown(None);
+    assert!(quiet.try_recv().is_err());
 }
 
 #[test]
@@ -288,7 +355,10 @@ fn without_any_thread_the_job_comes_back() {
         other => panic!("{other:?}"),
     }
     assert_eq!(results.try_recv().unwrap(), ((), Ended::Cancelled));
-    assert_eq!(pool.metrics(), Metrics { threads: 0, idle_threads: 0, queue_depth: 0 });
+    assert_eq!(
+        pool.metrics(),
+        Metrics { threads: 0, idle_threads: 0, queue_depth: 0, alive_jobs: 0 }
+    );
     pool.shutdown(None);
 }
 
