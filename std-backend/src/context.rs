@@ -9,13 +9,15 @@ use std::{
     fmt,
     marker::PhantomData,
     num::NonZeroU64,
-    panic::Location,
     sync::Arc,
 };
 
 #[cfg(feature = "rt-multi-thread")]
 use jenny_core::scheduler::stealing;
-use jenny_core::{scheduler::local, task::JoinHandle};
+use jenny_core::{
+    scheduler::local,
+    task::{JoinHandle, Spawned},
+};
 
 use crate::{
     blocking::{Blocking, pool::Mandatory},
@@ -71,8 +73,7 @@ impl Ambient {
         &self,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> JoinHandle<R> {
-        let spawned_at = Location::caller();
-        match self.blocking.spawn(work, Mandatory::No, spawned_at) {
+        match self.blocking.spawn(work, Mandatory::No, Spawned::here()) {
             Ok(join) => join,
             Err(error) => panic!(
                 "the blocking pool has no thread and the system gives none ({error}): \

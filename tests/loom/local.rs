@@ -14,7 +14,7 @@ use crate::{
 
 fn new() -> (Handle<Modelled>, Worker<Modelled>, Parker) {
     let parker = Parker::new();
-    let (handle, worker) = local::new(Modelled::new(0), parker.unparker(), &Config::default());
+    let (handle, worker) = local::new(Modelled::new(0), parker.unparker(), Config::default());
     (handle, worker, parker)
 }
 

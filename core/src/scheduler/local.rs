@@ -8,7 +8,7 @@
 //! need that), or hand it from one thread to the next if all futures are `Send`.
 
 use alloc::boxed::Box;
-use core::{cell::Cell, fmt, future::Future, num::NonZeroU64, panic::Location, ptr, ptr::NonNull};
+use core::{cell::Cell, fmt, future::Future, num::NonZeroU64, ptr, ptr::NonNull};
 
 use super::counted::{Counted, Credit, Shared as SharedRef};
 use super::frame;
@@ -20,7 +20,7 @@ use crate::{
     platform::{Platform, Unpark},
     queue::{Batch, Inbox},
     sync::{AtomicBool, Ordering, UnsafeCell, fence},
-    task::{self, JoinHandle, Outcome, OwnedRef, Runnable, Schedule},
+    task::{self, JoinHandle, Observer, Outcome, OwnedRef, Runnable, Schedule, Spawned},
 };
 
 /// What every thread may use of a local scheduler.
@@ -32,6 +32,7 @@ struct Shared<P: Platform> {
     asleep: AtomicBool,
     closing: AtomicBool,
     counters: Counters,
+    observer: Option<Box<dyn Observer>>,
 }
 
 /// Spawns on a local scheduler, from any thread.
@@ -59,20 +60,22 @@ struct Core<P: Platform> {
 unsafe impl<P: Platform> Send for Core<P> {}
 
 /// How a scheduler behaves. `Default` is right for most.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Config {
     /// How many tasks run before the driver and the inbox get a turn. At least 1.
     pub event_interval: u32,
+    /// Who is told of the life of every task.
+    pub observer: Option<Box<dyn Observer>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { event_interval: TICK }
+        Self { event_interval: TICK, observer: None }
     }
 }
 
 /// Makes a scheduler: the handle for everybody, the worker for one.
-pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: &Config) -> (Handle<P>, Worker<P>) {
+pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: Config) -> (Handle<P>, Worker<P>) {
     let shared = SharedRef::new(Shared {
         platform,
         unpark,
@@ -80,6 +83,7 @@ pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: &Config) -> (Han
         asleep: AtomicBool::new(false),
         closing: AtomicBool::new(false),
         counters: Counters::default(),
+        observer: config.observer,
     });
     let core = Core {
         shared: shared.clone(),
@@ -122,8 +126,17 @@ impl<P: Platform> Handle<P> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.spawn_as(future, Spawned::here())
+    }
+
+    /// As [`spawn`](Self::spawn), with what is known about the task.
+    pub fn spawn_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         // SAFETY: the future and its output are `Send` and `'static`.
-        unsafe { self.spawn_unchecked(future, Location::caller()) }
+        unsafe { self.spawn_unchecked(future, spawned) }
     }
 
     /// Spawns a task whose future stays on this thread.
@@ -139,11 +152,31 @@ impl<P: Platform> Handle<P> {
         F: Future + 'static,
         F::Output: 'static,
     {
+        // SAFETY: passed on from the caller.
+        unsafe { self.spawn_local_as(future, Spawned::here()) }
+    }
+
+    /// As [`spawn_local`](Self::spawn_local), with what is known about the task.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn spawn_local_as<F>(
+        &self,
+        future: F,
+        spawned: Spawned<'_>,
+    ) -> Result<JoinHandle<F::Output>, F>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
         if self.local().is_none() {
             return Err(future);
         }
         // SAFETY: this thread is the worker's, and the caller keeps the worker here.
-        Ok(unsafe { self.spawn_unchecked(future, Location::caller()) })
+        Ok(unsafe { self.spawn_unchecked(future, spawned) })
     }
 
     /// # Safety
@@ -151,12 +184,12 @@ impl<P: Platform> Handle<P> {
     unsafe fn spawn_unchecked<F: Future>(
         &self,
         future: F,
-        spawned_at: &'static Location<'static>,
+        spawned: Spawned<'_>,
     ) -> JoinHandle<F::Output> {
         if let Some(core) = self.local() {
             let scheduler = core.credit.lend(&core.shared);
             // SAFETY: the count was taken; the rest is the caller's promise.
-            let (task, join) = unsafe { task::new(future, scheduler, core.id(), spawned_at) };
+            let (task, join) = unsafe { task::new(future, scheduler, core.id(), spawned) };
             if core.bind(&task) {
                 core.push(task);
             } else {
@@ -166,7 +199,7 @@ impl<P: Platform> Handle<P> {
         }
         let id = task::id(self.0.platform.task_ids(1));
         // SAFETY: as above.
-        let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned_at) };
+        let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
         self.0.inject(task);
         join
     }
@@ -456,6 +489,11 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
             // SAFETY: the count was the cell's.
             None => unsafe { Counted::release(this, 1) },
         }
+    }
+
+    unsafe fn observer<'a>(this: NonNull<Self>) -> Option<&'a dyn Observer> {
+        // SAFETY: passed on from the caller.
+        unsafe { this.as_ref() }.value().observer.as_deref()
     }
 
     fn charge() -> bool {

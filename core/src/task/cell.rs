@@ -8,13 +8,13 @@ use core::{
     future::Future,
     marker::PhantomData,
     mem::{ManuallyDrop, MaybeUninit},
-    panic::Location,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll},
 };
 
 use super::header::{Header, Id, Prefix, Record, StageTag, Vtable};
+use super::origin::{Origin, Spawned};
 use super::state::State;
 use crate::{
     link::Link,
@@ -54,9 +54,10 @@ impl<F: Future, S> Cell<F, S> {
         future: F,
         scheduler: NonNull<()>,
         id: Id,
-        spawned_at: &'static Location<'static>,
+        spawned: Spawned<'_>,
         vtable: &'static Vtable,
     ) -> NonNull<Header> {
+        let origin = Origin::new(spawned);
         let cell = allocate(Layout::new::<Self>()).cast::<Self>();
         let value = Self {
             prefix: Prefix {
@@ -64,7 +65,7 @@ impl<F: Future, S> Cell<F, S> {
                 record: Record {
                     owned: Pointers::new(),
                     join_waker: UnsafeCell::new(MaybeUninit::uninit()),
-                    spawned_at,
+                    origin,
                     owner: StdCell::new(None),
                     stage: StdCell::new(StageTag::Future),
                 },

@@ -3,7 +3,6 @@
 use core::{
     future::Future,
     mem,
-    panic::Location,
     ptr::NonNull,
     task::{Context, Poll},
 };
@@ -11,6 +10,8 @@ use core::{
 use super::cell::{Cell, End};
 use super::header::{Header, Id, Vtable};
 use super::join::{JoinError, JoinHandle};
+use super::observer::{Observer, TaskMeta};
+use super::origin::Spawned;
 use super::raw::RawTask;
 use super::refs::{Outcome, OwnedRef, Runnable};
 use super::schedule::Schedule;
@@ -29,7 +30,7 @@ pub unsafe fn new<F, S>(
     future: F,
     scheduler: NonNull<S>,
     id: Id,
-    spawned_at: &'static Location<'static>,
+    spawned: Spawned<'_>,
 ) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future,
@@ -49,10 +50,13 @@ where
             abort: <S::Platform as Platform>::abort,
         }
     };
-    let header = Cell::<F, S>::allocate(future, scheduler.cast(), id, spawned_at, vtable);
+    let header = Cell::<F, S>::allocate(future, scheduler.cast(), id, spawned, vtable);
     // SAFETY: the new state word counts one Runnable and the JoinHandle's reference.
     unsafe {
         let task = RawTask::new(header);
+        if let Some(observer) = S::observer(scheduler) {
+            tell::<S>(task, |task| observer.spawned(task));
+        }
         (Runnable::new(task), JoinHandle::new(task))
     }
 }
@@ -69,9 +73,16 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> Outcome {
         };
         let cell = Cell::<F, S>::of(header);
         let waker = BorrowedWaker::new(task);
+        let observer = observer::<S>(task);
+        if let Some(observer) = observer {
+            tell::<S>(task, |task| observer.before_poll(task));
+        }
         let polled = S::Platform::catch(|| cell.poll(&mut Context::from_waker(&waker)));
         let end = match polled {
             Ok(Poll::Pending) => {
+                if let Some(observer) = observer {
+                    tell::<S>(task, |task| observer.after_poll(task));
+                }
                 return match task.state().end_poll(seen) {
                     EndPoll::Idle => Outcome::Idle,
                     EndPoll::Again => Outcome::Again(Runnable::new(task)),
@@ -91,6 +102,9 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> Outcome {
                 End::Panicked(panic)
             }
         };
+        if let Some(observer) = observer {
+            tell::<S>(task, |task| observer.after_poll(task));
+        }
         Outcome::Done(complete::<F, S>(task, end))
     }
 }
@@ -117,6 +131,12 @@ unsafe fn complete<F: Future, S: Schedule>(task: RawTask, end: End<F::Output>) -
     // alive.
     unsafe {
         let cell = Cell::<F, S>::of(task.pointer());
+        if let Some(observer) = observer::<S>(task) {
+            if matches!(end, End::Panicked(_)) {
+                tell::<S>(task, |task| observer.panicked(task));
+            }
+            tell::<S>(task, |task| observer.terminated(task));
+        }
         cell.store(end);
         let completed = task.state().complete();
         if !completed.join_interest {
@@ -128,6 +148,29 @@ unsafe fn complete<F: Future, S: Schedule>(task: RawTask, end: End<F::Output>) -
             }
         }
         OwnedRef::new(task)
+    }
+}
+
+/// Who is told of the scheduler's tasks.
+///
+/// # Safety
+/// The task belongs to this scheduler, and is alive during `'a`.
+#[inline]
+unsafe fn observer<'a, S: Schedule>(task: RawTask) -> Option<&'a dyn Observer> {
+    // SAFETY: the cell's count keeps the scheduler alive as long as the task.
+    unsafe { S::observer(task.header().scheduler.cast()) }
+}
+
+/// Calls an observer; a panic in it ends here.
+///
+/// # Safety
+/// The task is alive.
+#[cold]
+unsafe fn tell<S: Schedule>(task: RawTask, call: impl FnOnce(&TaskMeta<'_>)) {
+    // SAFETY: passed on from the caller.
+    let meta = unsafe { TaskMeta::new(task) };
+    if let Err(panic) = S::Platform::catch(|| call(&meta)) {
+        discard::<S, _>(panic);
     }
 }
 

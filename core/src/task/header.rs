@@ -1,9 +1,8 @@
 //! The part of a cell that does not depend on the future's type.
 
-use core::{
-    cell::Cell, fmt, mem::MaybeUninit, num::NonZeroU64, panic::Location, ptr::NonNull, task::Waker,
-};
+use core::{cell::Cell, fmt, mem::MaybeUninit, num::NonZeroU64, ptr::NonNull, task::Waker};
 
+use super::origin::Origin;
 use super::state::State;
 use crate::{link::Link, list::Pointers, sync::UnsafeCell};
 
@@ -42,7 +41,8 @@ pub(crate) struct Record {
     pub(super) owned: Pointers<Header>,
     /// Rule J: belongs to whom the table in `state.rs` says.
     pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
-    pub(super) spawned_at: &'static Location<'static>,
+    /// Where the task was spawned, and its name. Never changes.
+    pub(super) origin: Origin,
     /// Rule B: which worker's owned list the task is bound to.
     pub(super) owner: Cell<Option<Owner>>,
     /// Rule S: what the stage holds.

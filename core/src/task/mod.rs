@@ -43,7 +43,7 @@
 //! # Panics
 //!
 //! User code runs in `Future::poll`, in the drop of a future, an output or a panic payload, and in
-//! the join waker. Each of these calls is made through [`Platform::catch`](crate::platform::Platform::catch):
+//! the join waker and in an [`Observer`]. Each of these calls is made through [`Platform::catch`](crate::platform::Platform::catch):
 //! a panic in a poll or in the drop of a future becomes the task's [`JoinError`], every other one
 //! ends where it happened.
 
@@ -51,6 +51,8 @@ mod cell;
 mod harness;
 mod header;
 mod join;
+mod observer;
+mod origin;
 mod raw;
 mod refs;
 mod schedule;
@@ -60,6 +62,8 @@ mod waker;
 pub use self::harness::new;
 pub use self::header::Id;
 pub use self::join::{AbortHandle, JoinError, JoinHandle};
+pub use self::observer::{Observer, TaskMeta};
+pub use self::origin::Spawned;
 pub use self::refs::{Outcome, OwnedRef, Runnable};
 pub use self::schedule::Schedule;
 

@@ -3,6 +3,7 @@
 use core::{panic::Location, ptr::NonNull};
 
 use super::header::{Header, Id, Prefix, Record, Vtable};
+use super::origin::Origin;
 use super::state::{State, Wake};
 use crate::list::Pointers;
 
@@ -56,7 +57,11 @@ impl RawTask {
     }
 
     pub(super) fn spawned_at(self) -> &'static Location<'static> {
-        self.record().spawned_at
+        self.record().origin.spawned_at()
+    }
+
+    pub(super) fn origin(self) -> *const Origin {
+        &raw const self.record().origin
     }
 
     /// Counts one more reference.

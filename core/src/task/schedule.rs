@@ -2,6 +2,7 @@
 
 use core::ptr::NonNull;
 
+use super::observer::Observer;
 use super::{OwnedRef, Runnable};
 use crate::platform::Platform;
 
@@ -32,6 +33,15 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
 
     /// Whether the calling thread is a worker of this scheduler.
     fn is_local(this: NonNull<Self>) -> bool;
+
+    /// Who is told of this scheduler's tasks.
+    ///
+    /// # Safety
+    /// `this` is alive during `'a`.
+    unsafe fn observer<'a>(this: NonNull<Self>) -> Option<&'a dyn Observer> {
+        let _ = this;
+        None
+    }
 
     /// Gives back the count of one cell, which has been freed.
     ///

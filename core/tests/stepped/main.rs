@@ -20,6 +20,7 @@ mod alloc;
 mod budget;
 mod combinations;
 mod journey;
+mod observer;
 mod probe;
 mod queues;
 mod reentrance;

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use jenny_core::{
     scheduler::{Tick, local, stealing},
-    task::JoinHandle,
+    task::{JoinHandle, Spawned},
 };
 
 use crate::toy::{Toy, Unparked};
@@ -54,9 +54,16 @@ impl Handle {
     where
         F: Future<Output: Send> + Send + 'static,
     {
+        self.spawn_as(future, Spawned::here())
+    }
+
+    pub(crate) fn spawn_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
         match self {
-            Self::Local(handle) => handle.spawn(future),
-            Self::Stealing(handle) => handle.spawn(future),
+            Self::Local(handle) => handle.spawn_as(future, spawned),
+            Self::Stealing(handle) => handle.spawn_as(future, spawned),
         }
     }
 
@@ -129,8 +136,11 @@ impl Rig {
         let unparked: Vec<_> = (0..count).map(|_| Unparked::default()).collect();
         let (handle, workers) = match kind {
             Kind::Local => {
-                let config = local::Config { event_interval: config.event_interval };
-                let (handle, worker) = local::new(toy, unparked[0].clone(), &config);
+                let config = local::Config {
+                    event_interval: config.event_interval,
+                    observer: config.observer,
+                };
+                let (handle, worker) = local::new(toy, unparked[0].clone(), config);
                 (Handle::Local(handle), vec![Worker::Local(worker)])
             }
             Kind::Stealing(_) => {

@@ -291,7 +291,7 @@ fn closing_twice_and_stopping_with_nothing_to_do() {
 fn futures_that_are_not_send_are_dropped_by_their_worker() {
     no_leaks(|| {
         let (handle, mut worker) =
-            local::new(Toy::new(1, false), Unparked::default(), &local::Config::default());
+            local::new(Toy::new(1, false), Unparked::default(), local::Config::default());
         let dropped = std::rc::Rc::new(std::cell::Cell::new(0));
         // SAFETY: the worker stays on this thread.
         let spawn = |future| unsafe { handle.spawn_local(future) };

@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     io,
-    panic::Location,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll},
@@ -13,7 +12,7 @@ use std::{
 use jenny_core::{
     platform::Platform,
     scheduler::{Current, budget},
-    task::{self, JoinHandle, Outcome, OwnedRef, Runnable, Schedule},
+    task::{self, JoinHandle, Outcome, OwnedRef, Runnable, Schedule, Spawned},
 };
 
 use crate::platform::AnyRuntime;
@@ -38,14 +37,13 @@ impl Blocking {
         &self,
         work: impl FnOnce() -> R + Send + 'static,
         mandatory: Mandatory,
-        spawned_at: &'static Location<'static>,
+        spawned: Spawned<'_>,
     ) -> io::Result<JoinHandle<R>> {
         let id = Current::<AnyRuntime>::new_task_id(&AnyRuntime::new());
         let work = Work(Some(work));
         // SAFETY: the scheduler has no state, so nothing has to be counted; the closure and its
         // result are `Send` and `'static`.
-        let (task, join) =
-            unsafe { task::new(work, NonNull::<Nowhere>::dangling(), id, spawned_at) };
+        let (task, join) = unsafe { task::new(work, NonNull::<Nowhere>::dangling(), id, spawned) };
         match self.0.spawn(BlockingJob::Task(task), mandatory) {
             Ok(()) => Ok(join),
             Err(SpawnError::ShuttingDown(task)) => {

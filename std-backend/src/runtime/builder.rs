@@ -232,7 +232,7 @@ impl Builder {
         if let Some(interval) = self.event_interval {
             config.event_interval = interval;
         }
-        let (handle, worker) = local::new(RuntimePlatform::new(), parker.unparker(), &config);
+        let (handle, worker) = local::new(RuntimePlatform::new(), parker.unparker(), config);
         let ambient = self.ambient(Scheduler::CurrentThread(handle), &drivers);
         let kind = CurrentThread::new(worker, parker, drivers.shared, self.hooks.clone());
         Runtime::of(Kind::CurrentThread(kind), Handle { ambient })

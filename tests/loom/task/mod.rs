@@ -9,7 +9,6 @@ use std::{
     array,
     cell::Cell,
     future::Future,
-    panic::Location,
     pin::Pin,
     ptr::NonNull,
     sync::{
@@ -22,7 +21,7 @@ use std::{
 use jenny_core::{
     queue::Inbox,
     scheduler::Current,
-    task::{self, JoinError, JoinHandle, Outcome, OwnedRef, Runnable, Schedule},
+    task::{self, JoinError, JoinHandle, Outcome, OwnedRef, Runnable, Schedule, Spawned},
 };
 use loom::{
     alloc::Track,
@@ -60,7 +59,7 @@ where
     let counted = NonNull::new(Arc::into_raw(Arc::clone(queue)).cast_mut()).unwrap();
     let id = Current::new_task_id(&queue.platform);
     // SAFETY: the count was taken; future and output are `Send` and `'static`.
-    unsafe { task::new(future, counted, id, Location::caller()) }
+    unsafe { task::new(future, counted, id, Spawned::here()) }
 }
 
 impl Queue {

@@ -1,6 +1,6 @@
 //! What only a worker touches, and how it takes and gives tasks.
 
-use core::{cell::Cell, future::Future, num::NonZeroU64, panic::Location};
+use core::{cell::Cell, future::Future, num::NonZeroU64};
 
 use super::shared::{Shared, Slot};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         idle::Awake,
     },
     sync::{Ordering, shrunk},
-    task::{self, JoinHandle, OwnedRef, Runnable},
+    task::{self, JoinHandle, OwnedRef, Runnable, Spawned},
 };
 
 /// How often in a row the LIFO slot goes first: enough for request and answer between two tasks,
@@ -78,18 +78,14 @@ impl<P: Platform> Core<P> {
 
     /// Spawns a task on this worker: no shared cache line is written.
     #[inline]
-    pub(super) fn spawn<F>(
-        &self,
-        future: F,
-        spawned_at: &'static Location<'static>,
-    ) -> JoinHandle<F::Output>
+    pub(super) fn spawn<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let scheduler = self.credit.lend(&self.shared);
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
-        let (task, join) = unsafe { task::new(future, scheduler, self.id(), spawned_at) };
+        let (task, join) = unsafe { task::new(future, scheduler, self.id(), spawned) };
         self.spawns.set(self.spawns.get().wrapping_add(1));
         if self.spawns.get().is_multiple_of(SPAWNS_PER_COLLECT) {
             self.owned.collect(&self.slot().owned);

@@ -1,6 +1,6 @@
 //! The way in: spawning from any thread, and what wakers and finished tasks call.
 
-use core::{fmt, future::Future, panic::Location, ptr::NonNull};
+use core::{fmt, future::Future, ptr::NonNull};
 
 use super::core::Core;
 use super::shared::Shared;
@@ -11,7 +11,7 @@ use crate::{
         counted::{Counted, Shared as SharedRef},
         frame,
     },
-    task::{self, JoinHandle, OwnedRef, Runnable, Schedule},
+    task::{self, JoinHandle, Observer, OwnedRef, Runnable, Schedule, Spawned},
 };
 
 /// Spawns on a stealing scheduler, from any thread.
@@ -25,13 +25,21 @@ impl<P: Platform> Handle<P> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let spawned_at = Location::caller();
+        self.spawn_as(future, Spawned::here())
+    }
+
+    /// As [`spawn`](Self::spawn), with what is known about the task.
+    pub fn spawn_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         if let Some(core) = Core::current(self.0.pointer()) {
-            return core.spawn(future, spawned_at);
+            return core.spawn(future, spawned);
         }
         let id = task::id(self.0.platform.task_ids(1));
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
-        let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned_at) };
+        let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
         self.0.inject(task);
         join
     }
@@ -125,6 +133,11 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
             // SAFETY: the count was the cell's.
             None => unsafe { Counted::release(this, 1) },
         }
+    }
+
+    unsafe fn observer<'a>(this: NonNull<Self>) -> Option<&'a dyn Observer> {
+        // SAFETY: passed on from the caller.
+        unsafe { this.as_ref() }.value().config.observer.as_deref()
     }
 
     fn charge() -> bool {

@@ -9,21 +9,23 @@ use crate::{
     queue::{Chain, Inbox, Link, Overflow, Ring},
     scheduler::{idle::Idle, metrics::Counters},
     sync::{AtomicBool, AtomicPtr, AtomicUsize, CachePadded, Ordering, fence},
-    task::{OwnedRef, Runnable},
+    task::{Observer, OwnedRef, Runnable},
 };
 
 /// How a scheduler behaves. `Default` is right for most.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Config {
     /// How many tasks run before the driver and the inbox get a turn. At least 1.
     pub event_interval: u32,
     /// Whether the task that was scheduled last runs next, on the worker that scheduled it.
     pub lifo_slot: bool,
+    /// Who is told of the life of every task.
+    pub observer: Option<Box<dyn Observer>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { event_interval: super::super::TICK, lifo_slot: true }
+        Self { event_interval: super::super::TICK, lifo_slot: true, observer: None }
     }
 }
 

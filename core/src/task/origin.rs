@@ -1,0 +1,107 @@
+//! Where a task was spawned and what it is called, in one word.
+//!
+//! Few tasks have a name, and those without one do not pay for it: their word is the address of the
+//! location. That of a named task is the address of a box with both, told apart by its lowest bit,
+//! which the alignment of either leaves free.
+
+use alloc::boxed::Box;
+use core::{panic::Location, ptr::NonNull};
+
+/// What is known about a task when it is spawned, beside its future.
+#[derive(Clone, Copy, Debug)]
+pub struct Spawned<'a> {
+    at: &'static Location<'static>,
+    name: Option<&'a str>,
+}
+
+impl<'a> Spawned<'a> {
+    /// A task without a name, spawned where this is called.
+    #[track_caller]
+    pub fn here() -> Self {
+        Self { at: Location::caller(), name: None }
+    }
+
+    /// Gives the task a name, which is copied when it is spawned.
+    pub fn named(self, name: Option<&'a str>) -> Self {
+        Self { name, ..self }
+    }
+}
+
+/// [`Spawned`] as a cell keeps it.
+pub(super) struct Origin(NonNull<()>);
+
+/// The origin of a task that has a name.
+struct Named {
+    at: &'static Location<'static>,
+    name: Box<str>,
+}
+
+/// Set in the address of a [`Named`].
+const NAMED: usize = 1;
+const _: () = assert!(align_of::<Named>() > NAMED && align_of::<Location<'_>>() > NAMED);
+
+impl Origin {
+    #[inline]
+    pub(super) fn new(spawned: Spawned<'_>) -> Self {
+        match spawned.name {
+            None => Self(NonNull::from(spawned.at).cast()),
+            Some(name) => Self::with_name(spawned.at, name),
+        }
+    }
+
+    #[cold]
+    fn with_name(at: &'static Location<'static>, name: &str) -> Self {
+        let named = Box::new(Named { at, name: name.into() });
+        Self(NonNull::from(Box::leak(named)).map_addr(|address| address | NAMED).cast())
+    }
+
+    /// The box of a named task.
+    fn named(&self) -> Option<NonNull<Named>> {
+        let address = self.0.addr().get();
+        (address & NAMED != 0).then(|| {
+            // SAFETY: the bit was added to the address of a box, which is not null without it.
+            unsafe { NonNull::new_unchecked(self.0.as_ptr().map_addr(|address| address & !NAMED)) }
+                .cast()
+        })
+    }
+
+    pub(super) fn spawned_at(&self) -> &'static Location<'static> {
+        match self.named() {
+            // SAFETY: the box lives as long as this value, and nobody writes to it.
+            Some(named) => unsafe { named.as_ref() }.at,
+            // SAFETY: without the bit the word is the address of a location, a `'static` one.
+            None => unsafe { self.0.cast::<Location<'static>>().as_ref() },
+        }
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        // SAFETY: as above.
+        self.named().map(|named| &*unsafe { named.as_ref() }.name)
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        if let Some(named) = self.named() {
+            // SAFETY: the box was leaked into this value, which ends here.
+            drop(unsafe { Box::from_raw(named.as_ptr()) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_kept_beside_the_location() {
+        let spawned = Spawned::here();
+        let line = line!() - 1;
+        let unnamed = Origin::new(spawned);
+        assert_eq!((unnamed.name(), unnamed.spawned_at().line()), (None, line));
+        for name in ["", "weaver"] {
+            let named = Origin::new(spawned.named(Some(&alloc::string::String::from(name))));
+            assert_eq!((named.name(), named.spawned_at().line()), (Some(name), line));
+        }
+    }
+}
