@@ -23,6 +23,9 @@ pub struct Frame {
     task: Cell<Option<NonZeroU64>>,
     /// What is left of the poll's budget; `None` where nothing limits it.
     budget: Cell<Option<u8>>,
+    /// The worker may be taken out of this scope now: a task is being polled, and nothing between
+    /// the poll and the scope holds a reference to the worker's state.
+    detachable: Cell<bool>,
     /// The frame that this one was entered from.
     outer: Cell<*const Frame>,
 }
@@ -34,6 +37,7 @@ impl Frame {
             local: Cell::new(local),
             task: Cell::new(None),
             budget: Cell::new(None),
+            detachable: Cell::new(false),
             outer: Cell::new(ptr::null()),
         }
     }
@@ -49,6 +53,14 @@ impl Frame {
     /// Says that this thread gave up its worker, or got one.
     pub(crate) fn set_local(&self, local: *const ()) {
         self.local.set(local);
+    }
+
+    pub(crate) fn is_detachable(&self) -> bool {
+        self.detachable.get()
+    }
+
+    pub(crate) fn set_detachable(&self, detachable: bool) {
+        self.detachable.set(detachable);
     }
 
     pub(crate) fn outer(&self) -> *const Frame {

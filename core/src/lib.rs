@@ -165,7 +165,7 @@
 //!             Tick::Ran => {}
 //!             Tick::Idle if answer.is_finished() => handle.close(),
 //!             Tick::Idle => thread::park(),
-//!             Tick::Stopped => break,
+//!             Tick::Stopped | Tick::HandedOff => break,
 //!         }
 //!     }
 //! });

@@ -43,20 +43,30 @@ pub(super) fn innermost<P: Platform, R>(f: impl FnOnce(Option<&Frame>) -> R) -> 
     f(unsafe { P::slot().as_ref() })
 }
 
-/// The owner-only state that this thread has of a scheduler, or null.
+/// The innermost frame of this thread that has a worker of the scheduler.
 ///
 /// Scopes nest: a waker of an outer scheduler finds its worker below the inner one's.
+///
+/// # Safety
+/// The caller stays inside the frame's scope for as long as it uses the frame.
 #[inline]
-pub(super) fn local_of<P: Platform>(scheduler: *const ()) -> *const () {
+pub(super) unsafe fn with_worker_of<'a, P: Platform>(scheduler: *const ()) -> Option<&'a Frame> {
     let mut frame = P::slot();
     // SAFETY: as in `innermost`; a frame's outer frame outlives it.
     while let Some(current) = unsafe { frame.as_ref() } {
         if ptr::eq(current.scheduler(), scheduler) && !current.local().is_null() {
-            return current.local();
+            return Some(current);
         }
         frame = current.outer();
     }
-    ptr::null()
+    None
+}
+
+/// The owner-only state that this thread has of a scheduler, or null.
+#[inline]
+pub(super) fn local_of<P: Platform>(scheduler: *const ()) -> *const () {
+    // SAFETY: the frame is used here only.
+    unsafe { with_worker_of::<P>(scheduler) }.map_or(ptr::null(), Frame::local)
 }
 
 /// What the current thread or core is in.

@@ -20,6 +20,9 @@ pub enum Tick {
     Ran,
     /// There is nothing to do, and the worker is registered as asleep: park until its unpark.
     Idle,
+    /// The worker was [taken out](stealing::Handle::detached) of this scope during a poll and works
+    /// elsewhere: leave the loop.
+    HandedOff,
     /// The scheduler has shut down and this worker has nothing left to do.
     Stopped,
 }

@@ -19,6 +19,7 @@
 mod alloc;
 mod budget;
 mod combinations;
+mod handoff;
 mod journey;
 mod observer;
 mod probe;

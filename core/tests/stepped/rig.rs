@@ -179,7 +179,7 @@ impl Rig {
         self.loops[worker] = match tick {
             Tick::Ran => Loop::Running,
             Tick::Idle => Loop::Parked,
-            Tick::Stopped => Loop::Ended,
+            Tick::Stopped | Tick::HandedOff => Loop::Ended,
         };
         tick
     }

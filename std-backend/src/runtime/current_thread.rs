@@ -140,7 +140,7 @@ impl CurrentThread {
                     Tick::Ran => parker.turn_now(),
                     // Some thread has a task in its hands and is about to bring it.
                     Tick::Idle => parker.park(),
-                    Tick::Stopped => return,
+                    Tick::Stopped | Tick::HandedOff => return,
                 }
             }
         });
@@ -198,6 +198,7 @@ impl Taken<'_> {
                         hooks.thread_unpark();
                     }
                     Tick::Stopped => unreachable!("the runtime is borrowed, so it is not dropped"),
+                    Tick::HandedOff => unreachable!("a local worker is never handed off"),
                 }
             }
         })

@@ -199,7 +199,7 @@ fn work(worker: &mut Worker, parker: &mut Parker<RuntimeDriver>, hooks: &Hooks) 
                     }
                     hooks.thread_unpark();
                 }
-                Tick::Stopped => return,
+                Tick::Stopped | Tick::HandedOff => return,
             }
         }
     });

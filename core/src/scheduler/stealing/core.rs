@@ -1,8 +1,9 @@
 //! What only a worker touches, and how it takes and gives tasks.
 
-use core::{cell::Cell, future::Future, num::NonZeroU64};
+use core::{cell::Cell, future::Future, num::NonZeroU64, ptr};
 
 use super::shared::{Shared, Slot};
+use super::worker::Holder;
 use crate::{
     owned::LocalOwnedTasks,
     platform::{Platform, Unpark},
@@ -29,6 +30,8 @@ const SPAWNS_PER_COLLECT: u32 = 64;
 /// is held across user code.
 pub(super) struct Core<P: Platform> {
     pub(super) shared: SharedRef<Shared<P>>,
+    /// Where this core is owned, while it is entered.
+    pub(super) holder: Cell<*const Holder<P>>,
     pub(super) index: usize,
     pub(super) owned: LocalOwnedTasks,
     pub(super) asleep: Cell<bool>,
@@ -54,6 +57,7 @@ impl<P: Platform> Core<P> {
     pub(super) fn new(shared: SharedRef<Shared<P>>, index: usize) -> Self {
         Self {
             index,
+            holder: Cell::new(ptr::null()),
             owned: LocalOwnedTasks::new(u16::try_from(index).expect("checked by Shared::new")),
             asleep: Cell::new(false),
             searching: Cell::new(false),
@@ -76,9 +80,14 @@ impl<P: Platform> Core<P> {
 
     // ---- giving ----
 
-    /// Spawns a task on this worker: no shared cache line is written.
+    /// Spawns a task on this worker: no shared cache line is written. The caller drops the task that
+    /// comes back: the scheduler is closed, and the drop may run code that takes this core away.
     #[inline]
-    pub(super) fn spawn<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    pub(super) fn spawn<F>(
+        &self,
+        future: F,
+        spawned: Spawned<'_>,
+    ) -> (JoinHandle<F::Output>, Option<Runnable>)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -92,10 +101,9 @@ impl<P: Platform> Core<P> {
         }
         if self.bind(&task) {
             self.schedule(task);
-        } else {
-            drop(task);
+            return (join, None);
         }
-        join
+        (join, Some(task))
     }
 
     /// Takes a task into this worker's owned list; false if it is closed.

@@ -11,6 +11,7 @@ use crate::{
         counted::{Counted, Shared as SharedRef},
         frame,
     },
+    sync::Ordering,
     task::{self, JoinHandle, Observer, OwnedRef, Runnable, Schedule, Spawned},
 };
 
@@ -35,7 +36,9 @@ impl<P: Platform> Handle<P> {
         F::Output: Send + 'static,
     {
         if let Some(core) = Core::current(self.0.pointer()) {
-            return core.spawn(future, spawned);
+            let (join, refused) = core.spawn(future, spawned);
+            drop(refused);
+            return join;
         }
         let id = task::id(self.0.platform.task_ids(1));
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
@@ -63,6 +66,12 @@ impl<P: Platform> Handle<P> {
     /// What a worker has done so far; `None` if there is no such worker.
     pub fn metrics(&self, worker: usize) -> Option<WorkerMetrics> {
         Some(self.0.slots.get(worker)?.own.counters.read())
+    }
+
+    /// How many bound tasks completed on threads that had handed their workers off, which no worker
+    /// counts.
+    pub fn completed_outside(&self) -> usize {
+        self.0.completed_outside.load(Ordering::Relaxed)
     }
 
     /// How many tasks are in a worker's queues, at some moment of the call; `None` if there is no

@@ -6,9 +6,11 @@
 //! | `core.rs` | what only a worker touches, and how it takes and gives tasks |
 //! | `handle.rs` | the way in: `Handle`, and what wakers and finished tasks call |
 //! | `worker.rs` | the tick: run, search, sleep |
+//! | `detach.rs` | taking a worker from its thread, for a task that blocks |
 //! | `shutdown.rs` | the tick once the scheduler is closing |
 
 mod core;
+mod detach;
 mod handle;
 mod shared;
 mod shutdown;

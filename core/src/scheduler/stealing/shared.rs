@@ -38,6 +38,8 @@ pub(super) struct Shared<P: Platform> {
     pub(super) closing: AtomicBool,
     /// Workers that have not finished step 4 of the shutdown.
     pub(super) unfinished: AtomicUsize,
+    /// Bound tasks that completed on threads that had handed their workers off.
+    pub(super) completed_outside: AtomicUsize,
 }
 
 /// One worker, as the others see it. What its owner writes all the time, what strangers write, and
@@ -126,6 +128,7 @@ impl<P: Platform> Shared<P> {
             idle: Idle::new(slots.len()),
             closing: AtomicBool::new(false),
             unfinished: AtomicUsize::new(slots.len()),
+            completed_outside: AtomicUsize::new(0),
             slots,
         }
     }
@@ -155,6 +158,16 @@ impl<P: Platform> Shared<P> {
         let slot = &self.slots[usize::from(owner)];
         if slot.owned.give_back(done) {
             slot.unpark.unpark();
+        }
+    }
+
+    /// Takes care of a task that completed on a thread that had handed its worker off.
+    #[cold]
+    pub(super) fn finish_outside(&self, done: OwnedRef) {
+        if let Some(owner) = done.owner() {
+            // Ordering: Relaxed; the number stands for itself.
+            self.completed_outside.fetch_add(1, Ordering::Relaxed);
+            self.give_back(owner, done);
         }
     }
 

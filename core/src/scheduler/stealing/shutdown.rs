@@ -2,14 +2,13 @@
 
 use core::ptr;
 
-use super::worker::Entered;
+use super::{core::Core, worker::Entered};
 use crate::{platform::Platform, scheduler::Tick, sync::Ordering};
 
 impl<P: Platform> Entered<'_, P> {
     /// Cancels what this worker can reach; `Stopped` once none of its tasks is alive.
     #[cold]
-    pub(super) fn tick_closing(&self) -> Tick {
-        let core = self.core;
+    pub(super) fn tick_closing(&self, core: &Core<P>) -> Tick {
         if core.stopped.get() {
             return Tick::Stopped;
         }
@@ -21,9 +20,9 @@ impl<P: Platform> Entered<'_, P> {
             if !core.owned.is_closed() {
                 core.owned.close(|done| core.finish(done));
             }
-            self.cancel_queued();
+            self.cancel_queued(core);
             if core.owned.is_empty() {
-                return self.stop();
+                return self.stop(core);
             }
             if core.sleep() {
                 return Tick::Idle;
@@ -36,32 +35,30 @@ impl<P: Platform> Entered<'_, P> {
     ///
     /// Each inbox is drained once: threads that go on spawning may not keep the worker from stopping.
     /// What they bring later is cancelled by the last worker, or refused.
-    fn cancel_queued(&self) {
-        let core = self.core;
+    fn cancel_queued(&self, core: &Core<P>) {
         for slot in &core.shared.slots {
             for task in slot.inbox.drain().into_batch() {
-                self.cancel(task);
+                self.cancel(core, task);
             }
         }
         loop {
             // Drops of futures may schedule more.
             while let Some(task) = core.next_without_inbox() {
-                self.cancel(task);
+                self.cancel(core, task);
             }
             let rest = core.slot().overflow.drain_all();
             if rest.is_empty() {
                 break;
             }
             for task in rest {
-                self.cancel(task);
+                self.cancel(core, task);
             }
         }
         core.owned.collect(&core.slot().owned);
     }
 
     /// Steps 4 and 5.
-    fn stop(&self) -> Tick {
-        let core = self.core;
+    fn stop(&self, core: &Core<P>) -> Tick {
         core.stopped.set(true);
         // This thread is a stranger from here on: what it wakes goes to an inbox.
         self.frame.set_local(ptr::null());

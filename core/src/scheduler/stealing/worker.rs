@@ -1,7 +1,7 @@
 //! A worker and its tick.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{fmt, ptr};
+use core::{cell::Cell, fmt, ptr, ptr::NonNull};
 
 use super::core::Core;
 use super::handle::Handle;
@@ -16,9 +16,19 @@ use crate::{
 
 /// The right to act as one worker of a stealing scheduler.
 ///
-/// It may move between threads, but not while it is entered. Dropping it before
-/// [`Tick::Stopped`] leaks the tasks that are bound to it: their futures may be in use.
-pub struct Worker<P: Platform>(Box<Core<P>>);
+/// It may move between threads; while it is entered, only by
+/// [`Handle::detached`](super::Handle::detached). Dropping it before [`Tick::Stopped`] leaks the
+/// tasks that are bound to it: their futures may be in use.
+pub struct Worker<P: Platform> {
+    shared: SharedRef<Shared<P>>,
+    core: Holder<P>,
+}
+
+/// Owns a core, or nothing once the core has been handed off.
+pub(super) struct Holder<P: Platform>(Cell<Option<NonNull<Core<P>>>>);
+
+// SAFETY: the holder owns the core as a box would, and a core is `Send`.
+unsafe impl<P: Platform> Send for Holder<P> {}
 
 /// Makes a scheduler with one worker for each unpark handle.
 ///
@@ -31,127 +41,199 @@ pub fn new<P: Platform>(
 ) -> (Handle<P>, Vec<Worker<P>>) {
     let shared = SharedRef::new(Shared::new(platform, unpark, config));
     let workers = (0..shared.slots.len())
-        .map(|index| Worker(Box::new(Core::new(shared.clone(), index))))
+        .map(|index| Worker {
+            core: Holder::new(Core::new(shared.clone(), index)),
+            shared: shared.clone(),
+        })
         .collect();
     (Handle(shared), workers)
 }
 
-impl<P: Platform> Worker<P> {
-    /// Runs the closure with this thread as the worker's: what it wakes and spawns stays local.
-    pub fn enter<R>(&mut self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
-        let core: &Core<P> = &self.0;
-        // Once it has stopped, its thread is a stranger.
-        let local = if core.stopped.get() { ptr::null() } else { (&raw const *core).cast() };
-        frame::enter::<P, _>(core.shared.address(), local, |frame| scope(&Entered { core, frame }))
+impl<P: Platform> Holder<P> {
+    fn new(core: Core<P>) -> Self {
+        Self(Cell::new(Some(NonNull::from(Box::leak(Box::new(core))))))
     }
 
-    /// This worker's index.
-    pub fn index(&self) -> usize {
-        self.0.index
+    /// Takes the core out.
+    pub(super) fn take(&self) -> Option<NonNull<Core<P>>> {
+        self.0.take()
+    }
+
+    /// Puts a core in, which nobody else owns.
+    pub(super) fn put(&self, core: NonNull<Core<P>>) {
+        let previous = self.0.replace(Some(core));
+        debug_assert!(previous.is_none(), "a core was put over another");
+    }
+
+    /// The core. The borrow must end before code of the user's that may take the core out.
+    fn get(&self) -> Option<&Core<P>> {
+        // SAFETY: what is in the holder is alive. It is taken out by `Handle::detached` only, inside
+        // of `Entered::run`'s poll, and nobody keeps the borrow for that long.
+        self.0.get().map(|core| unsafe { core.as_ref() })
+    }
+}
+
+impl<P: Platform> Drop for Holder<P> {
+    fn drop(&mut self) {
+        if let Some(core) = self.take() {
+            // SAFETY: the holder owned it, and it came from `Box::leak`.
+            drop(unsafe { Box::from_raw(core.as_ptr()) });
+        }
+    }
+}
+
+impl<P: Platform> Worker<P> {
+    /// A worker of a core that nobody else owns.
+    pub(super) fn of(shared: SharedRef<Shared<P>>, core: NonNull<Core<P>>) -> Self {
+        Self { shared, core: Holder(Cell::new(Some(core))) }
+    }
+
+    /// Gives the core away.
+    pub(super) fn into_core(self) -> Option<NonNull<Core<P>>> {
+        self.core.take()
+    }
+
+    /// Runs the closure with this thread as the worker's: what it wakes and spawns stays local.
+    pub fn enter<R>(&mut self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
+        let local = match self.core.get() {
+            Some(core) => {
+                core.holder.set(&raw const self.core);
+                // Once it has stopped, its thread is a stranger.
+                if core.stopped.get() { ptr::null() } else { (&raw const *core).cast() }
+            }
+            None => ptr::null(),
+        };
+        frame::enter::<P, _>(self.shared.address(), local, |frame| {
+            scope(&Entered { shared: &self.shared, holder: &self.core, frame })
+        })
+    }
+
+    /// This worker's index; `None` if it was handed off while it was entered.
+    pub fn index(&self) -> Option<usize> {
+        Some(self.core.get()?.index)
     }
 
     /// A handle to this worker's scheduler.
     pub fn handle(&self) -> Handle<P> {
-        Handle(self.0.shared.clone())
+        Handle(self.shared.clone())
     }
 }
 
 impl<P: Platform> fmt::Debug for Worker<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("stealing::Worker").field("owned", &self.0.owned).finish_non_exhaustive()
+        let owned = self.core.get().map(|core| &core.owned);
+        f.debug_struct("stealing::Worker").field("owned", &owned).finish_non_exhaustive()
     }
 }
 
 /// A worker on the thread that has entered it.
 pub struct Entered<'a, P: Platform> {
-    pub(super) core: &'a Core<P>,
+    shared: &'a SharedRef<Shared<P>>,
+    holder: &'a Holder<P>,
     pub(super) frame: &'a Frame,
 }
 
 impl<P: Platform> Entered<'_, P> {
+    /// The core, until it is handed off.
+    #[inline]
+    pub(super) fn core(&self) -> Option<&Core<P>> {
+        self.holder.get()
+    }
+
     /// Runs tasks until there is none to be found anywhere, or the driver is due.
     pub fn tick(&self) -> Tick {
-        let core = self.core;
+        let Some(core) = self.core() else { return Tick::HandedOff };
         core.wake_up();
         if core.shared.closing.load(Ordering::Acquire) {
-            return self.tick_closing();
+            return self.tick_closing(core);
         }
-        self.maintain();
+        maintain(core);
         for _ in 0..core.shared.config.event_interval.max(1) {
-            let Some(task) = core.next().or_else(|| self.search()) else {
+            // Borrowed anew for each task: the one before may have handed the core off.
+            let Some(core) = self.core() else { return Tick::HandedOff };
+            let Some(task) = core.next().or_else(|| search(core)) else {
                 return if core.sleep() { Tick::Idle } else { Tick::Ran };
             };
             core.end_search();
             core.found.set(true);
             self.run(task);
         }
-        Tick::Ran
+        if self.holder.get().is_some() { Tick::Ran } else { Tick::HandedOff }
     }
 
     /// Whether a task is in this worker's own queues. Loads only; for a backend that ran code of the
     /// user's after [`Tick::Idle`].
     pub fn has_work(&self) -> bool {
-        let slot = self.core.slot();
-        !slot.own.lifo.is_empty()
-            || !slot.ring.is_empty()
-            || !slot.overflow.is_empty()
-            || !slot.inbox.is_empty()
+        self.core().is_some_and(|core| {
+            let slot = core.slot();
+            !slot.own.lifo.is_empty()
+                || !slot.ring.is_empty()
+                || !slot.overflow.is_empty()
+                || !slot.inbox.is_empty()
+        })
     }
 
-    /// What has to happen now and then, however busy the worker is.
-    fn maintain(&self) {
-        let core = self.core;
-        let slot = core.slot();
-        core.owned.collect(&slot.owned);
-        core.accept(core.index);
-        core.ticks.set(core.ticks.get().wrapping_add(1));
-        core.visit_neighbour();
-        if !slot.ring.is_empty() || !slot.overflow.is_empty() {
-            core.share();
-        }
-    }
-
-    /// Looks for work elsewhere.
-    fn search(&self) -> Option<Runnable> {
-        let core = self.core;
-        if !core.searching.get() {
-            if !core.shared.idle.start_search() {
-                return None;
-            }
-            core.searching.set(true);
-        }
-        core.steal()
-    }
-
+    /// Polls a task. Inside the poll the core may be handed off.
     fn run(&self, task: Runnable) {
-        if task.owner().is_none() && !self.core.bind(&task) {
-            return self.cancel(task);
+        if let Some(core) = self.core() {
+            if task.owner().is_none() && !core.bind(&task) {
+                return self.cancel(core, task);
+            }
+            core.slot().own.counters.polls.add(1);
         }
-        self.core.slot().own.counters.polls.add(1);
         self.frame.start_task(task.id().0);
+        self.frame.set_detachable(true);
         let outcome = task.run();
+        self.frame.set_detachable(false);
         self.frame.end_task();
-        match outcome {
-            Outcome::Idle => {}
-            Outcome::Again(task) => self.core.push(task),
-            Outcome::Done(done) => self.core.finish(done),
+        match (outcome, self.core()) {
+            (Outcome::Idle, _) => {}
+            (Outcome::Again(task), Some(core)) => core.push(task),
+            (Outcome::Done(done), Some(core)) => core.finish(done),
+            // The poll outlived this thread's being a worker.
+            (Outcome::Again(task), None) => self.shared.inject(task),
+            (Outcome::Done(done), None) => self.shared.finish_outside(done),
         }
     }
 
-    pub(super) fn cancel(&self, task: Runnable) {
-        self.core.slot().own.counters.polls.add(1);
+    /// Drops a task's future. The core stays here: code that runs in the drop cannot take it.
+    pub(super) fn cancel(&self, core: &Core<P>, task: Runnable) {
+        core.slot().own.counters.polls.add(1);
         self.frame.start_task(task.id().0);
         let done = task.cancel();
         self.frame.end_task();
-        self.core.finish(done);
+        core.finish(done);
     }
+}
+
+/// What has to happen now and then, however busy the worker is.
+fn maintain<P: Platform>(core: &Core<P>) {
+    let slot = core.slot();
+    core.owned.collect(&slot.owned);
+    core.accept(core.index);
+    core.ticks.set(core.ticks.get().wrapping_add(1));
+    core.visit_neighbour();
+    if !slot.ring.is_empty() || !slot.overflow.is_empty() {
+        core.share();
+    }
+}
+
+/// Looks for work elsewhere.
+fn search<P: Platform>(core: &Core<P>) -> Option<Runnable> {
+    if !core.searching.get() {
+        if !core.shared.idle.start_search() {
+            return None;
+        }
+        core.searching.set(true);
+    }
+    core.steal()
 }
 
 impl<P: Platform> fmt::Debug for Entered<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("stealing::Entered")
-            .field("index", &self.core.index)
-            .field("owned", &self.core.owned)
+            .field("index", &self.core().map(|core| core.index))
+            .field("owned", &self.core().map(|core| &core.owned))
             .finish_non_exhaustive()
     }
 }
