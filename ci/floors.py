@@ -33,10 +33,11 @@ FLOORS = {
     "std-backend": {
         "primitives": 0, "platform": 0,
         "park": 1, "coop": 1,
-        "io": 2, "blocking": 2,
+        "io": 2, "blocking": 2, "local_set": 2,
         "context": 3,
-        "net": 4, "signal": 4, "time": 4, "task": 4, "runtime": 4,
-        "rt": 5,
+        "net": 4, "signal": 4, "time": 4, "runtime": 4,
+        "task": 5,
+        "rt": 6,
         "lib": TOP, "loom_internals": TOP,
     },
 }

@@ -90,6 +90,12 @@ impl Frame {
         self.budget.set(Some(BUDGET));
     }
 
+    /// Goes on with what another frame works on, and with its budget.
+    pub(crate) fn adopt(&self, other: &Self) {
+        self.task.set(other.task.get());
+        self.budget.set(other.budget.get());
+    }
+
     /// Ends the work on a task.
     #[inline]
     pub(crate) fn end_task(&self) {

@@ -154,7 +154,7 @@
 //!     }
 //! }
 //!
-//! let (handle, mut worker) =
+//! let (handle, worker) =
 //!     local::new(Threads, Wake(thread::current()), local::Config::default());
 //! let elsewhere = handle.clone();
 //! let mut answer = thread::spawn(move || elsewhere.spawn(async { 6 * 7 })).join().unwrap();

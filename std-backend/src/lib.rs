@@ -46,10 +46,11 @@
 //! A file imports only from lower floors, and siblings do not import each other.
 //!
 //! ```text
-//! 5  rt                                what other crates ask of a runtime
-//! 4  runtime  task  net  signal        what programs use
+//! 6  rt                                what other crates ask of a runtime
+//! 5  task                              what programs use, and
+//! 4  runtime  net  signal              what that is built on
 //! 3  context                           which runtime a thread belongs to
-//! 2  io  blocking                      the driver; the pool
+//! 2  io  blocking  local_set           the driver; the pool; the scheduler inside a future
 //! 1  park  coop                        sleeping; the budget
 //! 0  platform  primitives              what the core needs; the switch for the model checker
 //! ```

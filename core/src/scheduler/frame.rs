@@ -43,6 +43,31 @@ pub(super) fn innermost<P: Platform, R>(f: impl FnOnce(Option<&Frame>) -> R) -> 
     f(unsafe { P::slot().as_ref() })
 }
 
+/// Runs the closure with the task and the budget of the frame outside of this one.
+pub(super) fn as_outer<R>(frame: &Frame, run: impl FnOnce() -> R) -> R {
+    struct GiveBack<'a> {
+        inner: &'a Frame,
+        outer: Option<&'a Frame>,
+    }
+
+    impl Drop for GiveBack<'_> {
+        fn drop(&mut self) {
+            if let Some(outer) = self.outer {
+                outer.set_budget(self.inner.budget());
+            }
+            self.inner.end_task();
+        }
+    }
+
+    // SAFETY: a frame's outer frame outlives it.
+    let outer = unsafe { frame.outer().as_ref() };
+    if let Some(outer) = outer {
+        frame.adopt(outer);
+    }
+    let _give_back = GiveBack { inner: frame, outer };
+    run()
+}
+
 /// The innermost frame of this thread that has a worker of the scheduler.
 ///
 /// Scopes nest: a waker of an outer scheduler finds its worker below the inner one's.

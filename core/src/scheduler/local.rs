@@ -139,15 +139,15 @@ impl<P: Platform> Handle<P> {
         unsafe { self.spawn_unchecked(future, spawned) }
     }
 
-    /// Spawns a task whose future stays on this thread.
+    /// Spawns a task whose future stays on this thread. After the shutdown its handle resolves to
+    /// cancelled.
     ///
-    /// # Errors
-    /// The future, if this thread is not inside [`Worker::enter`] of this scheduler.
+    /// Inside [`Worker::enter`] that is plain arithmetic; outside, the task goes through the inbox.
     ///
     /// # Safety
-    /// The worker stays on this thread until it has stopped.
+    /// The worker stays on the calling thread until it has stopped.
     #[track_caller]
-    pub unsafe fn spawn_local<F>(&self, future: F) -> Result<JoinHandle<F::Output>, F>
+    pub unsafe fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -158,25 +158,16 @@ impl<P: Platform> Handle<P> {
 
     /// As [`spawn_local`](Self::spawn_local), with what is known about the task.
     ///
-    /// # Errors
-    /// As there.
-    ///
     /// # Safety
     /// As there.
-    pub unsafe fn spawn_local_as<F>(
-        &self,
-        future: F,
-        spawned: Spawned<'_>,
-    ) -> Result<JoinHandle<F::Output>, F>
+    pub unsafe fn spawn_local_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        if self.local().is_none() {
-            return Err(future);
-        }
-        // SAFETY: this thread is the worker's, and the caller keeps the worker here.
-        Ok(unsafe { self.spawn_unchecked(future, spawned) })
+        // SAFETY: this thread is the worker's, and the caller keeps the worker here. Who refuses the
+        // task is the worker, or its closed inbox, which makes the spawner drop it: here.
+        unsafe { self.spawn_unchecked(future, spawned) }
     }
 
     /// # Safety
@@ -248,7 +239,9 @@ impl<P: Platform> fmt::Debug for Handle<P> {
 
 impl<P: Platform> Worker<P> {
     /// Runs the closure with this thread as the scheduler's: what it wakes and spawns stays local.
-    pub fn enter<R>(&mut self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
+    ///
+    /// May be nested: the state below is made of cells, which nobody borrows while user code runs.
+    pub fn enter<R>(&self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
         let core: &Core<P> = &self.0;
         let address = core.shared.address();
         // Once it has stopped, its thread is a stranger.
@@ -317,6 +310,12 @@ impl<P: Platform> Entered<'_, P> {
             }
         }
         Tick::Ran
+    }
+
+    /// Runs code of whatever drives this worker, a task of an outer scheduler for example. What it
+    /// wakes and spawns stays local; its task id and its budget are those of the scope outside.
+    pub fn as_host<R>(&self, host: impl FnOnce() -> R) -> R {
+        frame::as_outer(self.frame, host)
     }
 
     /// Whether a task is ready to run. A load and a look; nothing is taken.

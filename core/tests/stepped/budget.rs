@@ -8,14 +8,14 @@ use std::{
 };
 
 use jenny_core::{
-    scheduler::{Current, budget},
+    scheduler::{Current, Tick, budget, local},
     task::JoinHandle,
 };
 
 use crate::{
     probe::{poll_join, result},
     rig::{Dice, Kind, Rig},
-    toy::Toy,
+    toy::{Toy, Unparked},
 };
 
 const BUDGET: usize = 128;
@@ -117,4 +117,34 @@ fn a_panic_in_an_unconstrained_future_leaves_the_budget_alone() {
     rig.settle(&mut Dice::new(0));
     result(task).unwrap();
     assert_eq!(*left.lock().unwrap(), BUDGET - 1);
+}
+
+/// A worker that is driven by a task of another scheduler.
+#[test]
+fn a_host_keeps_its_id_and_its_budget() {
+    let mut rig = Rig::new(Kind::Local);
+    let (handle, worker) =
+        local::new(Toy::new(2, false), Unparked::default(), local::Config::default());
+    let host = rig.handle.spawn(async move {
+        let own = Current::<Toy>::task_id();
+        assert!(own.is_some() && budget::proceed::<Toy>());
+        let guest = worker.enter(|worker| {
+            let guest = worker.as_host(|| {
+                assert_eq!(Current::<Toy>::task_id(), own);
+                assert!(handle.is_entered() && budget::proceed::<Toy>());
+                handle.spawn(async { (0..).take_while(|_| budget::proceed::<Toy>()).count() })
+            });
+            assert_eq!(Current::<Toy>::task_id(), None);
+            assert_eq!(worker.tick(), Tick::Idle);
+            guest
+        });
+        assert_eq!(Current::<Toy>::task_id(), own);
+        assert_eq!(result(guest).unwrap(), BUDGET, "the guest has its own");
+        handle.close();
+        worker.enter(|worker| assert_eq!(worker.tick(), Tick::Stopped));
+        (0..).take_while(|_| budget::proceed::<Toy>()).count()
+    });
+    rig.settle(&mut Dice::new(0));
+    // Two units of its own, and one for the join of the guest.
+    assert_eq!(result(host).unwrap(), BUDGET - 3);
 }

@@ -290,7 +290,7 @@ fn closing_twice_and_stopping_with_nothing_to_do() {
 #[test]
 fn futures_that_are_not_send_are_dropped_by_their_worker() {
     no_leaks(|| {
-        let (handle, mut worker) =
+        let (handle, worker) =
             local::new(Toy::new(1, false), Unparked::default(), local::Config::default());
         let dropped = std::rc::Rc::new(std::cell::Cell::new(0));
         // SAFETY: the worker stays on this thread.
@@ -303,18 +303,21 @@ fn futures_that_are_not_send_are_dropped_by_their_worker() {
                 drop(guard);
             }
         };
-        let future = spawn(future()).expect_err("not on the worker");
-        let task = worker.enter(|worker| {
-            let task = spawn(future).ok().expect("on the worker");
+        let outside = spawn(future());
+        let inside = worker.enter(|worker| {
+            let task = spawn(future());
             assert_eq!(worker.tick(), Tick::Idle);
             task
         });
-        task.abort();
+        let queued = spawn(future());
+        inside.abort();
         assert_eq!(dropped.get(), 0);
         handle.close();
         worker.enter(|worker| assert_eq!(worker.tick(), Tick::Stopped));
-        assert_eq!(dropped.get(), 1);
-        assert_cancelled([task]);
+        assert_eq!(dropped.get(), 3);
+        let late = spawn(future());
+        assert_eq!(dropped.get(), 4, "refused, and dropped by its spawner");
+        assert_cancelled([outside, inside, queued, late]);
     });
 }
 
