@@ -36,7 +36,7 @@
 //!
 //! ```text
 //!   4   scheduler                         ticks, stealing, idling, shutdown, budget
-//!   3   owned                             all live tasks, so that each can be cancelled
+//!   3   owned           time              all live tasks, so that each can be cancelled; timers
 //!   2   task            queue             they do not know each other
 //!   1   lock  list  link  rand  frame
 //!   0   platform  sync                    what a backend owes; real atomics or a model checker's
@@ -192,3 +192,4 @@ mod rand;
 pub mod scheduler;
 mod sync;
 pub mod task;
+pub mod time;

@@ -22,7 +22,7 @@ mod real {
     use alloc::alloc::handle_alloc_error;
     use core::{alloc::Layout, ptr::NonNull};
 
-    pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicUsize, fence};
+    pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
 
     /// `core::cell::UnsafeCell` with the closure-scoped access that a model checker can watch.
     #[derive(Debug)]
@@ -80,7 +80,7 @@ mod checked {
     use core::{alloc::Layout, ptr::NonNull};
 
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
 
     pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
         // SAFETY: no layout of a task cell is empty.

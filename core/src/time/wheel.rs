@@ -1,0 +1,322 @@
+//! The hierarchical timing wheel: constant time to insert and to remove, and no allocation.
+//!
+//! After G. Varghese and T. Lauck, "Hashed and Hierarchical Timing Wheels: Data Structures for the
+//! Efficient Implementation of a Timer Facility", SOSP 1987 (their scheme 7).
+//!
+//! Write the time that the wheel has reached, and a deadline, as numbers of base 64. The highest
+//! digit in which they differ is the entry's *level*, the deadline's digit there its *slot*:
+//!
+//! ```text
+//!   reached    … 0  5  17  40
+//!   deadline   … 0  5  21   3     level 1, slot 21
+//!                      ▲▲
+//! ```
+//!
+//! Deadlines lie ahead, so that digit is the larger one. Three things follow.
+//!
+//! - *Everything on one level is due before anything on the next*, and a lower slot before a higher
+//!   one. The first entry is in the lowest slot of the lowest level, two bit scans away. No level
+//!   ever wraps around.
+//! - An entry has to move down only when the time reaches the beginning of its slot; until then its
+//!   level stays what it is, however the time moves.
+//! - An entry can be put on a lower level only once the slot above it has been emptied. Slots are
+//!   first in, first out, so entries with the same deadline *fire in the order of their insertion*,
+//!   whatever way they came.
+//!
+//! What differs in a digit that the wheel has no level for lies in one more list, [`FAR`]. It is gone
+//! through when the time gets there, which with six levels and milliseconds is every 2.2 years.
+//!
+//! [`Wheel::turn`] does a bounded amount of work, so a slot may be half empty when the lock is open
+//! and others insert. While a slot is being moved down, what belongs below it goes to its end, and
+//! keeps its turn.
+
+use core::{fmt, mem, ptr::NonNull};
+
+use super::entry::{Entry, Link};
+use crate::list::List;
+
+/// Base 64, so that one word has a bit for each slot of a level.
+const DIGIT: u32 = 6;
+const SLOTS: usize = 1 << DIGIT;
+/// Six levels are 6 KiB; three, on small machines, 1.5 KiB and 262,144 ticks before [`FAR`].
+const LEVELS: usize = if usize::BITS == 64 { 6 } else { 3 };
+/// The level of what is too far away for the others. It has one slot.
+const FAR: usize = LEVELS;
+
+/// The entries of one worker, sorted by deadline as far as it matters yet.
+pub(super) struct Wheel {
+    /// All deadlines up to here have been reached; those in the wheel lie ahead, but for those that
+    /// `turn` had no room for.
+    elapsed: u64,
+    /// A bit per level that is not empty.
+    levels: u32,
+    /// The position of the slot that is being moved down; 0 if none is.
+    moving: usize,
+    len: usize,
+    /// A bit per slot that is not empty.
+    occupied: [u64; LEVELS + 1],
+    slots: [List<Link>; LEVELS * SLOTS + 1],
+}
+
+// SAFETY: the wheel is a set of pointers to entries, which are `Send` and `Sync` and ask for the
+// wheel's lock.
+unsafe impl Send for Wheel {}
+
+/// What one [`Wheel::turn`] has found.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Turn {
+    /// Nothing more is due.
+    Done,
+    /// The turn is to be repeated.
+    More,
+}
+
+impl Wheel {
+    pub(super) const fn new() -> Self {
+        Self {
+            elapsed: 0,
+            levels: 0,
+            moving: 0,
+            len: 0,
+            occupied: [0; LEVELS + 1],
+            slots: [const { List::new() }; LEVELS * SLOTS + 1],
+        }
+    }
+
+    /// The time that the wheel has been turned to.
+    pub(super) fn elapsed(&self) -> u64 {
+        self.elapsed
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Lets an empty wheel, which nobody needs to turn, follow the clock: what is then inserted lies
+    /// on a low level.
+    #[inline]
+    pub(super) fn catch_up(&mut self, now: u64) {
+        if self.levels == 0 {
+            self.elapsed = self.elapsed.max(now);
+        }
+    }
+
+    /// Puts an entry where its deadline belongs.
+    ///
+    /// # Safety
+    /// The entry is in no wheel, and stays alive and in place until it has been taken out. Its
+    /// deadline is ahead of [`elapsed`](Self::elapsed) and does not change meanwhile. The caller has
+    /// the lock.
+    #[inline]
+    pub(super) unsafe fn insert(&mut self, entry: NonNull<Entry>) {
+        self.len += 1;
+        // SAFETY: passed on from the caller.
+        unsafe { self.place(entry, self.moving) }
+    }
+
+    /// # Safety
+    /// As for [`insert`](Self::insert).
+    #[inline]
+    unsafe fn place(&mut self, entry: NonNull<Entry>, moving: usize) {
+        // SAFETY: the entry is alive, and the caller has the lock.
+        let deadline = unsafe { entry.as_ref().deadline() };
+        let level = self.level(deadline).max(moving / SLOTS);
+        let slot = if level == FAR { 0 } else { digit(deadline, level) };
+        let position = level * SLOTS + slot;
+        self.levels |= 1 << level;
+        self.occupied[level] |= 1 << slot;
+        // SAFETY: as above.
+        unsafe { entry.as_ref().set_position(position as u16) };
+        self.slots[position].push_front(entry);
+    }
+
+    #[inline]
+    fn level(&self, deadline: u64) -> usize {
+        let difference = (deadline ^ self.elapsed) | 1;
+        ((difference.ilog2() / DIGIT) as usize).min(FAR)
+    }
+
+    /// Takes an entry out.
+    ///
+    /// # Safety
+    /// The entry is in this wheel, and the caller has the lock.
+    #[inline]
+    pub(super) unsafe fn remove(&mut self, entry: NonNull<Entry>) {
+        // SAFETY: the entry is in the wheel, so it is alive, and its position is that of its slot.
+        let position = unsafe {
+            let position = usize::from(entry.as_ref().position());
+            let removed = self.slots[position].remove(entry);
+            debug_assert!(removed.is_some(), "an entry was not where it should be");
+            position
+        };
+        self.len -= 1;
+        self.tidy(position);
+    }
+
+    /// Clears the bits of a slot that has become empty.
+    #[inline]
+    fn tidy(&mut self, position: usize) {
+        if !self.slots[position].is_empty() {
+            return;
+        }
+        let (level, slot) = (position / SLOTS, position % SLOTS);
+        self.occupied[level] &= !(1 << slot);
+        if self.occupied[level] == 0 {
+            self.levels &= !(1 << level);
+        }
+        if self.moving == position {
+            self.moving = 0;
+        }
+    }
+
+    /// The first slot that is not empty, and the first tick that belongs to it.
+    #[inline]
+    fn first(&self) -> Option<(usize, u64)> {
+        if self.levels == 0 {
+            return None;
+        }
+        let (level, slot) = if self.moving > 0 {
+            // It comes before what lies below, which may have the same deadlines.
+            (self.moving / SLOTS, self.moving % SLOTS)
+        } else {
+            let level = self.levels.trailing_zeros() as usize;
+            (level, self.occupied[level].trailing_zeros() as usize)
+        };
+        let start = if level == FAR {
+            self.epoch().saturating_add(1) << (DIGIT * FAR as u32)
+        } else {
+            let above = u64::MAX << (DIGIT * (level as u32 + 1));
+            (self.elapsed & above) | (slot as u64) << (DIGIT * level as u32)
+        };
+        Some((level * SLOTS + slot, start))
+    }
+
+    /// The digits of the time for which there are no levels.
+    fn epoch(&self) -> u64 {
+        epoch(self.elapsed)
+    }
+
+    /// When to turn the wheel next: never later than the first deadline, and exactly then if that is
+    /// near, or alone in its slot.
+    pub(super) fn next(&self) -> Option<u64> {
+        let (position, start) = self.first()?;
+        let slot = &self.slots[position];
+        match slot.last() {
+            // SAFETY: the entry is in this wheel, so it is alive, and we have the lock.
+            Some(entry) if slot.first() == Some(entry) => {
+                Some(unsafe { entry.as_ref().deadline() })
+            }
+            _ => Some(start),
+        }
+    }
+
+    /// The first deadline. Goes through a slot.
+    pub(super) fn earliest(&self) -> Option<u64> {
+        let (position, _) = self.first()?;
+        // While a slot is being moved down, some of what was in it lies below.
+        let below = (0..self.moving / SLOTS)
+            .map(|level| (level, self.occupied[level].trailing_zeros() as usize))
+            .filter(|&(_, slot)| slot < SLOTS)
+            .filter_map(|(level, slot)| self.earliest_in(level * SLOTS + slot));
+        below.chain(self.earliest_in(position)).min()
+    }
+
+    fn earliest_in(&self, position: usize) -> Option<u64> {
+        let mut earliest = None::<u64>;
+        self.slots[position].for_each(|entry| {
+            // SAFETY: the entry is in this wheel, so it is alive, and we have the lock.
+            let deadline = unsafe { entry.as_ref().deadline() };
+            earliest = Some(earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        });
+        earliest
+    }
+
+    /// Lets the time advance and hands out the entries whose deadline has been reached, by deadline
+    /// and then by insertion: at most `batch` of them, and as many are moved down.
+    ///
+    /// They are in the wheel no more. The closure may not come back to it.
+    pub(super) fn turn(
+        &mut self,
+        now: u64,
+        batch: usize,
+        mut expired: impl FnMut(NonNull<Entry>),
+    ) -> Turn {
+        let mut room = batch;
+        loop {
+            let Some((position, start)) = self.first().filter(|&(_, start)| start <= now) else {
+                self.elapsed = self.elapsed.max(now);
+                return Turn::Done;
+            };
+            let level = position / SLOTS;
+            if level == FAR {
+                if !self.enter_epoch(now) {
+                    self.elapsed = self.elapsed.max(now);
+                    return Turn::Done;
+                }
+                continue;
+            }
+            self.elapsed = self.elapsed.max(start);
+            self.moving = if level > 0 { position } else { 0 };
+            while room > 0
+                && let Some(entry) = self.slots[position].pop_back()
+            {
+                room -= 1;
+                if level == 0 {
+                    self.len -= 1;
+                    expired(entry);
+                } else {
+                    // SAFETY: the entry was in the wheel, so it is alive, and in it no more.
+                    unsafe { self.place(entry, 0) };
+                }
+            }
+            self.tidy(position);
+            if room == 0 {
+                return Turn::More;
+            }
+        }
+    }
+
+    /// Advances to the next epoch that has entries, and sorts those. False if it is not reached yet.
+    fn enter_epoch(&mut self, now: u64) -> bool {
+        let position = FAR * SLOTS;
+        let Some(earliest) = self.earliest_in(position).filter(|&at| epoch(at) <= epoch(now))
+        else {
+            return false;
+        };
+        self.elapsed = epoch(earliest) << (DIGIT * FAR as u32);
+        let mut entries = mem::take(&mut self.slots[position]);
+        self.tidy(position);
+        while let Some(entry) = entries.pop_back() {
+            // SAFETY: the entry was in the wheel, so it is alive, and in it no more.
+            unsafe { self.place(entry, 0) };
+        }
+        true
+    }
+
+    /// Takes any entry out.
+    pub(super) fn pop(&mut self) -> Option<NonNull<Entry>> {
+        let (position, _) = self.first()?;
+        let entry = self.slots[position].pop_back()?;
+        self.len -= 1;
+        self.tidy(position);
+        Some(entry)
+    }
+}
+
+fn digit(tick: u64, level: usize) -> usize {
+    (tick >> (DIGIT * level as u32)) as usize % SLOTS
+}
+
+fn epoch(tick: u64) -> u64 {
+    tick >> (DIGIT * FAR as u32)
+}
+
+impl fmt::Debug for Wheel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wheel")
+            .field("elapsed", &self.elapsed)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
