@@ -26,6 +26,8 @@ pub struct Frame {
     /// The worker may be taken out of this scope now: a task is being polled, and nothing between
     /// the poll and the scope holds a reference to the worker's state.
     detachable: Cell<bool>,
+    /// A resource was refused a unit of the budget in this poll.
+    refused: Cell<bool>,
     /// The frame that this one was entered from.
     outer: Cell<*const Frame>,
 }
@@ -38,6 +40,7 @@ impl Frame {
             task: Cell::new(None),
             budget: Cell::new(None),
             detachable: Cell::new(false),
+            refused: Cell::new(false),
             outer: Cell::new(ptr::null()),
         }
     }
@@ -81,6 +84,17 @@ impl Frame {
 
     pub(crate) fn set_budget(&self, budget: Option<u8>) {
         self.budget.set(budget);
+    }
+
+    /// Notes that the task was told to yield.
+    pub(crate) fn refuse(&self) {
+        self.refused.set(true);
+    }
+
+    /// Whether a resource was refused a unit since the last call.
+    #[inline]
+    pub(crate) fn take_refusal(&self) -> bool {
+        self.refused.get() && self.refused.replace(false)
     }
 
     /// Starts the work on a task with a fresh budget.

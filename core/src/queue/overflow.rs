@@ -35,6 +35,8 @@ pub const STEPS: usize = shrunk(256, 2);
 pub struct Overflow<T: Chain, L: RawLock> {
     /// `Lists::len`, stored before each visit ends.
     len: AtomicUsize,
+    /// Items that came in by `accept` and have been turned around, ever.
+    accepted: AtomicUsize,
     lists: Mutex<Lists<T>, L>,
 }
 
@@ -47,7 +49,7 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
     /// Makes an empty overflow.
     pub fn new() -> Self {
         let lists = Lists { ready: Batch::new(), incoming: Backlog::new() };
-        Self { len: AtomicUsize::new(0), lists: Mutex::new(lists) }
+        Self { len: AtomicUsize::new(0), accepted: AtomicUsize::new(0), lists: Mutex::new(lists) }
     }
 
     /// At least how many items are in it, by one load: of a backlog that is being turned, what is
@@ -66,6 +68,12 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
         self.len() == 0
     }
 
+    /// How many items have come in by [`accept`](Self::accept) so far, without what is left to turn
+    /// around. It wraps.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
     /// Puts an item behind those that are ready.
     pub fn push(&self, item: T) {
         self.visit(|lists| lists.ready.push_back(item));
@@ -82,10 +90,10 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
     /// earlier backlog is being turned; this call then only carries that on.
     pub fn accept(&self, drain: impl FnOnce() -> Backlog<T>) {
         self.visit(|lists| {
-            let steps = lists.turn(STEPS);
+            let steps = self.turn(lists, STEPS);
             if steps > 0 {
                 lists.incoming = drain();
-                lists.turn(steps);
+                self.turn(lists, steps);
             }
         });
     }
@@ -99,7 +107,7 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
             return Batch::new();
         }
         self.visit(|lists| {
-            lists.turn(STEPS);
+            self.turn(lists, STEPS);
             lists.ready.split_front(max)
         })
     }
@@ -108,8 +116,25 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
     pub fn drain_all(&self) -> Batch<T> {
         let (mut all, incoming) =
             self.visit(|lists| (mem::take(&mut lists.ready), mem::take(&mut lists.incoming)));
-        all.append(&mut incoming.into_batch());
+        let turned = incoming.turned.len();
+        let mut incoming = incoming.into_batch();
+        self.count(incoming.len() - turned);
+        all.append(&mut incoming);
         all
+    }
+
+    /// [`Lists::turn`], counted.
+    fn turn(&self, lists: &mut Lists<T>, steps: usize) -> usize {
+        let rest = lists.turn(steps);
+        self.count(steps - rest);
+        rest
+    }
+
+    fn count(&self, accepted: usize) {
+        if accepted > 0 {
+            // Ordering: Relaxed, the value stands for itself.
+            self.accepted.fetch_add(accepted, Ordering::Relaxed);
+        }
     }
 
     fn visit<R>(&self, critical: impl FnOnce(&mut Lists<T>) -> R) -> R {

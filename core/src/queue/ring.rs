@@ -186,6 +186,12 @@ impl<T> Ring<T> {
         unsafe { self.vacancies_for(CAPACITY) }
     }
 
+    /// A number that grows by one with every item that its owner puts in. It wraps.
+    pub fn pushes(&self) -> usize {
+        // Ordering: Relaxed, the value stands for itself.
+        self.back.tail.load(Ordering::Relaxed)
+    }
+
     /// Takes half of the items, rounded up: returns the oldest and puts the others into
     /// `destination`, as far as they fit there.
     ///

@@ -23,7 +23,10 @@ pub fn proceed<P: Platform>() -> bool {
         let Some(frame) = frame else { return true };
         match frame.budget() {
             None => true,
-            Some(0) => false,
+            Some(0) => {
+                frame.refuse();
+                false
+            }
             Some(left) => {
                 frame.set_budget(Some(left - 1));
                 true

@@ -12,13 +12,13 @@ use core::{cell::Cell, fmt, future::Future, num::NonZeroU64, ptr, ptr::NonNull};
 
 use super::counted::{Counted, Credit, Shared as SharedRef};
 use super::frame;
-use super::metrics::Counters;
+use super::metrics::{Arrival, CountedInbox, Counter, Counters};
 use super::{IDS, TICK, Tick, WorkerMetrics};
 use crate::{
     frame::Frame,
     owned::LocalOwnedTasks,
     platform::{Platform, Unpark},
-    queue::{Batch, Inbox},
+    queue::Batch,
     sync::{AtomicBool, Ordering, UnsafeCell, fence},
     task::{self, JoinHandle, Observer, Outcome, OwnedRef, Runnable, Schedule, Spawned},
 };
@@ -27,11 +27,13 @@ use crate::{
 struct Shared<P: Platform> {
     platform: P,
     unpark: P::Unpark,
-    inbox: Inbox<Runnable>,
+    inbox: CountedInbox,
     /// The worker is parked, or about to.
     asleep: AtomicBool,
     closing: AtomicBool,
     counters: Counters,
+    /// The length of the queue, for others.
+    queued: Counter,
     observer: Option<Box<dyn Observer>>,
 }
 
@@ -52,6 +54,8 @@ struct Core<P: Platform> {
     next_id: Cell<(u64, u32)>,
     asleep: Cell<bool>,
     stopped: Cell<bool>,
+    /// There has been work since the worker last went to sleep.
+    found: Cell<bool>,
     interval: u32,
 }
 
@@ -79,10 +83,11 @@ pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: Config) -> (Hand
     let shared = SharedRef::new(Shared {
         platform,
         unpark,
-        inbox: Inbox::new(),
+        inbox: CountedInbox::default(),
         asleep: AtomicBool::new(false),
         closing: AtomicBool::new(false),
         counters: Counters::default(),
+        queued: Counter::default(),
         observer: config.observer,
     });
     let core = Core {
@@ -93,6 +98,8 @@ pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: Config) -> (Hand
         next_id: Cell::new((0, 0)),
         asleep: Cell::new(false),
         stopped: Cell::new(false),
+        // Nobody has woken it yet, so its first sleep follows no empty wake.
+        found: Cell::new(true),
         interval: config.event_interval.max(1),
     };
     (Handle(shared), Worker(Box::new(core)))
@@ -100,8 +107,8 @@ pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: Config) -> (Hand
 
 impl<P: Platform> Shared<P> {
     /// Queues a task from outside. From any thread, core or interrupt.
-    fn inject(&self, task: Runnable) {
-        match self.inbox.push(task) {
+    fn inject(&self, task: Runnable, arrival: Arrival) {
+        match self.inbox.bring(task, arrival) {
             Ok(()) => self.unpark_sleeper(),
             // Only a spawner gets here (scheduler/README.md), and the future is its own.
             Err(task) => drop(task),
@@ -181,6 +188,7 @@ impl<P: Platform> Handle<P> {
             let scheduler = core.credit.lend(&core.shared);
             // SAFETY: the count was taken; the rest is the caller's promise.
             let (task, join) = unsafe { task::new(future, scheduler, core.id(), spawned) };
+            core.shared.counters.spawns.add(1);
             if core.bind(&task) {
                 core.push(task);
             } else {
@@ -191,7 +199,7 @@ impl<P: Platform> Handle<P> {
         let id = task::id(self.0.platform.task_ids(1));
         // SAFETY: as above.
         let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
-        self.0.inject(task);
+        self.0.inject(task, Arrival::Spawned);
         join
     }
 
@@ -216,7 +224,21 @@ impl<P: Platform> Handle<P> {
 
     /// What the worker has done so far.
     pub fn metrics(&self) -> WorkerMetrics {
-        self.0.counters.read()
+        self.0.counters.read(&self.0.inbox)
+    }
+
+    /// How many tasks are in the worker's queue, at some moment of the call.
+    pub fn queued(&self) -> usize {
+        self.0.queued.get()
+    }
+
+    /// How many tasks other threads have brought that the worker has not put into its queue yet.
+    pub fn injected(&self) -> usize {
+        let taken = self.0.counters.inbox_takes.get();
+        let (spawned, woken) = self.0.inbox.arrivals();
+        let waiting = spawned.wrapping_add(woken).wrapping_sub(taken);
+        // The worker may have taken what its bringer has not counted yet.
+        if waiting > usize::MAX / 2 { 0 } else { waiting }
     }
 
     /// The platform that the scheduler was made with.
@@ -325,16 +347,20 @@ impl<P: Platform> Entered<'_, P> {
 
     fn run(&self, task: Runnable) {
         if task.owner().is_none() && !self.core.bind(&task) {
-            return self.finish(task.cancel());
+            return self.core.finish(task.cancel());
         }
+        self.core.found.set(true);
         self.core.shared.counters.polls.add(1);
         self.frame.start_task(task.id().0);
         let outcome = task.run();
         self.frame.end_task();
+        if self.frame.take_refusal() {
+            self.core.shared.counters.forced_yields.add(1);
+        }
         match outcome {
             Outcome::Idle => {}
             Outcome::Again(task) => self.core.push(task),
-            Outcome::Done(done) => self.finish(done),
+            Outcome::Done(done) => self.core.finish(done),
         }
     }
 
@@ -343,14 +369,7 @@ impl<P: Platform> Entered<'_, P> {
         self.frame.start_task(task.id().0);
         let done = task.cancel();
         self.frame.end_task();
-        self.finish(done);
-    }
-
-    fn finish(&self, done: OwnedRef) {
-        if done.owner().is_some() {
-            self.core.shared.counters.completions.add(1);
-            self.core.owned.remove(done);
-        }
+        self.core.finish(done);
     }
 
     /// Steps 2 to 5 of the shutdown, for one worker.
@@ -360,7 +379,7 @@ impl<P: Platform> Entered<'_, P> {
             return Tick::Stopped;
         }
         if !core.owned.is_closed() {
-            core.owned.close(|done| self.finish(done));
+            core.owned.close(|done| core.finish(done));
         }
         loop {
             core.take_inbox();
@@ -380,7 +399,8 @@ impl<P: Platform> Entered<'_, P> {
         self.frame.set_local(ptr::null());
         core.stopped.set(true);
         for task in core.shared.inbox.close().into_batch() {
-            self.finish(task.cancel());
+            core.shared.counters.inbox_takes.add(1);
+            core.finish(task.cancel());
         }
         Tick::Stopped
     }
@@ -397,15 +417,24 @@ impl<P: Platform> Core<P> {
     fn with_queue<R>(&self, f: impl FnOnce(&mut Batch<Runnable>) -> R) -> R {
         self.queue.with_mut(|queue| {
             // SAFETY: the core is `!Sync`, and the closures of this file do not come back here.
-            f(unsafe { &mut *queue })
+            let queue = unsafe { &mut *queue };
+            let result = f(queue);
+            self.shared.queued.set(queue.len());
+            result
         })
     }
 
     /// Takes a task into the owned list; false if it is closed.
     fn bind(&self, task: &Runnable) -> bool {
-        let bound = self.owned.bind(task).is_ok();
-        self.shared.counters.spawns.add(usize::from(bound));
-        bound
+        self.owned.bind(task).is_ok()
+    }
+
+    /// A task has ended here: takes it out of the list that it is in, if it is in one.
+    fn finish(&self, done: OwnedRef) {
+        self.shared.counters.completions.add(1);
+        if done.owner().is_some() {
+            self.owned.remove(done);
+        }
     }
 
     fn push(&self, task: Runnable) {
@@ -419,6 +448,7 @@ impl<P: Platform> Core<P> {
     fn take_inbox(&self) {
         if !self.shared.inbox.is_empty() {
             let mut batch = self.shared.inbox.drain().into_batch();
+            self.shared.counters.inbox_takes.add(batch.len());
             self.with_queue(|queue| queue.append(&mut batch));
         }
     }
@@ -434,6 +464,9 @@ impl<P: Platform> Core<P> {
             return false;
         }
         self.shared.counters.parks.add(1);
+        if !self.found.replace(false) {
+            self.shared.counters.empty_wakes.add(1);
+        }
         true
     }
 
@@ -464,7 +497,7 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
                 core.push(task);
             }
             // SAFETY: the caller keeps the scheduler alive until this returns.
-            None => unsafe { this.as_ref() }.value().inject(task),
+            None => unsafe { this.as_ref() }.value().inject(task, Arrival::Woken),
         }
     }
 
@@ -472,9 +505,9 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
         // A bound task is retired by its worker only, which has the core at hand; a Runnable that is
         // dropped elsewhere was never bound.
         match (done.owner(), local(this)) {
-            (Some(_), Some(core)) => core.owned.remove(done),
+            (_, Some(core)) => core.finish(done),
             (Some(_), None) => P::abort(),
-            (None, _) => drop(done),
+            (None, None) => drop(done),
         }
     }
 

@@ -129,7 +129,8 @@ fn a_thief_takes_half() {
     assert_eq!(rig.tick(1), Tick::Ran);
     assert_eq!(ran(&order), [0], "the oldest");
     assert_eq!((rig.stealing().queued(0), rig.stealing().queued(1)), (Some(4), Some(3)));
-    assert_eq!(rig.stealing().metrics(1).unwrap().steals, 1);
+    let thief = rig.stealing().metrics(1).unwrap();
+    assert_eq!((thief.steals, thief.steal_operations), (4, 1));
     assert_eq!(rig.tick(0), Tick::Ran);
     assert_eq!(ran(&order), [8], "the LIFO slot");
     rig.settle(&mut Dice::new(0));

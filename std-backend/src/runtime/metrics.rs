@@ -41,18 +41,30 @@ impl RuntimeMetrics {
         }
     }
 
-    /// Tasks that have been polled or queued by a worker and have not completed. Tasks that were
-    /// spawned from outside and have not been taken up yet are not in it, nor are blocking jobs.
+    /// Tasks that have been spawned and have not ended. Blocking jobs are not in it.
     pub fn num_alive_tasks(&self) -> usize {
-        let (spawned, completed) = (0..self.num_workers()).map(|w| self.worker(w)).fold(
-            (0_usize, 0_usize),
-            |(spawned, completed), worker| {
-                (spawned.wrapping_add(worker.spawns), completed.wrapping_add(worker.completions))
-            },
-        );
-        // The counters are read one after the other: a task may be seen to complete but not to start.
-        let alive = spawned.wrapping_sub(completed);
+        // The ends first: a task that is spawned in between is counted, none is missed.
+        let ended = self.sum(|worker| worker.completions).wrapping_add(self.completed_outside());
+        let alive = self.spawned().wrapping_sub(ended);
+        // A task that is spawned from outside may end before its spawner has counted it.
         if alive > usize::MAX / 2 { 0 } else { alive }
+    }
+
+    fn completed_outside(&self) -> usize {
+        match &self.handle.ambient.scheduler {
+            Scheduler::CurrentThread(_) => 0,
+            #[cfg(feature = "rt-multi-thread")]
+            Scheduler::MultiThread(handle) => handle.completed_outside(),
+        }
+    }
+
+    fn spawned(&self) -> usize {
+        self.sum(|worker| worker.spawns.wrapping_add(worker.remote_spawns))
+    }
+
+    /// A number of all workers together.
+    fn sum(&self, number: impl Fn(WorkerMetrics) -> usize) -> usize {
+        (0..self.num_workers()).fold(0, |sum, worker| sum.wrapping_add(number(self.worker(worker))))
     }
 
     /// How many tasks this worker has polled, with repetitions.
@@ -76,7 +88,7 @@ impl RuntimeMetrics {
         self.worker(worker).empty_wakes as u64
     }
 
-    /// How often this worker took tasks from another.
+    /// How many tasks this worker took from others.
     #[track_caller]
     pub fn worker_steal_count(&self, worker: usize) -> u64 {
         self.worker(worker).steals as u64
@@ -94,7 +106,7 @@ impl RuntimeMetrics {
         self.worker(worker).overflows as u64
     }
 
-    /// How many tasks became this worker's own.
+    /// How many tasks were spawned on this worker.
     #[track_caller]
     pub fn worker_spawn_count(&self, worker: usize) -> u64 {
         self.worker(worker).spawns as u64

@@ -40,7 +40,7 @@ pub(super) struct Core<P: Platform> {
     pub(super) ticks: Cell<u32>,
     /// Which other worker's inbox is looked into next.
     pub(super) neighbour: Cell<usize>,
-    /// There has been work since the worker last awoke.
+    /// There has been work since the worker last went to sleep.
     pub(super) found: Cell<bool>,
     lifo_in_a_row: Cell<u8>,
     rng: Rng,
@@ -64,7 +64,8 @@ impl<P: Platform> Core<P> {
             stopped: Cell::new(false),
             ticks: Cell::new(0),
             neighbour: Cell::new(index),
-            found: Cell::new(false),
+            // Nobody has woken it yet, so its first sleep follows no empty wake.
+            found: Cell::new(true),
             lifo_in_a_row: Cell::new(0),
             rng: Rng::new(shared.platform.seed()),
             credit: Credit::default(),
@@ -99,6 +100,7 @@ impl<P: Platform> Core<P> {
         if self.spawns.get().is_multiple_of(SPAWNS_PER_COLLECT) {
             self.owned.collect(&self.slot().owned);
         }
+        self.slot().own.counters.spawns.add(1);
         if self.bind(&task) {
             self.schedule(task);
             return (join, None);
@@ -109,9 +111,7 @@ impl<P: Platform> Core<P> {
     /// Takes a task into this worker's owned list; false if it is closed.
     #[inline]
     pub(super) fn bind(&self, task: &Runnable) -> bool {
-        let bound = self.owned.bind(task).is_ok();
-        self.slot().own.counters.spawns.add(usize::from(bound));
-        bound
+        self.owned.bind(task).is_ok()
     }
 
     /// Queues a task that this thread has spawned or woken: it runs next.
@@ -160,11 +160,11 @@ impl<P: Platform> Core<P> {
     /// Brings a completed task to the list that it is in.
     #[inline]
     pub(super) fn finish(&self, done: OwnedRef) {
+        self.slot().own.counters.completions.add(1);
         let Some(owner) = done.owner() else {
             // It was never bound.
             return;
         };
-        self.slot().own.counters.completions.add(1);
         if usize::from(owner) == self.index {
             self.owned.remove(done);
         } else {
@@ -256,6 +256,7 @@ impl<P: Platform> Core<P> {
     pub(super) fn steal(&self) -> Option<Runnable> {
         let workers = self.shared.slots.len();
         let start = self.rng.below(workers as u32) as usize;
+        let pushes = self.slot().ring.pushes();
         for offset in 0..workers {
             let victim = (start + offset) % workers;
             if victim == self.index {
@@ -268,7 +269,9 @@ impl<P: Platform> Core<P> {
                 self.refill()
             });
             if stolen.is_some() {
-                self.slot().own.counters.steals.add(1);
+                let kept = self.slot().ring.pushes().wrapping_sub(pushes);
+                self.slot().own.counters.steals.add(1 + kept);
+                self.slot().own.counters.steal_operations.add(1);
                 return stolen;
             }
         }
@@ -285,7 +288,6 @@ impl<P: Platform> Core<P> {
             if self.shared.idle.end_sleep(self.index) == Awake::Notified {
                 self.searching.set(true);
             }
-            self.found.set(false);
         }
     }
 
@@ -317,7 +319,7 @@ impl<P: Platform> Core<P> {
         if wait {
             let counters = &self.slot().own.counters;
             counters.parks.add(1);
-            if !self.found.get() {
+            if !self.found.replace(false) {
                 counters.empty_wakes.add(1);
             }
             return true;

@@ -3,13 +3,14 @@
 use core::{fmt, future::Future, ptr::NonNull};
 
 use super::core::Core;
-use super::shared::Shared;
+use super::shared::{Shared, Slot};
 use crate::{
     platform::Platform,
     scheduler::{
         WorkerMetrics, budget,
         counted::{Counted, Shared as SharedRef},
         frame,
+        metrics::Arrival,
     },
     sync::Ordering,
     task::{self, JoinHandle, Observer, OwnedRef, Runnable, Schedule, Spawned},
@@ -43,7 +44,7 @@ impl<P: Platform> Handle<P> {
         let id = task::id(self.0.platform.task_ids(1));
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
         let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
-        self.0.inject(task);
+        self.0.inject(task, Arrival::Spawned);
         join
     }
 
@@ -65,7 +66,8 @@ impl<P: Platform> Handle<P> {
 
     /// What a worker has done so far; `None` if there is no such worker.
     pub fn metrics(&self, worker: usize) -> Option<WorkerMetrics> {
-        Some(self.0.slots.get(worker)?.own.counters.read())
+        let slot = self.0.slots.get(worker)?;
+        Some(slot.own.counters.read(&slot.inbox))
     }
 
     /// How many bound tasks completed on threads that had handed their workers off, which no worker
@@ -74,11 +76,28 @@ impl<P: Platform> Handle<P> {
         self.0.completed_outside.load(Ordering::Relaxed)
     }
 
-    /// How many tasks are in a worker's queues, at some moment of the call; `None` if there is no
-    /// such worker. A full inbox counts as one.
+    /// How many tasks are in a worker's own queues, at some moment of the call; `None` if there is no
+    /// such worker. Thieves may take them. A task in the LIFO slot, out of their reach, is not in it.
     pub fn queued(&self, worker: usize) -> Option<usize> {
         let slot = self.0.slots.get(worker)?;
-        Some(slot.ring.len() + slot.overflow.len() + usize::from(!slot.inbox.is_empty()))
+        Some(slot.ring.len() + slot.overflow.len())
+    }
+
+    /// How many tasks other threads have brought that no worker has put into its own queues yet.
+    pub fn injected(&self) -> usize {
+        let sum = |count: fn(&Slot<P>) -> usize| {
+            self.0.slots.iter().fold(0_usize, |sum, slot| sum.wrapping_add(count(slot)))
+        };
+        // In this order, so that what is taken meanwhile is counted rather than subtracted twice.
+        let taken =
+            sum(|slot| slot.overflow.accepted().wrapping_add(slot.own.counters.inbox_takes.get()));
+        let brought = sum(|slot| {
+            let (spawned, woken) = slot.inbox.arrivals();
+            spawned.wrapping_add(woken)
+        });
+        let waiting = brought.wrapping_sub(taken);
+        // A worker may have taken what its bringer has not counted yet.
+        if waiting > usize::MAX / 2 { 0 } else { waiting }
     }
 
     /// How many workers sleep, at some moment of the call.
@@ -116,7 +135,7 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
         match Core::current(this) {
             Some(core) => core.schedule(task),
             // SAFETY: the caller keeps the scheduler alive until this returns.
-            None => unsafe { this.as_ref() }.value().inject(task),
+            None => unsafe { this.as_ref() }.value().inject(task, Arrival::Woken),
         }
     }
 

@@ -6,8 +6,11 @@ use core::ptr::NonNull;
 use crate::{
     owned::OwnedTasks,
     platform::{Platform, Unpark},
-    queue::{Chain, Inbox, Link, Overflow, Ring},
-    scheduler::{idle::Idle, metrics::Counters},
+    queue::{Chain, Link, Overflow, Ring},
+    scheduler::{
+        idle::Idle,
+        metrics::{Arrival, CountedInbox, Counters},
+    },
     sync::{AtomicBool, AtomicPtr, AtomicUsize, CachePadded, Ordering, fence},
     task::{Observer, OwnedRef, Runnable},
 };
@@ -47,7 +50,7 @@ pub(super) struct Shared<P: Platform> {
 pub(super) struct Slot<P: Platform> {
     pub(super) ring: Ring<Runnable>,
     pub(super) own: CachePadded<OwnSide>,
-    pub(super) inbox: CachePadded<Inbox<Runnable>>,
+    pub(super) inbox: CachePadded<CountedInbox>,
     pub(super) owned: CachePadded<OwnedTasks>,
     pub(super) overflow: CachePadded<Overflow<Runnable, P::Lock>>,
     pub(super) unpark: P::Unpark,
@@ -114,7 +117,7 @@ impl<P: Platform> Shared<P> {
             .map(|unpark| Slot {
                 ring: Ring::new(),
                 own: CachePadded::default(),
-                inbox: CachePadded(Inbox::new()),
+                inbox: CachePadded::default(),
                 owned: CachePadded::default(),
                 overflow: CachePadded(Overflow::new()),
                 unpark,
@@ -135,11 +138,11 @@ impl<P: Platform> Shared<P> {
 
     /// Queues a task from outside: in the home inbox of the calling thread. From any thread, core or
     /// interrupt.
-    pub(super) fn inject(&self, task: Runnable) {
+    pub(super) fn inject(&self, task: Runnable, arrival: Arrival) {
         // Fibonacci hashing: the high bits of the product are well mixed, whatever the input.
         let hash = self.platform.affinity().wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as usize);
         let home = (hash >> (usize::BITS / 2)) % self.slots.len();
-        match self.slots[home].inbox.push(task) {
+        match self.slots[home].inbox.bring(task, arrival) {
             Ok(()) => self.notify(home),
             // Only a spawner gets here (scheduler/README.md), and the future is its own.
             Err(task) => drop(task),

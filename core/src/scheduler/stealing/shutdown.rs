@@ -38,6 +38,7 @@ impl<P: Platform> Entered<'_, P> {
     fn cancel_queued(&self, core: &Core<P>) {
         for slot in &core.shared.slots {
             for task in slot.inbox.drain().into_batch() {
+                core.slot().own.counters.inbox_takes.add(1);
                 self.cancel(core, task);
             }
         }
@@ -67,8 +68,9 @@ impl<P: Platform> Entered<'_, P> {
         if shared.unfinished.fetch_sub(1, Ordering::AcqRel) == 1 {
             for slot in &shared.slots {
                 for task in slot.inbox.close().into_batch() {
-                    // No task that is bound to a worker is alive.
-                    drop(task.cancel());
+                    core.slot().own.counters.inbox_takes.add(1);
+                    // No task that is bound to a worker is alive: this gives nothing back.
+                    core.finish(task.cancel());
                 }
             }
         }

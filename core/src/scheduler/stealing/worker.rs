@@ -9,7 +9,7 @@ use super::shared::{Config, Shared};
 use crate::{
     frame::Frame,
     platform::Platform,
-    scheduler::{Tick, counted::Shared as SharedRef, frame},
+    scheduler::{Tick, counted::Shared as SharedRef, frame, metrics::Arrival},
     sync::Ordering,
     task::{Outcome, Runnable},
 };
@@ -186,12 +186,17 @@ impl<P: Platform> Entered<'_, P> {
         let outcome = task.run();
         self.frame.set_detachable(false);
         self.frame.end_task();
+        if self.frame.take_refusal()
+            && let Some(core) = self.core()
+        {
+            core.slot().own.counters.forced_yields.add(1);
+        }
         match (outcome, self.core()) {
             (Outcome::Idle, _) => {}
             (Outcome::Again(task), Some(core)) => core.push(task),
             (Outcome::Done(done), Some(core)) => core.finish(done),
             // The poll outlived this thread's being a worker.
-            (Outcome::Again(task), None) => self.shared.inject(task),
+            (Outcome::Again(task), None) => self.shared.inject(task, Arrival::Woken),
             (Outcome::Done(done), None) => self.shared.finish_outside(done),
         }
     }
