@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fmt,
+    fmt, io,
     marker::PhantomData,
     num::NonZeroU64,
     sync::Arc,
@@ -62,10 +62,18 @@ impl Ambient {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.spawn_as(future, Spawned::here())
+    }
+
+    pub(crate) fn spawn_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         if size_of::<F>() > BOX_FROM {
-            return self.scheduler.spawn(Box::pin(future));
+            return self.scheduler.spawn(Box::pin(future), spawned);
         }
-        self.scheduler.spawn(future)
+        self.scheduler.spawn(future, spawned)
     }
 
     #[track_caller]
@@ -73,7 +81,7 @@ impl Ambient {
         &self,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> JoinHandle<R> {
-        match self.blocking.spawn(work, Mandatory::No, Spawned::here()) {
+        match self.spawn_blocking_as(work, Spawned::here()) {
             Ok(join) => join,
             Err(error) => panic!(
                 "the blocking pool has no thread and the system gives none ({error}): \
@@ -81,19 +89,28 @@ impl Ambient {
             ),
         }
     }
+
+    /// # Errors
+    /// The pool has no thread and the system gives none.
+    pub(crate) fn spawn_blocking_as<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+        spawned: Spawned<'_>,
+    ) -> io::Result<JoinHandle<R>> {
+        self.blocking.spawn(work, Mandatory::No, spawned)
+    }
 }
 
 impl Scheduler {
-    #[track_caller]
-    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    fn spawn<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         match self {
-            Self::CurrentThread(handle) => handle.spawn(future),
+            Self::CurrentThread(handle) => handle.spawn_as(future, spawned),
             #[cfg(feature = "rt-multi-thread")]
-            Self::MultiThread(handle) => handle.spawn(future),
+            Self::MultiThread(handle) => handle.spawn_as(future, spawned),
         }
     }
 }

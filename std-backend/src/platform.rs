@@ -27,12 +27,19 @@ static NEXT_TASK_ID: AtomicU64 = AtomicU64::new(1);
 /// The platform of all runtimes, over the unpark handle of the runtime's parkers.
 #[derive(Debug)]
 pub(crate) struct Std<U> {
+    /// What the workers' seeds are made of; the system's randomness if there is nothing.
+    seeds: Option<AtomicU64>,
     _unpark: PhantomData<fn(U)>,
 }
 
 impl<U> Std<U> {
     pub(crate) fn new() -> Self {
-        Self { _unpark: PhantomData }
+        Self { seeds: None, _unpark: PhantomData }
+    }
+
+    /// Gives the same sequence of seeds for the same number.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self { seeds: Some(AtomicU64::new(seed)), _unpark: PhantomData }
     }
 }
 
@@ -81,8 +88,17 @@ unsafe impl<U: Unpark> Platform for Std<U> {
     }
 
     fn seed(&self) -> u64 {
-        // The standard library seeds its hash maps from the operating system.
-        RandomState::new().build_hasher().finish()
+        match &self.seeds {
+            // SplitMix64 (Steele, Lea, Flood 2014): neighbours give unlike seeds.
+            Some(seeds) => {
+                let mut z = seeds.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+                z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+                z ^ (z >> 31)
+            }
+            // The standard library seeds its hash maps from the operating system.
+            None => RandomState::new().build_hasher().finish(),
+        }
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {
@@ -103,5 +119,24 @@ unsafe impl RawLock for Lock {
     fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
         let _held = self.0.lock();
         critical()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_every_worker_its_own_and_the_same_every_time() {
+        let seeds =
+            |platform: AnyRuntime| -> Vec<u64> { (0..8).map(|_| platform.seed()).collect() };
+        let first = seeds(AnyRuntime::seeded(7));
+        assert_eq!(first, seeds(AnyRuntime::seeded(7)));
+        assert_ne!(first, seeds(AnyRuntime::seeded(8)));
+        assert_ne!(seeds(AnyRuntime::new()), seeds(AnyRuntime::new()));
+        let mut distinct = first.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), first.len());
     }
 }

@@ -5,6 +5,7 @@ mod blocking;
 mod combinations;
 mod coop;
 mod fairness;
+mod hooks;
 mod misuse;
 mod net_tcp;
 mod runtime;

@@ -110,9 +110,6 @@ impl Options {
         if let Some(paused) = &self.start_paused {
             return refuse(paused.span(), "clock that could be paused");
         }
-        if let Some(policy) = &self.unhandled_panic {
-            return refuse(policy.span(), "policy for panics of tasks");
-        }
         if self.flavor == Flavor::Local {
             return refuse(Span::call_site(), "`LocalRuntime`, which the flavor `local` needs,");
         }

@@ -16,12 +16,17 @@ use jenny_core::scheduler::stealing;
 
 #[cfg(feature = "rt-multi-thread")]
 use super::multi_thread::{MultiThread, Seats, ThreadConfig, default_workers};
-use super::{Handle, Kind, Runtime, current_thread::CurrentThread, hooks::Hooks};
+use super::{
+    Handle, Kind, RngSeed, Runtime, current_thread::CurrentThread, hooks::Hooks,
+    task_hooks::TaskHooks,
+};
 use crate::{
     blocking::{Blocking, pool},
     context::{self, Ambient, RuntimeDriver, RuntimePlatform, Scheduler},
     park::{Parker, SharedDriver},
 };
+
+mod task_options;
 
 /// Builds a [`Runtime`].
 ///
@@ -43,9 +48,13 @@ pub struct Builder {
     thread_stack_size: Option<usize>,
     thread_keep_alive: Duration,
     hooks: Hooks,
+    task_hooks: TaskHooks,
+    shutdown_on_panic: bool,
+    rng_seed: Option<RngSeed>,
     event_interval: Option<u32>,
     lifo_slot: bool,
     enable_io: bool,
+    max_io_events: Option<usize>,
     name: Option<String>,
 }
 
@@ -66,9 +75,13 @@ impl Builder {
             thread_stack_size: None,
             thread_keep_alive: Duration::from_secs(10),
             hooks: Hooks::default(),
+            task_hooks: TaskHooks::default(),
+            shutdown_on_panic: false,
+            rng_seed: None,
             event_interval: None,
             lifo_slot: true,
             enable_io: false,
+            max_io_events: None,
             name: None,
         }
     }
@@ -94,6 +107,18 @@ impl Builder {
     #[cfg(feature = "net")]
     pub fn enable_io(&mut self) -> &mut Self {
         self.enable_io = true;
+        self
+    }
+
+    /// How many I/O events a turn of the driver takes from the system at most; 1024 by default.
+    ///
+    /// # Panics
+    /// If it is zero.
+    #[cfg(feature = "net")]
+    #[track_caller]
+    pub fn max_io_events_per_tick(&mut self, events: usize) -> &mut Self {
+        assert!(events > 0, "the I/O driver has to take some events: pass 1 or more");
+        self.max_io_events = Some(events);
         self
     }
 
@@ -216,7 +241,7 @@ impl Builder {
         if !self.enable_io {
             return Ok(Drivers { shared: SharedDriver::without_driver(), io: None });
         }
-        let driver = crate::io::IoDriver::new()?;
+        let driver = crate::io::IoDriver::new(self.max_io_events)?;
         let io = Some(driver.handle());
         Ok(Drivers { shared: SharedDriver::new(driver), io })
     }
@@ -232,9 +257,12 @@ impl Builder {
         if let Some(interval) = self.event_interval {
             config.event_interval = interval;
         }
-        let (handle, worker) = local::new(RuntimePlatform::new(), parker.unparker(), config);
+        let panicked = self.shutdown_on_panic.then(Arc::default);
+        let task_hooks = TaskHooks { panicked: panicked.clone(), ..self.task_hooks.clone() };
+        config.observer = task_hooks.observer();
+        let (handle, worker) = local::new(self.platform(), parker.unparker(), config);
         let ambient = self.ambient(Scheduler::CurrentThread(handle), &drivers);
-        let kind = CurrentThread::new(worker, parker, drivers.shared, self.hooks.clone());
+        let kind = CurrentThread::new(worker, parker, drivers.shared, self.hooks.clone(), panicked);
         Runtime::of(Kind::CurrentThread(kind), Handle { ambient })
     }
 
@@ -251,8 +279,9 @@ impl Builder {
         if let Some(interval) = self.event_interval {
             config.event_interval = interval;
         }
+        config.observer = self.task_hooks.clone().observer();
         let unparkers = parkers.iter().map(Parker::unparker);
-        let (handle, workers) = stealing::new(RuntimePlatform::new(), unparkers, config);
+        let (handle, workers) = stealing::new(self.platform(), unparkers, config);
         let ambient = self.ambient(Scheduler::MultiThread(handle.clone()), &drivers);
         let threads = ThreadConfig {
             name: Arc::clone(&self.thread_name),
@@ -262,6 +291,13 @@ impl Builder {
         let seats = Seats { workers, parkers, driver: drivers.shared };
         let kind = MultiThread::start(&ambient, handle, seats, &threads)?;
         Ok(Runtime::of(Kind::MultiThread(kind), Handle { ambient }))
+    }
+
+    fn platform(&self) -> RuntimePlatform {
+        match &self.rng_seed {
+            Some(seed) => RuntimePlatform::seeded(seed.0),
+            None => RuntimePlatform::new(),
+        }
     }
 
     fn ambient(&self, scheduler: Scheduler, _drivers: &Drivers) -> Arc<Ambient> {

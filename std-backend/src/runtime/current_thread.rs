@@ -35,6 +35,8 @@ pub(super) struct CurrentThread {
     scheduler: local::Handle<RuntimePlatform>,
     driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
     hooks: Hooks,
+    /// Set by the first task that panics, if that ends the runtime.
+    panicked: Option<Arc<AtomicBool>>,
 }
 
 struct Place {
@@ -78,6 +80,7 @@ impl CurrentThread {
         parker: Parker<RuntimeDriver>,
         driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
         hooks: Hooks,
+        panicked: Option<Arc<AtomicBool>>,
     ) -> Self {
         let scheduler = worker.handle();
         let root = Arc::new(Root {
@@ -87,14 +90,22 @@ impl CurrentThread {
         });
         let core = Some(Box::new(Core { worker, parker, root }));
         let place = Mutex::new(Place { core, waiting: Vec::new() });
-        Self { place, scheduler, driver, hooks }
+        Self { place, scheduler, driver, hooks, panicked }
     }
 
+    #[track_caller]
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         loop {
             if let Some(mut core) = self.take() {
-                return core.run(future, &self.hooks);
+                let output = core.run(future, &self.hooks);
+                // Whoever waits for the core has to hear of the panic, too.
+                drop(core);
+                return output.unwrap_or_else(|| {
+                    panic!(
+                        "a task has panicked, and `unhandled_panic` says that this ends the runtime"
+                    )
+                });
             }
             // Another thread has the core. Wait for the future, or for the core.
             let (parker, waker) = block_on_waker();
@@ -107,6 +118,11 @@ impl CurrentThread {
                 parker.park();
             }
         }
+    }
+
+    fn has_panicked(&self) -> bool {
+        // Ordering: Relaxed; it is set by the thread that has the core.
+        self.panicked.as_ref().is_some_and(|panicked| panicked.load(Ordering::Relaxed))
     }
 
     /// False if the core is there.
@@ -134,19 +150,22 @@ impl CurrentThread {
         self.scheduler.close();
         let Some(mut taken) = self.take() else { return };
         let Core { worker, parker, .. } = taken.core();
-        worker.enter(|worker| {
-            loop {
-                match worker.tick() {
-                    Tick::Ran => parker.turn_now(),
-                    // Some thread has a task in its hands and is about to bring it.
-                    Tick::Idle => parker.park(),
-                    Tick::Stopped | Tick::HandedOff => return,
-                }
-            }
-        });
+        worker.enter(|worker| stop(worker, parker));
         // Nobody shall find it again.
         drop(taken.core.take());
         self.driver.shutdown();
+    }
+}
+
+/// Cancels all tasks of a scheduler that has been closed.
+fn stop(worker: &local::Entered<'_, RuntimePlatform>, parker: &mut Parker<RuntimeDriver>) {
+    loop {
+        match worker.tick() {
+            Tick::Ran => parker.turn_now(),
+            // Some thread has a task in its hands and is about to bring it.
+            Tick::Idle => parker.park(),
+            Tick::Stopped | Tick::HandedOff => return,
+        }
     }
 }
 
@@ -161,23 +180,29 @@ impl Taken<'_> {
         self.core.as_mut().expect("taken only by the shutdown")
     }
 
-    /// Runs tasks until the future is ready.
-    fn run<F: Future>(&mut self, mut future: Pin<&mut F>, hooks: &Hooks) -> F::Output {
+    /// Runs tasks until the future is ready; `None` if the panic of a task has ended the runtime.
+    fn run<F: Future>(&mut self, mut future: Pin<&mut F>, hooks: &Hooks) -> Option<F::Output> {
+        let home = self.home;
         let Core { worker, parker, root } = self.core();
         let waker = Waker::from(Arc::clone(root));
         let mut context = Context::from_waker(&waker);
         root.woken.store(true, Ordering::Relaxed);
         // Ordering: Relaxed; the swap below acquires.
-        let due = || root.woken.load(Ordering::Relaxed);
+        let due = || root.woken.load(Ordering::Relaxed) || home.has_panicked();
         let mut turns = 0_u32;
         worker.enter(|worker| {
             loop {
+                if home.has_panicked() {
+                    home.scheduler.close();
+                    stop(worker, parker);
+                    return None;
+                }
                 // Ordering: Acquire; pairs with the Release of the wake.
                 if root.woken.swap(false, Ordering::Acquire)
                     && let Poll::Ready(output) =
                         Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context)
                 {
-                    return output;
+                    return Some(output);
                 }
                 // The future goes next when it is due, like a task; the driver then has its turn now
                 // and then, not after each task.

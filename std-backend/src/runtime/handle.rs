@@ -111,6 +111,10 @@ impl Handle {
         }
     }
 
+    pub(crate) fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+
     /// Spawns a task. See [`task::spawn`](crate::task::spawn).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>

@@ -32,10 +32,14 @@ mod hooks;
 mod metrics;
 #[cfg(feature = "rt-multi-thread")]
 mod multi_thread;
+mod policy;
+mod task_hooks;
 
 pub use self::builder::Builder;
 pub use self::handle::{EnterGuard, Handle, Id, RuntimeFlavor, TryCurrentError};
 pub use self::metrics::RuntimeMetrics;
+pub use self::policy::{RngSeed, UnhandledPanic};
+pub use jenny_core::task::TaskMeta;
 
 use self::current_thread::CurrentThread;
 #[cfg(feature = "rt-multi-thread")]

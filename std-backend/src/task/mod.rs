@@ -1,9 +1,11 @@
 //! Tasks: spawn them, wait for them, abort them.
 
+mod builder;
 mod yield_now;
 
 pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
 
+pub use self::builder::Builder;
 pub use self::yield_now::yield_now;
 pub use crate::coop::{consume_budget, unconstrained};
 

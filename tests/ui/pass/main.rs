@@ -47,6 +47,17 @@ async fn never() -> ! {
     }
 }
 
+#[jenny::main(flavor = "current_thread", unhandled_panic = "ignore")]
+async fn ignores() -> bool {
+    jenny::spawn(async { panic!("nobody looks") }).await.is_err()
+}
+
+#[jenny::main(flavor = "current_thread", unhandled_panic = "shutdown_runtime")]
+async fn falls() {
+    drop(jenny::spawn(async { panic!("nobody looks") }));
+    std::future::pending().await
+}
+
 mod elsewhere {
     pub use jenny as runtime;
 }
@@ -60,6 +71,7 @@ async fn main() {
             assert_eq!(counter.coerced(), [2]);
             assert_eq!(counter.into_inner(), [2]);
             assert_eq!(format!("{:?}", generic(&1, vec![2])), "1");
+            assert!(ignores() && std::panic::catch_unwind(falls).is_err());
             assert_eq!(early(true).unwrap() + early(false).unwrap(), 3);
         })
         .join()

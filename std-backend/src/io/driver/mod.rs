@@ -34,7 +34,7 @@ pub(crate) use registration::Registration;
 use slots::{Mailbox, Table, Token};
 use wake_list::WakeList;
 
-/// Events taken from the system at once; more remain for the next turn.
+/// Events taken from the system at once, unless the user says how many; more remain for the next turn.
 const EVENT_CAPACITY: usize = 1024;
 
 /// Freed slots for which a sleeping driver gets up: what a foreign thread registers and deregisters
@@ -66,11 +66,11 @@ struct Shared {
 }
 
 impl IoDriver {
-    /// Makes a driver.
+    /// Makes a driver that takes up to `events` at once.
     ///
     /// # Errors
     /// The system is out of file descriptors.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(events: Option<usize>) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let shared = Shared {
             registry: poll.registry().try_clone()?,
@@ -81,7 +81,7 @@ impl IoDriver {
         };
         Ok(Self {
             poll,
-            events: mio::Events::with_capacity(EVENT_CAPACITY),
+            events: mio::Events::with_capacity(events.unwrap_or(EVENT_CAPACITY)),
             table: Table::default(),
             wakers: WakeList::default(),
             shared: Arc::new(shared),

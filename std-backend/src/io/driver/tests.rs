@@ -41,7 +41,7 @@ fn block_on<F: Future>(parker: &mut Parker<IoDriver>, future: F) -> F::Output {
 }
 
 fn driver() -> (Handle, Arc<SharedDriver<IoDriver>>) {
-    let driver = IoDriver::new().unwrap();
+    let driver = IoDriver::new(None).unwrap();
     (driver.handle(), SharedDriver::new(driver))
 }
 

@@ -1,0 +1,64 @@
+//! Code of the user's that is called about tasks.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use jenny_core::task::{Observer, TaskMeta};
+
+/// Called with a task, on the thread where it happens.
+pub(super) type TaskHook = Option<Arc<dyn Fn(&TaskMeta<'_>) + Send + Sync>>;
+
+/// What the user wants to hear of each task. The core contains the panics.
+#[derive(Clone, Default)]
+pub(super) struct TaskHooks {
+    pub(super) spawned: TaskHook,
+    pub(super) before_poll: TaskHook,
+    pub(super) after_poll: TaskHook,
+    pub(super) terminated: TaskHook,
+    /// Set when a task panics, if that is to end the runtime.
+    pub(super) panicked: Option<Arc<AtomicBool>>,
+}
+
+impl TaskHooks {
+    /// The observer of a scheduler; none if nobody wants to hear anything, because then the tasks do
+    /// not pay for it.
+    pub(super) fn observer(self) -> Option<Box<dyn Observer>> {
+        let Self { spawned, before_poll, after_poll, terminated, panicked } = &self;
+        let hooks = [spawned, before_poll, after_poll, terminated];
+        let wanted = panicked.is_some() || hooks.into_iter().any(Option::is_some);
+        wanted.then(|| Box::new(self) as Box<dyn Observer>)
+    }
+}
+
+fn call(hook: &TaskHook, task: &TaskMeta<'_>) {
+    if let Some(hook) = hook {
+        hook(task);
+    }
+}
+
+impl Observer for TaskHooks {
+    fn spawned(&self, task: &TaskMeta<'_>) {
+        call(&self.spawned, task);
+    }
+
+    fn before_poll(&self, task: &TaskMeta<'_>) {
+        call(&self.before_poll, task);
+    }
+
+    fn after_poll(&self, task: &TaskMeta<'_>) {
+        call(&self.after_poll, task);
+    }
+
+    fn panicked(&self, _: &TaskMeta<'_>) {
+        if let Some(panicked) = &self.panicked {
+            // Ordering: Relaxed; the worker's own thread looks at it next.
+            panicked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn terminated(&self, task: &TaskMeta<'_>) {
+        call(&self.terminated, task);
+    }
+}
