@@ -201,3 +201,247 @@ impl<H: Home> fmt::Debug for Timer<H> {
         f.debug_struct("Timer").field("entry", &self.entry).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::{
+            Mutex, PoisonError,
+            atomic::{AtomicUsize, Ordering::Relaxed},
+        },
+        thread,
+    };
+
+    use super::*;
+    use crate::time::wakers::BATCH;
+
+    struct Lock(Mutex<()>);
+
+    // SAFETY: a mutex excludes, orders, and is released when the closure unwinds.
+    unsafe impl RawLock for Lock {
+        fn new() -> Self {
+            Self(Mutex::new(()))
+        }
+
+        fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
+            let _held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            critical()
+        }
+    }
+
+    /// A home for several threads that counts what it is told.
+    #[derive(Clone)]
+    struct Shared(Arc<(Timers<Lock>, AtomicUsize)>);
+
+    impl Shared {
+        fn new() -> Self {
+            Self(Arc::new((Timers::new(), AtomicUsize::new(0))))
+        }
+
+        fn told(&self) -> usize {
+            self.0.1.load(Relaxed)
+        }
+    }
+
+    // SAFETY: the reference count keeps the timers alive, in their allocation.
+    unsafe impl Home for Shared {
+        type Lock = Lock;
+
+        fn timers(&self) -> &Timers<Lock> {
+            &self.0.0
+        }
+
+        fn earlier(&self) {
+            self.0.1.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts wake-ups, after which it may panic.
+    #[derive(Default)]
+    struct Counter {
+        wakes: AtomicUsize,
+        panics: bool,
+    }
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.wakes.fetch_add(1, Relaxed);
+            assert!(!self.panics, "a waker panics");
+        }
+    }
+
+    impl Counter {
+        fn new() -> Arc<Self> {
+            Arc::default()
+        }
+
+        /// Polls with this as the waker.
+        fn poll(
+            self: &Arc<Self>,
+            timer: &mut Pin<Box<Timer<Shared>>>,
+            deadline: u64,
+        ) -> Poll<Result<(), Closed>> {
+            let waker = Arc::clone(self).into();
+            timer.as_mut().poll(deadline, || 0, &mut Context::from_waker(&waker))
+        }
+
+        fn wakes(&self) -> usize {
+            self.wakes.load(Relaxed)
+        }
+    }
+
+    const FIRED: Poll<Result<(), Closed>> = Poll::Ready(Ok(()));
+    const REFUSED: Poll<Result<(), Closed>> = Poll::Ready(Err(Closed));
+
+    fn setup() -> (Shared, Pin<Box<Timer<Shared>>>, Arc<Counter>) {
+        let home = Shared::new();
+        let timer = Box::pin(Timer::new(home.clone()));
+        (home, timer, Counter::new())
+    }
+
+    #[test]
+    fn a_timer_fires_once_and_not_early() {
+        let (home, mut timer, waker) = setup();
+        assert!(waker.poll(&mut timer, 10).is_pending());
+        assert!(timer.is_registered() && home.told() == 1);
+        assert_eq!(home.timers().fire(9), 0);
+        assert!(waker.poll(&mut timer, 10).is_pending());
+        assert_eq!((home.timers().fire(10), waker.wakes()), (1, 1));
+        assert!(timer.is_fired());
+        assert_eq!(waker.poll(&mut timer, 10), FIRED);
+        assert_eq!((home.timers().fire(11), waker.wakes()), (0, 1));
+        assert_eq!((waker.poll(&mut timer, 10), home.timers().next(11)), (FIRED, None));
+        assert_eq!(Arc::strong_count(&waker), 1, "the timer kept a waker");
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_needs_no_wheel() {
+        let (home, mut timer, waker) = setup();
+        assert_eq!(waker.poll(&mut timer, 0), FIRED);
+        assert!(timer.is_fired() && home.timers().next(0).is_none());
+
+        // The wheel may be ahead of a clock that was read before its lock was taken.
+        let mut other = Box::pin(Timer::new(home.clone()));
+        assert!(waker.poll(&mut other, 20).is_pending());
+        home.timers().fire(20);
+        timer.as_mut().reset(20);
+        assert_eq!(waker.poll(&mut timer, 20), FIRED);
+        assert_eq!(Arc::strong_count(&waker), 1);
+    }
+
+    #[test]
+    fn a_dropped_timer_leaves_nothing_behind() {
+        let (home, mut timer, waker) = setup();
+        assert!(waker.poll(&mut timer, 10).is_pending());
+        assert_eq!((home.timers().len(), Arc::strong_count(&waker)), (1, 2));
+        drop(timer);
+        assert_eq!((home.timers().len(), Arc::strong_count(&waker)), (0, 1));
+        // Nobody has told the published deadline; the next turn does.
+        assert_eq!(home.timers().next(3), Some(10));
+        assert_eq!(home.timers().earliest(), None);
+        assert_eq!((home.timers().fire(10), home.timers().next(10)), (0, None));
+    }
+
+    #[test]
+    fn the_last_waker_is_woken() {
+        let (home, mut timer, first) = setup();
+        let second = Counter::new();
+        assert!(first.poll(&mut timer, 10).is_pending());
+        assert!(second.poll(&mut timer, 10).is_pending());
+        assert_eq!(Arc::strong_count(&first), 1);
+        home.timers().fire(10);
+        assert_eq!((first.wakes(), second.wakes()), (0, 1));
+    }
+
+    #[test]
+    fn a_reset_moves_a_registered_timer_and_its_waker() {
+        let (home, mut timer, waker) = setup();
+        timer.as_mut().reset(3);
+        assert!(!timer.is_registered(), "nothing to wake yet");
+        assert!(waker.poll(&mut timer, 10).is_pending());
+        timer.as_mut().reset(5);
+        assert_eq!((home.told(), home.timers().next(0)), (2, Some(5)));
+        timer.as_mut().reset(30);
+        assert_eq!((home.timers().fire(29), home.timers().fire(30), waker.wakes()), (0, 1, 1));
+        assert!(timer.is_fired());
+
+        timer.as_mut().reset(40);
+        assert!(!timer.is_fired() && waker.poll(&mut timer, 40).is_pending());
+        timer.as_mut().reset(30);
+        assert!(timer.is_fired(), "the wheel is past that");
+        assert_eq!((waker.wakes(), Arc::strong_count(&waker)), (2, 1));
+    }
+
+    #[test]
+    fn closed_timers_wake_and_refuse() {
+        let (home, mut timer, waker) = setup();
+        let mut others: Vec<_> =
+            (0..2 * BATCH).map(|_| Box::pin(Timer::new(home.clone()))).collect();
+        others.iter_mut().for_each(|other| assert!(waker.poll(other, 1 << 30).is_pending()));
+        home.timers().close();
+        assert_eq!(waker.wakes(), 2 * BATCH);
+        others.iter_mut().for_each(|other| assert_eq!(waker.poll(other, 1 << 30), REFUSED));
+        assert_eq!(waker.poll(&mut timer, 10), REFUSED);
+        timer.as_mut().reset(20);
+        assert_eq!(waker.poll(&mut timer, 20), REFUSED);
+        assert!(!timer.is_fired() && home.timers().is_empty());
+        assert_eq!((home.timers().next(0), Arc::strong_count(&waker)), (None, 1));
+    }
+
+    #[test]
+    fn a_waker_that_panics_takes_nobody_with_it() {
+        let home = Shared::new();
+        let waker = Counter::new();
+        let angry = Arc::new(Counter { panics: true, ..Counter::default() });
+        let mut timers: Vec<_> =
+            (0..3 * BATCH).map(|_| Box::pin(Timer::new(home.clone()))).collect();
+        for (index, timer) in timers.iter_mut().enumerate() {
+            assert!(if index == 1 { &angry } else { &waker }.poll(timer, 10).is_pending());
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| home.timers().fire(10))).is_err());
+        assert_eq!((angry.wakes(), waker.wakes()), (1, BATCH - 1));
+        assert_eq!(home.timers().next(10), Some(10), "there are more");
+        assert_eq!((home.timers().fire(10), waker.wakes()), (2 * BATCH, 3 * BATCH - 1));
+    }
+
+    #[test]
+    fn a_timer_changes_its_home_only_while_it_is_in_none() {
+        let (home, mut timer, waker) = setup();
+        let next = Shared::new();
+        timer.as_mut().set_home(next.clone());
+        assert!(waker.poll(&mut timer, 10).is_pending());
+        assert_eq!((home.timers().len(), next.timers().len()), (0, 1));
+        let moved = catch_unwind(AssertUnwindSafe(|| timer.as_mut().set_home(home.clone())));
+        assert!(moved.is_err());
+        next.timers().fire(10);
+        timer.as_mut().set_home(home.clone());
+        timer.as_mut().reset(20);
+        assert!(waker.poll(&mut timer, 20).is_pending());
+        assert_eq!(home.timers().len(), 1);
+    }
+
+    #[test]
+    fn timers_are_dropped_and_polled_while_others_fire_them() {
+        let (home, rounds) = (Shared::new(), if cfg!(miri) { 10 } else { 2_000 });
+        let waker = Counter::new();
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for round in 0..rounds {
+                        let mut timer = Box::pin(Timer::new(home.clone()));
+                        if waker.poll(&mut timer, round + 1).is_pending() && round % 2 == 0 {
+                            let other = Counter::new();
+                            let _ = other.poll(&mut timer, round + 1);
+                        }
+                    }
+                });
+            }
+            for now in 0..rounds {
+                home.timers().fire(now);
+            }
+        });
+        assert_eq!((home.timers().len(), Arc::strong_count(&waker)), (0, 1));
+    }
+}

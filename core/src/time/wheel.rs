@@ -203,9 +203,9 @@ impl Wheel {
         let (position, start) = self.first()?;
         let slot = &self.slots[position];
         match slot.last() {
-            // SAFETY: the entry is in this wheel, so it is alive, and we have the lock.
-            Some(entry) if slot.first() == Some(entry) => {
-                Some(unsafe { entry.as_ref().deadline() })
+            Some(lone) if slot.first() == Some(lone) && self.moving == 0 => {
+                // SAFETY: the entry is in this wheel, so it is alive, and we have the lock.
+                Some(unsafe { lone.as_ref().deadline() })
             }
             _ => Some(start),
         }
@@ -318,5 +318,148 @@ impl fmt::Debug for Wheel {
             .field("elapsed", &self.elapsed)
             .field("len", &self.len)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{boxed::Box, vec::Vec};
+    use core::iter;
+
+    use super::*;
+    use crate::rand::Rng;
+
+    /// A wheel and what it should hold: deadlines and numbers, in the order of insertion.
+    struct Checked {
+        wheel: Wheel,
+        entries: Vec<Box<Entry>>,
+        model: Vec<(u64, usize)>,
+    }
+
+    impl Checked {
+        fn new() -> Self {
+            Self { wheel: Wheel::new(), entries: Vec::new(), model: Vec::new() }
+        }
+
+        fn insert(&mut self, deadline: u64) {
+            let entry = Box::new(Entry::new());
+            // SAFETY: there is one thread; the entry is dropped after the wheel, and its deadline
+            // lies ahead.
+            unsafe {
+                entry.set_deadline(deadline);
+                self.wheel.insert(NonNull::from(&*entry));
+            }
+            self.model.push((deadline, self.entries.len()));
+            self.entries.push(entry);
+        }
+
+        fn remove(&mut self, index: usize) {
+            let (_, number) = self.model.remove(index);
+            // SAFETY: it is in the model, so it is in the wheel.
+            unsafe { self.wheel.remove(NonNull::from(&*self.entries[number])) };
+        }
+
+        /// Turns the wheel once, and checks what comes out.
+        fn turn(&mut self, now: u64, batch: usize) -> Turn {
+            let mut expired = Vec::new();
+            let turn = self.wheel.turn(now, batch, |entry| expired.push(entry));
+            assert!(expired.len() <= batch);
+            for entry in expired {
+                // Of equal deadlines, `min_by_key` takes the first: that of the first insertion.
+                let first = (0..self.model.len()).min_by_key(|&at| self.model[at].0).unwrap();
+                let (deadline, number) = self.model.remove(first);
+                assert_eq!(entry, NonNull::from(&*self.entries[number]), "out of order");
+                assert!(deadline <= now, "{deadline} fired at {now}");
+            }
+            self.check();
+            if turn == Turn::Done {
+                assert!(self.earliest().is_none_or(|earliest| earliest > now), "left behind");
+            }
+            turn
+        }
+
+        fn check(&self) {
+            assert_eq!(self.wheel.len(), self.model.len());
+            let (earliest, next) = (self.earliest(), self.wheel.next());
+            assert_eq!(self.wheel.earliest(), earliest);
+            assert_eq!(next.is_some(), earliest.is_some());
+            assert!(next <= earliest, "{next:?} is too late for {earliest:?}");
+        }
+
+        fn earliest(&self) -> Option<u64> {
+            self.model.iter().map(|&(deadline, _)| deadline).min()
+        }
+    }
+
+    impl Drop for Checked {
+        fn drop(&mut self) {
+            let left = iter::from_fn(|| self.wheel.pop()).count();
+            assert_eq!(left, self.model.len());
+        }
+    }
+
+    /// All scales, small batches, and inserts and removals while a slot is half empty.
+    #[test]
+    fn entries_come_out_in_order_whatever_happens_between_the_batches() {
+        let rounds = if cfg!(miri) { 2 } else { 200 };
+        for seed in 0..rounds {
+            let rng = Rng::new(seed * 2 + 1);
+            // Few deadlines, far apart, so that many are equal.
+            let delay = || {
+                let scale = rng.below(44);
+                1 + u64::from(rng.below(3)) + (1 << scale)
+            };
+            let mut checked = Checked::new();
+            let mut now = u64::from(rng.below(1 << 20));
+            checked.wheel.catch_up(now);
+            for _ in 0..100 {
+                let deadline = now + delay();
+                (0..1 + rng.below(6)).for_each(|_| checked.insert(deadline));
+                if rng.below(3) == 0 {
+                    now += delay();
+                }
+                while checked.turn(now, 1 + rng.below(4) as usize) == Turn::More {
+                    let ahead = checked.earliest().unwrap_or(now).max(checked.wheel.elapsed() + 1);
+                    if rng.below(2) == 0 {
+                        checked.insert(ahead);
+                    }
+                    if rng.below(2) == 0 && !checked.model.is_empty() {
+                        checked.remove(rng.below(checked.model.len() as u32) as usize);
+                    }
+                    checked.check();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_tick_can_be_waited_for() {
+        let mut checked = Checked::new();
+        for deadline in [u64::MAX, 1, u64::MAX - 1, 1 << 63, u64::MAX] {
+            checked.insert(deadline);
+        }
+        assert_eq!(checked.wheel.next(), Some(1));
+        assert_eq!(checked.turn(1, 99), Turn::Done);
+        assert_eq!(checked.turn(u64::MAX - 1, 99), Turn::Done);
+        assert_eq!(checked.wheel.next(), Some(u64::MAX));
+        assert_eq!(checked.turn(u64::MAX, 99), Turn::Done);
+        assert_eq!(checked.wheel.next(), None);
+    }
+
+    #[test]
+    fn a_lone_entry_is_waited_for_without_a_stop() {
+        for deadline in [1, 63, 64, 5_000_000, 1 << 40, u64::MAX] {
+            let mut checked = Checked::new();
+            checked.insert(deadline);
+            assert_eq!(checked.wheel.next(), Some(deadline));
+        }
+    }
+
+    #[test]
+    fn a_million_years_are_one_turn() {
+        let mut checked = Checked::new();
+        (1..100).for_each(|year| checked.insert(year * 31_557_600_000_000));
+        assert_eq!(checked.turn(u64::MAX, 1_000), Turn::Done);
+        assert!(checked.model.is_empty());
     }
 }
