@@ -318,7 +318,7 @@ fn however_a_task_ends_everything_is_dropped_once() {
                 for join in JOINS {
                     for place in PLACES {
                         count += 1;
-                        if count % EVERY == 0 {
+                        if usize::is_multiple_of(count, EVERY) {
                             let case = Case { kind, panics, abort, join, place };
                             no_leaks(|| check(case));
                         }

@@ -11,10 +11,6 @@
 
 // A model checker's atomics work only inside its own models (`tests/loom`).
 #![cfg(not(jenny_loom))]
-// Steps of one under Miri's reduced counts, values that are held only to be dropped, and wakes by
-// value on purpose.
-#![allow(clippy::modulo_one, clippy::waker_clone_wake)]
-#![allow(clippy::async_yields_async, unused_assignments, unused_must_use, dead_code)]
 
 mod alloc;
 mod budget;
@@ -24,6 +20,7 @@ mod journey;
 mod observer;
 mod probe;
 mod queues;
+mod random;
 mod reentrance;
 mod rig;
 mod shutdown;

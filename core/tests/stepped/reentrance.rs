@@ -3,6 +3,7 @@
 
 use std::{
     future::{pending, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     task::{Poll, Waker},
 };
@@ -14,7 +15,7 @@ use jenny_core::{
 
 use crate::{
     alloc::no_leaks,
-    probe::{Hooks, OnDrop, Tally, hooked, planned_panic, poll_join, result, yield_now},
+    probe::{Guard, Hooks, OnDrop, Tally, hooked, planned_panic, poll_join, result, yield_now},
     rig::{Dice, Handle, Kind, Rig},
     toy::Toy,
 };
@@ -64,7 +65,8 @@ impl Meddler {
         let victim = self.victim.lock().unwrap().take();
         if let Some((waker, abort)) = victim {
             waker.wake_by_ref();
-            waker.clone().wake();
+            let by_value = waker.clone();
+            by_value.wake();
             abort.abort();
             waker.wake();
         }
@@ -197,6 +199,121 @@ fn a_join_waker_that_joins() {
     }
 }
 
+/// What a join waker does to the handle that has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Deed {
+    Poll,
+    Drop,
+    Abort,
+    /// Steps the workers until the task is complete.
+    Complete,
+}
+
+/// A handle, where its own wakers find it.
+#[derive(Default)]
+struct Place {
+    handle: Mutex<Option<JoinHandle<Guard>>>,
+    rig: Mutex<Option<Rig>>,
+    outputs: Tally,
+}
+
+impl Place {
+    fn settle(&self) {
+        let rig = self.rig.lock().unwrap().take();
+        if let Some(mut rig) = rig {
+            rig.settle(&mut Dice::new(0));
+            *self.rig.lock().unwrap() = Some(rig);
+        }
+    }
+
+    /// Polls the handle, which is put back only if it has not given its output.
+    fn poll(&self, waker: &Waker) {
+        let handle = self.handle.lock().unwrap().take();
+        let Some(mut handle) = handle else { return };
+        match poll_join(&mut handle, waker) {
+            Poll::Ready(result) => drop(result.map(|_| self.outputs.guard())),
+            Poll::Pending => *self.handle.lock().unwrap() = Some(handle),
+        }
+    }
+
+    fn meddle(&self, deed: Deed) {
+        match deed {
+            Deed::Poll => self.poll(Waker::noop()),
+            Deed::Complete => self.settle(),
+            Deed::Drop => {
+                let handle = self.handle.lock().unwrap().take();
+                drop(handle);
+            }
+            Deed::Abort => {
+                let abort = self.handle.lock().unwrap().as_ref().map(JoinHandle::abort_handle);
+                if let Some(abort) = abort {
+                    abort.abort();
+                }
+            }
+        }
+    }
+
+    /// A waker that meddles when it is cloned (0), woken (1) or dropped (2).
+    fn waker(self: &Arc<Self>, moment: usize, deed: Deed) -> Waker {
+        let hook = |at| {
+            let place = self.clone();
+            let hook: Box<dyn Fn() + Send + Sync> = Box::new(move || place.meddle(deed));
+            (moment == at).then_some(hook)
+        };
+        hooked(Hooks { on_clone: hook(0), on_wake: hook(1), on_drop: hook(2) })
+    }
+}
+
+#[test]
+fn a_join_waker_that_meddles_with_its_own_handle() {
+    for kind in Kind::ALL {
+        for deed in [Deed::Poll, Deed::Drop, Deed::Abort, Deed::Complete] {
+            for moment in 0..3 {
+                no_leaks(|| {
+                    let (place, values) = (Arc::new(Place::default()), Tally::default());
+                    let rig = Rig::new(kind);
+                    let guard = values.guard();
+                    let task = rig.handle.spawn(async {
+                        yield_now().await;
+                        guard
+                    });
+                    let end = task.abort_handle();
+                    *place.handle.lock().unwrap() = Some(task);
+                    *place.rig.lock().unwrap() = Some(rig);
+                    // A clone; nothing; a clone and a drop; and the same once more.
+                    let wakers = [0, 1].map(|_| place.waker(moment, deed));
+                    for waker in [&wakers[0], &wakers[0], &wakers[1], &wakers[0]] {
+                        place.poll(waker);
+                    }
+                    drop(wakers);
+                    place.settle();
+                    assert!(end.is_finished());
+                    place.poll(Waker::noop());
+                    assert!(place.handle.lock().unwrap().is_none(), "{deed:?}, {moment}");
+                    match deed {
+                        Deed::Complete => assert_eq!(place.outputs.made(), 1),
+                        _ => assert!(place.outputs.made() <= 1),
+                    }
+                    drop(place.rig.lock().unwrap().take());
+                    values.assert_even();
+                });
+            }
+        }
+    }
+}
+
+/// Misuse, and said so: a handle that gave its output, to a waker or to anybody, has none left.
+#[test]
+fn a_handle_is_polled_after_its_output() {
+    let mut rig = Rig::new(Kind::Local);
+    let mut handle = rig.handle.spawn(async {});
+    rig.settle(&mut Dice::new(0));
+    assert!(poll_join(&mut handle, Waker::noop()).is_ready());
+    let again = catch_unwind(AssertUnwindSafe(|| poll_join(&mut handle, Waker::noop())));
+    let message = *again.unwrap_err().downcast::<&str>().unwrap();
+    assert_eq!(message, "a JoinHandle was polled after it had given its output");
+}
+
 #[test]
 fn a_task_that_holds_its_own_handles() {
     for kind in Kind::ALL {
@@ -209,9 +326,7 @@ fn a_task_that_holds_its_own_handles() {
                     poll_fn(move |context| {
                         let mut join: JoinHandle<_> = own.lock().unwrap().take().unwrap();
                         assert!(poll_join(&mut join, context.waker()).is_pending());
-                        join.abort();
-                        held = Some(join);
-                        let _ = &held;
+                        held.insert(join).abort();
                         if ready { Poll::Ready(guard.another()) } else { Poll::Pending }
                     })
                 });
