@@ -25,6 +25,12 @@ use crate::{
     platform::Std,
 };
 
+#[cfg(feature = "time")]
+mod timers;
+
+#[cfg(feature = "time")]
+pub(crate) use self::timers::{Home, RuntimeTimers, WorkerLoop, timer_home};
+
 /// What a runtime's parkers sleep in.
 #[cfg(feature = "net")]
 pub(crate) type RuntimeDriver = crate::io::IoDriver;
@@ -43,9 +49,12 @@ pub(crate) struct Ambient {
     pub(crate) blocking: Blocking,
     #[cfg(feature = "net")]
     pub(crate) io: Option<crate::io::Handle>,
+    #[cfg(feature = "time")]
+    pub(crate) time: RuntimeTimers,
 }
 
 /// The scheduler of a runtime.
+#[derive(Clone)]
 pub(crate) enum Scheduler {
     CurrentThread(local::Handle<RuntimePlatform>),
     #[cfg(feature = "rt-multi-thread")]
@@ -102,6 +111,16 @@ impl Ambient {
 }
 
 impl Scheduler {
+    /// Which of its workers this thread has entered.
+    #[cfg(feature = "time")]
+    fn entered_worker(&self) -> Option<usize> {
+        match self {
+            Self::CurrentThread(handle) => handle.is_entered().then_some(0),
+            #[cfg(feature = "rt-multi-thread")]
+            Self::MultiThread(handle) => handle.entered_worker(),
+        }
+    }
+
     fn spawn<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

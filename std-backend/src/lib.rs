@@ -35,6 +35,7 @@
 //! |---|---|
 //! | `rt` | tasks, the current-thread runtime, the blocking pool |
 //! | `rt-multi-thread` | the work-stealing runtime |
+//! | `time` | timers, intervals, time-outs, and a clock that tests can pause |
 //! | `net` | the I/O driver and TCP |
 //! | `signal` | Ctrl-C and Unix signals |
 //! | `macros` | `#[main]`, `#[test]`, `select!`, `join!`, `try_join!` |
@@ -48,9 +49,10 @@
 //! ```text
 //! 6  rt                                what other crates ask of a runtime
 //! 5  task                              what programs use, and
-//! 4  runtime  net  signal              what that is built on
+//! 4  runtime  net  time  signal        what that is built on
 //! 3  context                           which runtime a thread belongs to
-//! 2  io  blocking  local_set           the driver; the pool; the scheduler inside a future
+//! 2  io  blocking  local_set           the driver; the pool; the scheduler inside a future;
+//!    timekeeper                        clock and wheels
 //! 1  park  coop                        sleeping; the budget
 //! 0  platform  primitives              what the core needs; the switch for the model checker
 //! ```
@@ -68,6 +70,10 @@ mod platform;
 pub mod runtime;
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 pub mod task;
+#[cfg(all(feature = "time", not(jenny_loom)))]
+pub mod time;
+#[cfg(all(feature = "time", not(jenny_loom)))]
+mod timekeeper;
 
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 mod blocking;

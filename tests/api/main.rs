@@ -13,3 +13,4 @@ mod shutdown;
 mod signal;
 mod support;
 mod task;
+mod time;

@@ -254,7 +254,7 @@ mod tests {
                 async fn main() {}
             ),
         );
-        assert!(refused.contains("no clock that could be paused yet"), "{refused}");
+        assert!(refused.contains("no `LocalRuntime`"), "{refused}");
         let given = syn::parse2(options).unwrap();
         let out = runtime(&Options::new(Role::Main, given).unwrap()).to_string();
         has(

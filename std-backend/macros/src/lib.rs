@@ -24,11 +24,12 @@ use crate::options::Role;
 /// |---|---|---|
 /// | `flavor = "multi_thread"` | the runtime: `multi_thread` or `current_thread`; the default is `multi_thread` | |
 /// | `worker_threads = 4` | the number of workers; the default is one per CPU | `multi_thread` |
+/// | `start_paused = true` | whether the clock is [paused](https://docs.rs/jenny/latest/jenny/time/fn.pause.html) from the beginning | `current_thread` |
+/// | `unhandled_panic = "shutdown_runtime"` | whether the panic of a task ends the runtime; the default is `"ignore"` | `current_thread` |
 /// | `name = "front"` | the name of the runtime | |
 /// | `crate = "path::to::jenny"` | where to find jenny when it is renamed or re-exported | |
 ///
-/// Tokio's `flavor = "local"`, `start_paused` and `unhandled_panic` are understood and refused: the
-/// runtime does not have what they need yet.
+/// Tokio's `flavor = "local"` is understood and refused: the runtime does not have what it needs yet.
 ///
 /// # Examples
 /// ```

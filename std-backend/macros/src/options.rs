@@ -83,6 +83,13 @@ impl Options {
         let on_one_thread = [Flavor::CurrentThread, Flavor::Local];
         if let Some(paused) = &given.start_paused {
             needs("start_paused", paused.span(), &on_one_thread)?;
+            if !cfg!(feature = "time") {
+                return Err(Error::new(
+                    paused.span(),
+                    "`start_paused` needs jenny's feature `time`: enable it, or remove \
+                     `start_paused`",
+                ));
+            }
         }
         if let Some(policy) = &given.unhandled_panic {
             needs("unhandled_panic", policy.span(), &on_one_thread)?;
@@ -107,9 +114,6 @@ impl Options {
     /// Refuses what the runtime does not have yet: the options are Tokio's, the runtime is younger.
     pub(crate) fn check_supported(&self) -> Result<()> {
         let refuse = |span, what| Err(Error::new(span, format!("jenny has no {what} yet")));
-        if let Some(paused) = &self.start_paused {
-            return refuse(paused.span(), "clock that could be paused");
-        }
         if self.flavor == Flavor::Local {
             return refuse(Span::call_site(), "`LocalRuntime`, which the flavor `local` needs,");
         }

@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     num::NonZeroU64,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,14 +16,16 @@ use jenny_core::scheduler::stealing;
 
 #[cfg(feature = "rt-multi-thread")]
 use super::multi_thread::{MultiThread, Seats, ThreadConfig, default_workers};
+#[cfg(feature = "time")]
+use super::timing::TimeSettings;
 use super::{
     Handle, Kind, RngSeed, Runtime, current_thread::CurrentThread, hooks::Hooks,
-    task_hooks::TaskHooks,
+    task_hooks::TaskHooks, timing::LoopTimers,
 };
 use crate::{
     blocking::{Blocking, pool},
     context::{self, Ambient, RuntimeDriver, RuntimePlatform, Scheduler},
-    park::{Parker, SharedDriver},
+    park::{Parker, SharedDriver, Unparker},
 };
 
 mod task_options;
@@ -55,6 +57,8 @@ pub struct Builder {
     lifo_slot: bool,
     enable_io: bool,
     max_io_events: Option<usize>,
+    #[cfg(feature = "time")]
+    time: TimeSettings,
     name: Option<String>,
 }
 
@@ -82,6 +86,8 @@ impl Builder {
             lifo_slot: true,
             enable_io: false,
             max_io_events: None,
+            #[cfg(feature = "time")]
+            time: TimeSettings::default(),
             name: None,
         }
     }
@@ -100,6 +106,8 @@ impl Builder {
     /// Enables all drivers that the crate's features provide.
     pub fn enable_all(&mut self) -> &mut Self {
         self.enable_io = cfg!(feature = "net");
+        #[cfg(feature = "time")]
+        self.enable_time();
         self
     }
 
@@ -119,6 +127,21 @@ impl Builder {
     pub fn max_io_events_per_tick(&mut self, events: usize) -> &mut Self {
         assert!(events > 0, "the I/O driver has to take some events: pass 1 or more");
         self.max_io_events = Some(events);
+        self
+    }
+
+    /// Enables timers: what is in [`time`](crate::time).
+    #[cfg(feature = "time")]
+    pub fn enable_time(&mut self) -> &mut Self {
+        self.time.enable = true;
+        self
+    }
+
+    /// Whether the clock is [paused](crate::time::pause) from the beginning. For tests; needs a
+    /// current-thread runtime.
+    #[cfg(feature = "time")]
+    pub fn start_paused(&mut self, paused: bool) -> &mut Self {
+        self.time.start_paused = paused;
         self
     }
 
@@ -227,7 +250,13 @@ impl Builder {
     ///
     /// # Errors
     /// The system has no thread or no file descriptor left.
+    ///
+    /// # Panics
+    /// If the clock of a runtime with several threads should start paused.
+    #[track_caller]
     pub fn build(&mut self) -> io::Result<Runtime> {
+        #[cfg(feature = "time")]
+        self.time.check(self.has_one_thread());
         let driver = self.driver()?;
         match self.flavor {
             Flavor::CurrentThread => Ok(self.build_current_thread(driver)),
@@ -251,6 +280,11 @@ impl Builder {
         Ok(Drivers { shared: SharedDriver::without_driver() })
     }
 
+    #[cfg(feature = "time")]
+    fn has_one_thread(&self) -> bool {
+        self.flavor == Flavor::CurrentThread
+    }
+
     fn build_current_thread(&self, drivers: Drivers) -> Runtime {
         let parker = Parker::new(crate::primitives::Arc::clone(&drivers.shared));
         let mut config = local::Config::default();
@@ -261,8 +295,11 @@ impl Builder {
         let task_hooks = TaskHooks { panicked: panicked.clone(), ..self.task_hooks.clone() };
         config.observer = task_hooks.observer();
         let (handle, worker) = local::new(self.platform(), parker.unparker(), config);
-        let ambient = self.ambient(Scheduler::CurrentThread(handle), &drivers);
-        let kind = CurrentThread::new(worker, parker, drivers.shared, self.hooks.clone(), panicked);
+        let unparkers = vec![parker.unparker()];
+        let ambient = self.ambient(Scheduler::CurrentThread(handle), &drivers, unparkers);
+        let timers = LoopTimers::new(&ambient, 0);
+        let (driver, hooks) = (drivers.shared, self.hooks.clone());
+        let kind = CurrentThread::new(worker, parker, driver, hooks, panicked, timers);
         Runtime::of(Kind::CurrentThread(kind), Handle { ambient })
     }
 
@@ -282,7 +319,8 @@ impl Builder {
         config.observer = self.task_hooks.clone().observer();
         let unparkers = parkers.iter().map(Parker::unparker);
         let (handle, workers) = stealing::new(self.platform(), unparkers, config);
-        let ambient = self.ambient(Scheduler::MultiThread(handle.clone()), &drivers);
+        let unparkers = parkers.iter().map(Parker::unparker).collect();
+        let ambient = self.ambient(Scheduler::MultiThread(handle.clone()), &drivers, unparkers);
         let threads = ThreadConfig {
             name: Arc::clone(&self.thread_name),
             stack_size: self.thread_stack_size,
@@ -300,11 +338,19 @@ impl Builder {
         }
     }
 
-    fn ambient(&self, scheduler: Scheduler, _drivers: &Drivers) -> Arc<Ambient> {
+    fn ambient(
+        &self,
+        scheduler: Scheduler,
+        _drivers: &Drivers,
+        _unparkers: Vec<Unparker<RuntimeDriver>>,
+    ) -> Arc<Ambient> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NonZeroU64::new(NEXT_ID.fetch_add(1, Ordering::Relaxed));
         Arc::new_cyclic(|ambient| {
+            #[cfg(feature = "time")]
+            let time = self.time.timers(self.has_one_thread(), &scheduler, _unparkers);
             // Weak: the pool is a part of what its threads enter.
+            let on_quiet = self.on_quiet(ambient);
             let ambient = ambient.clone();
             let blocking = Blocking::new(pool::Config {
                 max_threads: self.max_blocking_threads,
@@ -313,7 +359,7 @@ impl Builder {
                 stack_size: self.thread_stack_size,
                 on_start: self.hooks.start.clone(),
                 on_stop: self.hooks.stop.clone(),
-                on_quiet: None,
+                on_quiet,
                 wrap: Arc::new(move |thread| {
                     let ambient: Option<Arc<Ambient>> = ambient.upgrade();
                     let _current = ambient.as_ref().map(context::set_current);
@@ -327,8 +373,29 @@ impl Builder {
                 blocking,
                 #[cfg(feature = "net")]
                 io: _drivers.io.clone(),
+                #[cfg(feature = "time")]
+                time,
             }
         })
+    }
+}
+
+impl Builder {
+    /// What the pool calls when its last job has ended: a paused clock waits for that.
+    #[cfg(feature = "time")]
+    fn on_quiet(&self, ambient: &Weak<Ambient>) -> Option<pool::Hook> {
+        let ambient = ambient.clone();
+        let hook = move || {
+            if let Some(ambient) = ambient.upgrade() {
+                ambient.time.pool_is_quiet();
+            }
+        };
+        self.has_one_thread().then(|| Arc::new(hook) as pool::Hook)
+    }
+
+    #[cfg(not(feature = "time"))]
+    fn on_quiet(&self, _ambient: &Weak<Ambient>) -> Option<pool::Hook> {
+        None
     }
 }
 

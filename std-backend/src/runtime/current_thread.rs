@@ -19,14 +19,14 @@ use jenny_core::{
     scheduler::{Current, Tick, local},
 };
 
-use super::hooks::Hooks;
+use super::{hooks::Hooks, timing::LoopTimers};
 use crate::{
     context::{RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver, Unparker, block_on_waker},
     platform::AnyRuntime,
 };
 
-/// How often the future of `block_on` may go next before the driver has a turn.
+/// How often the future of `block_on` may go next before driver and timers have a turn.
 const ROOT_POLLS_PER_TURN: u32 = 31;
 
 /// The core of a current-thread runtime, and those who wait for it.
@@ -37,6 +37,7 @@ pub(super) struct CurrentThread {
     hooks: Hooks,
     /// Set by the first task that panics, if that ends the runtime.
     panicked: Option<Arc<AtomicBool>>,
+    timers: LoopTimers,
 }
 
 struct Place {
@@ -81,6 +82,7 @@ impl CurrentThread {
         driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
         hooks: Hooks,
         panicked: Option<Arc<AtomicBool>>,
+        timers: LoopTimers,
     ) -> Self {
         let scheduler = worker.handle();
         let root = Arc::new(Root {
@@ -90,7 +92,7 @@ impl CurrentThread {
         });
         let core = Some(Box::new(Core { worker, parker, root }));
         let place = Mutex::new(Place { core, waiting: Vec::new() });
-        Self { place, scheduler, driver, hooks, panicked }
+        Self { place, scheduler, driver, hooks, panicked, timers }
     }
 
     #[track_caller]
@@ -98,7 +100,7 @@ impl CurrentThread {
         let mut future = pin!(future);
         loop {
             if let Some(mut core) = self.take() {
-                let output = core.run(future, &self.hooks);
+                let output = core.run(future);
                 // Whoever waits for the core has to hear of the panic, too.
                 drop(core);
                 return output.unwrap_or_else(|| {
@@ -154,6 +156,7 @@ impl CurrentThread {
         // Nobody shall find it again.
         drop(taken.core.take());
         self.driver.shutdown();
+        self.timers.close();
     }
 }
 
@@ -181,8 +184,9 @@ impl Taken<'_> {
     }
 
     /// Runs tasks until the future is ready; `None` if the panic of a task has ended the runtime.
-    fn run<F: Future>(&mut self, mut future: Pin<&mut F>, hooks: &Hooks) -> Option<F::Output> {
+    fn run<F: Future>(&mut self, mut future: Pin<&mut F>) -> Option<F::Output> {
         let home = self.home;
+        let CurrentThread { hooks, timers, .. } = home;
         let Core { worker, parker, root } = self.core();
         let waker = Waker::from(Arc::clone(root));
         let mut context = Context::from_waker(&waker);
@@ -204,23 +208,29 @@ impl Taken<'_> {
                 {
                     return Some(output);
                 }
-                // The future goes next when it is due, like a task; the driver then has its turn now
-                // and then, not after each task.
+                // The future goes next when it is due, like a task; driver and timers then have their
+                // turn now and then, not after each task.
                 match worker.tick_until(due) {
                     Tick::Ran | Tick::Idle if due() => {
                         turns = turns.wrapping_add(1);
                         if turns.is_multiple_of(ROOT_POLLS_PER_TURN) {
                             parker.turn_now();
+                            timers.fire_due();
                         }
                     }
-                    Tick::Ran => parker.turn_now(),
+                    Tick::Ran => {
+                        parker.turn_now();
+                        timers.fire_due();
+                    }
                     Tick::Idle => {
                         hooks.thread_park();
                         // The hook may have spawned, or woken the future, on this very thread.
-                        if !due() && !worker.has_work() {
-                            parker.park();
+                        let is_idle = || !due() && !worker.has_work();
+                        if is_idle() {
+                            timers.park_or_advance(parker, is_idle);
                         }
                         hooks.thread_unpark();
+                        timers.fire_due();
                     }
                     Tick::Stopped => unreachable!("the runtime is borrowed, so it is not dropped"),
                     Tick::HandedOff => unreachable!("a local worker is never handed off"),

@@ -34,6 +34,7 @@ mod metrics;
 mod multi_thread;
 mod policy;
 mod task_hooks;
+mod timing;
 
 pub use self::builder::Builder;
 pub use self::handle::{EnterGuard, Handle, Id, RuntimeFlavor, TryCurrentError};

@@ -12,7 +12,7 @@ use std::{
 
 use jenny_core::scheduler::{Tick, stealing};
 
-use super::hooks::Hooks;
+use super::{hooks::Hooks, timing::LoopTimers};
 use crate::{
     context::{self, Ambient, RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver},
@@ -68,13 +68,17 @@ impl MultiThread {
             .workers
             .into_iter()
             .zip(seats.parkers)
-            .map(|(worker, parker)| Seat {
+            .enumerate()
+            .map(|(index, (worker, parker))| Seat {
                 worker,
                 parker,
+                timers: LoopTimers::new(ambient, index),
                 ambient: Arc::clone(ambient),
                 hooks: config.hooks.clone(),
                 leaving: Leaving {
                     driver: crate::primitives::Arc::clone(&seats.driver),
+                    #[cfg(feature = "time")]
+                    timers: ambient.time.clone(),
                     ending: Arc::clone(&runtime.ending),
                 },
             })
@@ -136,6 +140,7 @@ impl Ending {
 struct Seat {
     worker: Worker,
     parker: Parker<RuntimeDriver>,
+    timers: LoopTimers,
     ambient: Arc<Ambient>,
     hooks: Hooks,
     leaving: Leaving,
@@ -143,7 +148,7 @@ struct Seat {
 
 impl Seat {
     fn run(self) {
-        let Self { mut worker, mut parker, ambient, hooks, leaving } = self;
+        let Self { mut worker, mut parker, timers, ambient, hooks, leaving } = self;
         {
             let _running = context::start_running();
             let _current = context::set_current(&ambient);
@@ -152,14 +157,14 @@ impl Seat {
             while !stopped {
                 // A panic that gets here is that of a waker which the driver called: go on.
                 contain(|| {
-                    work(&mut worker, &mut parker, &hooks);
+                    work(&mut worker, &mut parker, &timers, &hooks);
                     stopped = true;
                 });
             }
             hooks.thread_stop();
         }
         // What this worker holds is given back before anybody hears that it has ended.
-        drop((worker, parker, ambient));
+        drop((worker, parker, timers, ambient));
         drop(leaving);
     }
 }
@@ -167,6 +172,8 @@ impl Seat {
 /// Counts a thread off when it is dropped.
 struct Leaving {
     driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
+    #[cfg(feature = "time")]
+    timers: context::RuntimeTimers,
     ending: Arc<Ending>,
 }
 
@@ -175,6 +182,8 @@ impl Drop for Leaving {
         // Ordering: AcqRel; the last one comes after every park of the others.
         if self.ending.parking.fetch_sub(1, Ordering::AcqRel) == 1 {
             contain(|| self.driver.shutdown());
+            #[cfg(feature = "time")]
+            self.timers.close();
         }
         let mut threads = self.ending.threads.lock().unwrap_or_else(PoisonError::into_inner);
         *threads -= 1;
@@ -185,17 +194,23 @@ impl Drop for Leaving {
 }
 
 /// Ticks until the worker has stopped.
-fn work(worker: &mut Worker, parker: &mut Parker<RuntimeDriver>, hooks: &Hooks) {
+fn work(
+    worker: &mut Worker,
+    parker: &mut Parker<RuntimeDriver>,
+    timers: &LoopTimers,
+    hooks: &Hooks,
+) {
     // The driver is turned inside, too: what its events wake stays on this worker.
     worker.enter(|worker| {
         loop {
+            timers.fire_due();
             match worker.tick() {
                 Tick::Ran => parker.turn_now(),
                 Tick::Idle => {
                     hooks.thread_park();
                     // The hook may have spawned, on this very worker.
                     if !worker.has_work() {
-                        parker.park();
+                        timers.park(parker);
                     }
                     hooks.thread_unpark();
                 }

@@ -53,6 +53,11 @@ impl<P: Platform> Handle<P> {
         Core::<P>::current(self.0.pointer()).is_some()
     }
 
+    /// Which worker of this scheduler this thread is, if it is one.
+    pub fn entered_worker(&self) -> Option<usize> {
+        Core::<P>::current(self.0.pointer()).map(|core| core.index)
+    }
+
     /// Begins the shutdown: the workers' ticks cancel every task and end with
     /// [`Tick::Stopped`](crate::scheduler::Tick::Stopped). From any thread.
     pub fn close(&self) {

@@ -1,0 +1,133 @@
+//! How the loop of a worker keeps time: it fires its wheel between ticks, and parks no longer than
+//! until the next deadline. Why that misses nothing is argued in [`crate::timekeeper`].
+
+use std::sync::Arc;
+
+#[cfg(feature = "time")]
+use std::time::Duration;
+
+use crate::{
+    context::{Ambient, RuntimeDriver},
+    park::Parker,
+};
+#[cfg(feature = "time")]
+use crate::{
+    context::{Home, RuntimeTimers, Scheduler, WorkerLoop},
+    park::Unparker,
+    timekeeper::clock::{Clock, Refused},
+};
+
+/// What the builder was told about time.
+#[cfg(feature = "time")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TimeSettings {
+    pub(super) enable: bool,
+    pub(super) start_paused: bool,
+}
+
+#[cfg(feature = "time")]
+impl TimeSettings {
+    /// Makes sure that the clock can start as it should.
+    #[track_caller]
+    pub(super) fn check(self, one_thread: bool) {
+        assert!(one_thread || !self.start_paused, "{}", Refused::ManyThreads);
+    }
+
+    pub(super) fn timers(
+        self,
+        one_thread: bool,
+        scheduler: &Scheduler,
+        unparkers: Vec<Unparker<RuntimeDriver>>,
+    ) -> RuntimeTimers {
+        let clock = if self.start_paused { Clock::stopped() } else { Clock::new(one_thread) };
+        let unparkers = if self.enable { unparkers } else { Vec::new() };
+        RuntimeTimers::new(clock, WorkerLoop::all(scheduler, unparkers))
+    }
+}
+
+/// The timers of one worker, for its loop.
+pub(super) struct LoopTimers {
+    #[cfg(feature = "time")]
+    ambient: Arc<Ambient>,
+    #[cfg(feature = "time")]
+    home: Option<Home>,
+}
+
+#[cfg(feature = "time")]
+impl LoopTimers {
+    pub(super) fn new(ambient: &Arc<Ambient>, worker: usize) -> Self {
+        let home = ambient.time.wheels().get(worker).cloned();
+        Self { ambient: Arc::clone(ambient), home }
+    }
+
+    /// Fires what is due. To be called between ticks.
+    #[inline]
+    pub(super) fn fire_due(&self) {
+        if let Some(home) = &self.home {
+            home.fire_due();
+        }
+    }
+
+    /// Parks until the next deadline at most. To be called after `Tick::Idle`.
+    pub(super) fn park(&self, parker: &mut Parker<RuntimeDriver>) {
+        match self.home.as_ref().and_then(Home::time_left) {
+            None => parker.park(),
+            Some(left) => parker.park_timeout(left),
+        }
+    }
+
+    /// As [`park`](Self::park), on the only thread of a runtime. If the clock stands still and
+    /// nothing else is going to happen, it jumps to the next deadline.
+    pub(super) fn park_or_advance(
+        &self,
+        parker: &mut Parker<RuntimeDriver>,
+        is_idle: impl Fn() -> bool,
+    ) {
+        let clock = self.ambient.time.clock();
+        if !clock.deviates() || !clock.is_stopped() {
+            return self.park(parker);
+        }
+        // What the driver has to report happens before any deadline.
+        parker.park_timeout(Duration::ZERO);
+        if !is_idle() {
+            return;
+        }
+        // The last of these closures unparks this thread when it has ended, and so does whoever
+        // moves the clock.
+        if self.ambient.blocking.alive_jobs() > 0 {
+            return parker.park();
+        }
+        match self.home.as_ref().and_then(Home::earliest) {
+            None => parker.park(),
+            Some(next) => clock.jump_to(next),
+        }
+    }
+
+    /// Ends all timers of the runtime. To be called when no worker will fire its wheel again.
+    pub(super) fn close(&self) {
+        self.ambient.time.close();
+    }
+}
+
+#[cfg(not(feature = "time"))]
+impl LoopTimers {
+    pub(super) fn new(_ambient: &Arc<Ambient>, _worker: usize) -> Self {
+        Self {}
+    }
+
+    pub(super) fn fire_due(&self) {}
+
+    pub(super) fn park(&self, parker: &mut Parker<RuntimeDriver>) {
+        parker.park();
+    }
+
+    pub(super) fn park_or_advance(
+        &self,
+        parker: &mut Parker<RuntimeDriver>,
+        _is_idle: impl Fn() -> bool,
+    ) {
+        self.park(parker);
+    }
+
+    pub(super) fn close(&self) {}
+}

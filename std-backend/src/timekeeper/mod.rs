@@ -1,0 +1,192 @@
+//! The timers of a runtime: a clock, and a wheel for each worker.
+//!
+//! # Who fires a wheel
+//! Each wheel has an owner: the loop of one worker. It fires the wheel between two ticks, and sleeps
+//! no longer than until the wheel's next deadline. Timers are in the wheel of the worker on which
+//! they were made, so that workers share nothing here; a thread that is no worker uses the wheel
+//! that its affinity selects. Anybody may fire a wheel, which is how timers go on when its owner is
+//! stuck.
+//!
+//! # Why no deadline is slept through
+//! Before it parks, the owner reads the wheel's next deadline `d` and makes that its time-out. Take a
+//! timer whose deadline is before `d`, registered by
+//!
+//! - *the owner's own thread*: its code runs in the loop, between the reads of two parks, so the next
+//!   park sees it. [`Owner::is_here`] is true, and nobody is unparked.
+//! - *another thread*, before the read: the read sees it.
+//! - *another thread*, after the read: the wheel tells that it became the earliest, and
+//!   [`Owner::unpark`] follows. Unparks are sticky: it ends the park, or the park does not begin, and
+//!   the owner reads again. The unpark's Release and the park's Acquire make the new deadline visible
+//!   to that read.
+//!
+//! The wheel's side of this, that what it says is never too late, is in `jenny_core::time`. A
+//! deadline that goes away lets the owner wake up in vain, once.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jenny_core::time::{self, Timers};
+
+use crate::{platform::Lock, primitives::contain};
+
+pub(crate) mod clock;
+
+use clock::Clock;
+
+/// The loop that fires a wheel.
+pub(crate) trait Owner: Send + Sync + 'static {
+    /// Whether this thread is in that loop, and will look at the wheel before it parks.
+    fn is_here(&self) -> bool;
+
+    /// Ends its park, or the next one.
+    fn unpark(&self);
+}
+
+/// The clock of a runtime and the wheels of its workers.
+pub(crate) struct Timekeeper<O: Owner> {
+    clock: Arc<Clock>,
+    /// One for each worker; none if the runtime has no timers.
+    wheels: Arc<[Home<O>]>,
+}
+
+impl<O: Owner> Timekeeper<O> {
+    /// Makes a wheel for each owner.
+    pub(crate) fn new(clock: Clock, owners: impl IntoIterator<Item = O>) -> Self {
+        let clock = Arc::new(clock);
+        let wheel = |owner| {
+            let clock = Arc::clone(&clock);
+            Home(Arc::new(Wheel { timers: Timers::new(), clock, owner }))
+        };
+        let wheels = owners.into_iter().map(wheel).collect();
+        Self { clock, wheels }
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The wheel of each worker.
+    pub(crate) fn wheels(&self) -> &[Home<O>] {
+        &self.wheels
+    }
+
+    /// Fires what is due in any wheel, on behalf of all owners. From any thread.
+    pub(crate) fn fire_due(&self) {
+        for wheel in &*self.wheels {
+            wheel.fire_due();
+        }
+    }
+
+    /// Makes every owner look at the clock again: it was stopped, started or moved.
+    pub(crate) fn clock_changed(&self) {
+        for Home(wheel) in &*self.wheels {
+            wheel.call_owner();
+        }
+    }
+
+    /// The blocking pool has nothing to do any more: if that is what a stopped clock waited for, its
+    /// owner goes on.
+    pub(crate) fn pool_is_quiet(&self) {
+        // The owner asks first whether the clock stands, then whether the pool works. So either it
+        // saw the pool quiet, or the clock was stopped before this look, which sees it.
+        if self.clock.is_stopped() {
+            self.clock_changed();
+        }
+    }
+
+    /// Ends all timers: those that wait are woken, and find out.
+    pub(crate) fn close(&self) {
+        for Home(wheel) in &*self.wheels {
+            wheel.timers.close_with(|waker| contain(|| waker.wake()));
+        }
+    }
+}
+
+impl<O: Owner> Clone for Timekeeper<O> {
+    fn clone(&self) -> Self {
+        Self { clock: Arc::clone(&self.clock), wheels: Arc::clone(&self.wheels) }
+    }
+}
+
+impl<O: Owner> fmt::Debug for Timekeeper<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timekeeper")
+            .field("clock", &self.clock)
+            .field("wheels", &self.wheels)
+            .finish()
+    }
+}
+
+struct Wheel<O: Owner> {
+    timers: Timers<Lock>,
+    clock: Arc<Clock>,
+    owner: O,
+}
+
+impl<O: Owner> Wheel<O> {
+    /// Makes the owner look again before it sleeps on.
+    fn call_owner(&self) {
+        if !self.owner.is_here() {
+            self.owner.unpark();
+        }
+    }
+}
+
+/// A worker's wheel, as its timers and its owner hold it.
+///
+/// Each wheel is counted by itself: making and dropping a timer writes only to its worker's memory.
+pub(crate) struct Home<O: Owner>(Arc<Wheel<O>>);
+
+impl<O: Owner> Home<O> {
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Fires what is due. Where no timer waits this is one load, and the clock is not read.
+    pub(crate) fn fire_due(&self) {
+        let Wheel { timers, clock, .. } = &*self.0;
+        // At any time whatever there is a next deadline, or there is none.
+        if timers.next(0).is_some() {
+            // A panic is that of a stranger's waker, and no reason to keep the others waiting.
+            timers.fire_with(clock.tick(), |waker| contain(|| waker.wake()));
+        }
+    }
+
+    /// The first deadline, as a tick. Takes the lock.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        self.0.timers.earliest()
+    }
+
+    /// How long the owner may sleep; `None` for ever. Takes no lock, and reads the clock only if
+    /// there is a timer.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let Wheel { timers, clock, .. } = &*self.0;
+        timers.next(0)?;
+        let now = clock.now();
+        timers.next(clock.tick_of(now)).and_then(|next| clock.time_until(next, now))
+    }
+}
+
+impl<O: Owner> Clone for Home<O> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+// SAFETY: the wheel is in an `Arc` that the home holds and never exchanges.
+unsafe impl<O: Owner> time::Home for Home<O> {
+    type Lock = Lock;
+
+    fn timers(&self) -> &Timers<Lock> {
+        &self.0.timers
+    }
+
+    fn earlier(&self) {
+        self.0.call_owner();
+    }
+}
+
+impl<O: Owner> fmt::Debug for Home<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wheel").field("timers", &self.0.timers.len()).finish_non_exhaustive()
+    }
+}
