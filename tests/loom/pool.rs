@@ -80,11 +80,14 @@ impl House {
     fn new(max_threads: usize, keep_alive: Duration) -> Self {
         let config = Config {
             max_threads,
+            max_coming: 1,
+            max_queue: usize::MAX,
             keep_alive,
             thread_name: StdArc::new(String::new),
             stack_size: None,
             on_start: None,
             on_stop: None,
+            may_start: None,
             on_quiet: None,
             wrap: StdArc::new(|body| body()),
         };

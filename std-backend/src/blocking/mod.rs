@@ -54,6 +54,7 @@ impl Blocking {
                 job.cancel();
                 Err(source)
             }
+            Err(SpawnError::Full(_)) => unreachable!("the queue is bounded for `try_spawn` only"),
         }
     }
 
@@ -71,7 +72,7 @@ impl Blocking {
         let (error, job) = match self.0.run_now(BlockingJob::Seat(seat)) {
             Ok(()) => return Ok(()),
             Err(SpawnError::NoThreads { job, source }) => (source, job),
-            Err(SpawnError::ShuttingDown(job)) => {
+            Err(SpawnError::ShuttingDown(job) | SpawnError::Full(job)) => {
                 (io::Error::other("the blocking pool has been shut down"), job)
             }
         };

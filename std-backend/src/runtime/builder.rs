@@ -354,11 +354,14 @@ impl Builder {
             let ambient = ambient.clone();
             let blocking = Blocking::new(pool::Config {
                 max_threads: self.max_blocking_threads,
+                max_coming: pool::half_of_the_cores(),
+                max_queue: usize::MAX,
                 keep_alive: self.thread_keep_alive,
                 thread_name: Arc::clone(&self.thread_name),
                 stack_size: self.thread_stack_size,
                 on_start: self.hooks.start.clone(),
                 on_stop: self.hooks.stop.clone(),
+                may_start: None,
                 on_quiet,
                 wrap: Arc::new(move |thread| {
                     let ambient: Option<Arc<Ambient>> = ambient.upgrade();

@@ -6,7 +6,8 @@ use std::{
         atomic::AtomicUsize,
         mpsc::{self, Sender},
     },
-    thread::scope,
+    thread::{self, scope},
+    time::Instant,
 };
 
 use super::*;
@@ -44,11 +45,14 @@ fn tell<T: Send + 'static>(to: &Sender<(T, Ended)>, what: T) -> Call {
 fn config(max_threads: usize) -> Config {
     Config {
         max_threads,
+        max_coming: 1,
+        max_queue: usize::MAX,
         keep_alive: LONG,
         thread_name: Arc::new(|| "blocking".to_owned()),
         stack_size: None,
         on_start: None,
         on_stop: None,
+        may_start: None,
         on_quiet: None,
         wrap: Arc::new(|body| body()),
     }

@@ -53,6 +53,7 @@ pub(crate) const ALL: &[Case] = cases! {
     "chained_spawn"   MULTI   20_000 scheduler::chained_spawn, "a task that spawns the next";
     "block_on_join"   MULTI    1_000 scheduler::block_on_join, "block_on of spawn one task and join it";
     "spawn_blocking"  MULTI    1_000 blocking::round_trip,     "spawn_blocking and its result, one at a time";
+    "blocking_fan_out" MULTI   1_600 blocking::fan_out,       "one of 16 closures in spawn_blocking at once, 100 times";
     "tcp_echo_1"      MULTI    2_000 tcp::echo_1,              "a round trip of 64 bytes on one connection";
     "tcp_echo_64"     MULTI    6_400 tcp::echo_64,             "a round trip of 64 bytes on one of 64 connections";
     "ct_spawn"        CURRENT 10_000 scheduler::spawn,         "spawn, on current_thread";

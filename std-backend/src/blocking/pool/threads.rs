@@ -1,0 +1,425 @@
+//! What the threads and those who hand them jobs share. The argument is in `pool.rs`.
+
+#![allow(clippy::missing_const_for_thread_local, reason = "loom's macro takes no const block")]
+
+use std::{cell::Cell, collections::VecDeque, io, ptr, sync::atomic, time::Duration};
+
+use super::{
+    config::{Config, Hook, Job, Mandatory},
+    deadline::Deadline,
+    idle::{Claim, Idle, Letter},
+};
+use crate::primitives::{
+    Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, contain, fence, thread, thread_local,
+};
+
+pub(super) struct Shared<J> {
+    pub(super) idle: Idle<J>,
+    /// Threads that have been claimed or started and have not come yet.
+    coming: AtomicUsize,
+    /// [`SHUTDOWN`] and as many [`QUEUED`] as there are jobs in the queue: what is in `state`, for
+    /// those who have not the lock. Written under it.
+    pending: AtomicUsize,
+    pub(super) state: Mutex<State<J>>,
+    /// Where the shutdown waits for threads to end.
+    ended: Condvar,
+    pub(super) gauges: Gauges,
+    pub(super) config: Config,
+}
+
+const SHUTDOWN: usize = 1;
+const QUEUED: usize = 2;
+
+pub(super) struct State<J> {
+    pub(super) queue: VecDeque<(J, Mandatory)>,
+    /// Jobs for threads that have been started for them. Any of these takes any of those.
+    pub(super) urgent: VecDeque<J>,
+    /// Threads that will look at the queue again. Not those that have an urgent job, for nobody can
+    /// say how long it takes, nor those that are in `on_stop`.
+    pub(super) counted: usize,
+    /// Urgent jobs that have not ended.
+    pub(super) seated: usize,
+    pub(super) shutdown: bool,
+    /// For the next thread, since names are not made under the lock.
+    spare_name: Option<String>,
+    /// The threads that have not ended, each at its number.
+    handles: Vec<Option<thread::JoinHandle<()>>>,
+    /// How many these are.
+    living: usize,
+    /// The thread that ended last. It has joined the one before, so joining it joins them all.
+    last_ended: Option<thread::JoinHandle<()>>,
+    /// Threads of the pool that wait for the others to end.
+    leaving: usize,
+}
+
+/// Figures that are read without the lock. They take part in no protocol, hence plain atomics also
+/// under a model checker.
+#[derive(Default)]
+pub(super) struct Gauges {
+    pub(super) threads: atomic::AtomicUsize,
+    pub(super) alive: atomic::AtomicUsize,
+}
+
+/// What a thread is started for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    /// The queue.
+    Look,
+    /// One of the urgent jobs.
+    Urgent,
+}
+
+/// How the current thread belongs to a pool, which is known by its address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Home {
+    Elsewhere,
+    Inside(usize),
+    /// It has taken itself off the list, and runs destructors of thread-local variables.
+    Ended(usize),
+}
+
+thread_local! {
+    // Without a destructor of its own, so that it can be read in those of others.
+    static HOME: Cell<Home> = Cell::new(Home::Elsewhere);
+}
+
+impl<J: Job> Shared<J> {
+    pub(super) fn new(config: Config) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            urgent: VecDeque::new(),
+            counted: 0,
+            seated: 0,
+            shutdown: false,
+            spare_name: None,
+            handles: Vec::new(),
+            living: 0,
+            last_ended: None,
+            leaving: 0,
+        };
+        Self {
+            idle: Idle::new(config.max_threads),
+            coming: AtomicUsize::new(0),
+            pending: AtomicUsize::new(0),
+            state: Mutex::new(state),
+            ended: Condvar::new(),
+            gauges: Gauges::default(),
+            config,
+        }
+    }
+
+    // ---- those who have jobs ----
+
+    /// Whether as many threads are on their way as may be.
+    pub(super) fn enough_are_coming(&self) -> bool {
+        // Ordering: Relaxed; only `enlist` relies on what it reads.
+        self.coming.load(Ordering::Relaxed) >= self.config.max_coming
+    }
+
+    /// Takes an idle thread.
+    pub(super) fn claim(&self) -> Option<Claim<'_, J>> {
+        let claim = self.idle.claim()?;
+        // Before the letter is sent, hence before the thread counts itself off.
+        self.coming.fetch_add(1, Ordering::Relaxed);
+        Some(claim)
+    }
+
+    /// Takes the lock with a name at hand for a thread that might have to be started.
+    ///
+    /// # Panics
+    /// If the name has a zero byte; and with the panic of whoever makes it.
+    pub(super) fn lock_with_name(&self) -> MutexGuard<'_, State<J>> {
+        let mut state = self.state.lock();
+        if state.spare_name.is_none() {
+            drop(state);
+            let name = (self.config.thread_name)();
+            assert!(!name.contains('\0'), "the name of a thread has no zero byte: {name:?}");
+            state = self.state.lock();
+            state.spare_name.get_or_insert(name);
+        }
+        state
+    }
+
+    /// Tells those without the lock what has changed.
+    pub(super) fn publish(&self, state: &State<J>) {
+        let pending = QUEUED * state.queue.len() + if state.shutdown { SHUTDOWN } else { 0 };
+        // Ordering: Relaxed; those who have to see it in time have a fence between.
+        self.pending.store(pending, Ordering::Relaxed);
+        self.gauges.threads.store(state.counted + state.seated, Ordering::Relaxed);
+    }
+
+    /// Sees to it that as many threads come as the queue and [`Config::max_coming`] ask for. The
+    /// claimed one is to be sent to [look](Letter::Look) when the lock is released.
+    pub(super) fn enlist<'a>(this: &'a Arc<Self>, state: &mut State<J>) -> Option<Claim<'a, J>> {
+        // Ordering: (Q2), the queue is published before the loads below.
+        fence(Ordering::SeqCst);
+        let coming = this.coming.load(Ordering::Relaxed);
+        if coming >= state.queue.len().min(this.config.max_coming) {
+            return None;
+        }
+        let claim = this.claim();
+        if claim.is_none() && state.counted < this.config.max_threads {
+            // If there is no thread to be had, the job waits for one of those that there are.
+            let _ = Self::start_regular(this, state);
+        }
+        claim
+    }
+
+    /// Starts a thread that takes jobs from the queue.
+    pub(super) fn start_regular(this: &Arc<Self>, state: &mut State<J>) -> io::Result<()> {
+        Self::start(this, state, Purpose::Look)?;
+        state.counted += 1;
+        this.publish(state);
+        Ok(())
+    }
+
+    /// Starts a thread. The lock is held meanwhile: a thread counted in advance, and then not
+    /// started, would be one that others have already relied upon.
+    pub(super) fn start(
+        this: &Arc<Self>,
+        state: &mut State<J>,
+        purpose: Purpose,
+    ) -> io::Result<()> {
+        let Config { stack_size, may_start, .. } = &this.config;
+        may_start.as_ref().map_or(Ok(()), |may_start| may_start())?;
+        let Some(name) = state.spare_name.take() else {
+            return Err(io::Error::other("the thread has no name"));
+        };
+        let mut builder = thread::Builder::new().name(name);
+        if let Some(size) = *stack_size {
+            builder = builder.stack_size(size);
+        }
+        let free = state.handles.iter().position(Option::is_none);
+        let number = free.unwrap_or(state.handles.len());
+        let body = Arc::clone(this);
+        let handle = builder.spawn(move || Self::thread(&body, number, purpose))?;
+        if free.is_none() {
+            state.handles.push(None);
+        }
+        state.handles[number] = Some(handle);
+        state.living += 1;
+        // It counts itself off under the lock, which is held here.
+        this.coming.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    // ---- the threads ----
+
+    /// A thread's whole life.
+    fn thread(this: &Arc<Self>, number: usize, purpose: Purpose) {
+        HOME.with(|home| home.set(Home::Inside(this.address())));
+        // Before any hook: others wait for this to be counted off.
+        let first = Self::start_work(this, purpose);
+        let Config { on_start, on_stop, wrap, .. } = &this.config;
+        let hook = |hook: &Option<Hook>| hook.iter().for_each(|hook| contain(|| hook()));
+        let mut first = Some(first);
+        wrap(&mut || {
+            hook(on_start);
+            if let Some(first) = first.take() {
+                Self::work(this, number, first);
+            }
+            hook(on_stop);
+        });
+
+        HOME.with(|home| home.set(Home::Ended(this.address())));
+        let mut state = this.state.lock();
+        let handle = state.handles[number].take();
+        state.living -= 1;
+        let before = std::mem::replace(&mut state.last_ended, handle);
+        let shutdown = state.shutdown;
+        drop(state);
+        if shutdown {
+            this.ended.notify_all();
+        }
+        if let Some(before) = before {
+            join(before);
+        }
+    }
+
+    /// A started thread is there.
+    fn start_work(this: &Arc<Self>, purpose: Purpose) -> Letter<J> {
+        let mut state = this.state.lock();
+        let letter = match purpose {
+            Purpose::Look => Letter::Look,
+            Purpose::Urgent => Letter::Urgent(state.urgent.pop_front().expect("one per start")),
+        };
+        drop(state);
+        Self::arrive(this, letter)
+    }
+
+    /// This thread has come for a letter. Other jobs may have waited for that: it calls the next.
+    fn arrive(this: &Arc<Self>, letter: Letter<J>) -> Letter<J> {
+        this.coming.fetch_sub(1, Ordering::Relaxed);
+        // Ordering: (Q3), the count goes down before the queue is looked at.
+        fence(Ordering::SeqCst);
+        if !this.has_queue() {
+            return letter;
+        }
+        let mut locked = None;
+        // Without a name no thread is started, but one may be claimed.
+        contain(|| locked = Some(this.lock_with_name()));
+        let mut state = locked.unwrap_or_else(|| this.state.lock());
+        let letter = match letter {
+            Letter::Look => this.pop(&mut state).map_or(Letter::Look, Letter::Job),
+            letter => letter,
+        };
+        let claim = Self::enlist(this, &mut state);
+        drop(state);
+        if let Some(claim) = claim {
+            claim.send(Letter::Look);
+        }
+        letter
+    }
+
+    /// Takes jobs until there have been none for too long, or the pool is shut down.
+    fn work(this: &Arc<Self>, number: usize, first: Letter<J>) {
+        let mut next = Some(first);
+        while let Some(letter) = next {
+            match letter {
+                Letter::Job(job) => {
+                    contain(|| job.run());
+                    this.job_has_ended();
+                }
+                Letter::Urgent(job) => {
+                    contain(|| job.run());
+                    if !this.rejoin() {
+                        return;
+                    }
+                }
+                Letter::Look => {}
+            }
+            next = Self::next(this, number);
+        }
+    }
+
+    /// Finds the next thing to do, or counts this thread off.
+    fn next(this: &Arc<Self>, number: usize) -> Option<Letter<J>> {
+        loop {
+            if this.has_queue() {
+                if let Some(job) = this.pop(&mut this.state.lock()) {
+                    return Some(Letter::Job(job));
+                }
+                continue;
+            }
+            if this.is_shut_down() || !this.idle.has_place(number) {
+                return this.leave();
+            }
+            this.idle.enter(number);
+            // Ordering: (Q1), the thread can be seen to be idle before it looks at the queue.
+            fence(Ordering::SeqCst);
+            let mut letter = None;
+            let waits = !this.has_queue() && !this.is_shut_down();
+            if waits {
+                letter = this.idle.receive(number, &Deadline::after(this.config.keep_alive));
+            }
+            if letter.is_none() && !this.idle.withdraw(number) {
+                letter = this.idle.receive(number, &Deadline::NEVER);
+            }
+            match letter {
+                Some(letter) => return Some(Self::arrive(this, letter)),
+                None if waits => return this.leave(),
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn queue_depth(&self) -> usize {
+        self.pending.load(Ordering::Relaxed) / QUEUED
+    }
+
+    fn has_queue(&self) -> bool {
+        self.queue_depth() > 0
+    }
+
+    fn is_shut_down(&self) -> bool {
+        self.pending.load(Ordering::Relaxed) & SHUTDOWN != 0
+    }
+
+    fn pop(&self, state: &mut State<J>) -> Option<J> {
+        let (job, _) = state.queue.pop_front()?;
+        self.publish(state);
+        Some(job)
+    }
+
+    /// Counts this thread off, unless there is a job after all.
+    fn leave(&self) -> Option<Letter<J>> {
+        let mut state = self.state.lock();
+        let job = self.pop(&mut state);
+        if job.is_none() {
+            state.counted -= 1;
+            self.publish(&state);
+        }
+        job.map(Letter::Job)
+    }
+
+    /// Counts this thread again after an urgent job. False if others have taken its place meanwhile.
+    fn rejoin(&self) -> bool {
+        let mut state = self.state.lock();
+        state.seated -= 1;
+        let has_room = state.counted < self.config.max_threads;
+        state.counted += usize::from(has_room);
+        self.publish(&state);
+        has_room
+    }
+
+    pub(super) fn job_is_accepted(&self) {
+        self.gauges.alive.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn job_has_ended(&self) {
+        // Ordering: Release pairs with the Acquire of whoever reads that no job is alive.
+        if self.gauges.alive.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(hook) = &self.config.on_quiet
+        {
+            contain(|| hook());
+        }
+    }
+
+    // ---- the end ----
+
+    /// Sends all idle threads home. The pool has to be shut down.
+    pub(super) fn dismiss_idle(&self) {
+        // Ordering: (Q2), the shutdown is published before the bits are read.
+        fence(Ordering::SeqCst);
+        while let Some(claim) = self.claim() {
+            claim.send(Letter::Look);
+        }
+    }
+
+    /// Waits until all threads have ended that can, and joins them.
+    pub(super) fn wait_for_threads(&self, timeout: Option<Duration>) {
+        let deadline = Deadline::after(timeout.unwrap_or(Duration::MAX));
+        let home = HOME.with(Cell::get);
+        let inside = home == Home::Inside(self.address());
+        let mut state = self.state.lock();
+        if inside {
+            state.leaving += 1;
+            // Others inside may have waited for nobody but this thread.
+            self.ended.notify_all();
+        }
+        let others = |state: &State<J>| state.living - if inside { state.leaving } else { 0 };
+        while others(&state) > 0 && !deadline.wait(&self.ended, &mut state) {}
+        if inside {
+            state.leaving -= 1;
+        }
+        let last_ended = state.last_ended.take();
+        drop(state);
+        // A thread of the pool that drops the runtime in the destructor of a thread-local variable is
+        // itself among those to be joined: by the next that ended, or by nobody.
+        if let Some(last_ended) = last_ended
+            && home != Home::Ended(self.address())
+        {
+            join(last_ended);
+        }
+    }
+
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+}
+
+/// Joins a thread of the pool that has taken itself off the list, so this does not take long.
+fn join(thread: thread::JoinHandle<()>) {
+    // It has not panicked: jobs and hooks are contained.
+    drop(thread.join());
+}
