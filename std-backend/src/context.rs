@@ -20,7 +20,7 @@ use jenny_core::{
 };
 
 use crate::{
-    blocking::{Blocking, pool::Mandatory},
+    blocking::{Blocking, TrySpawnError, pool::Mandatory},
     park::Unparker,
     platform::Std,
 };
@@ -97,6 +97,18 @@ impl Ambient {
                  lower `max_blocking_threads` or raise the limit of threads"
             ),
         }
+    }
+
+    #[track_caller]
+    pub(crate) fn try_spawn_blocking<F, R>(
+        &self,
+        work: F,
+    ) -> Result<JoinHandle<R>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.blocking.try_spawn(work, Spawned::here())
     }
 
     /// # Errors

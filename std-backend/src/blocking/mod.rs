@@ -17,9 +17,12 @@ use jenny_core::{
 
 use crate::platform::AnyRuntime;
 
+mod error;
 pub(crate) mod pool;
 
-use pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError};
+pub use self::error::TrySpawnError;
+
+use self::pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError};
 
 /// The blocking pool of a runtime.
 pub(crate) struct Blocking(Pool<BlockingJob>);
@@ -39,15 +42,11 @@ impl Blocking {
         mandatory: Mandatory,
         spawned: Spawned<'_>,
     ) -> io::Result<JoinHandle<R>> {
-        let id = Current::<AnyRuntime>::new_task_id(&AnyRuntime::new());
-        let work = Work(Some(work));
-        // SAFETY: the scheduler has no state, so nothing has to be counted; the closure and its
-        // result are `Send` and `'static`.
-        let (task, join) = unsafe { task::new(work, NonNull::<Nowhere>::dangling(), id, spawned) };
-        match self.0.spawn(BlockingJob::Task(task), mandatory) {
+        let (job, join) = new_task(work, spawned);
+        match self.0.spawn(job, mandatory) {
             Ok(()) => Ok(join),
-            Err(SpawnError::ShuttingDown(task)) => {
-                task.cancel();
+            Err(SpawnError::ShuttingDown(job)) => {
+                job.cancel();
                 Ok(join)
             }
             Err(SpawnError::NoThreads { job, source }) => {
@@ -56,6 +55,27 @@ impl Blocking {
             }
             Err(SpawnError::Full(_)) => unreachable!("the queue is bounded for `try_spawn` only"),
         }
+    }
+
+    /// Runs the closure on a thread of the pool, if not too many wait already.
+    ///
+    /// # Errors
+    /// See [`TrySpawnError`], which hands the closure back.
+    pub(crate) fn try_spawn<F, R>(
+        &self,
+        work: F,
+        spawned: Spawned<'_>,
+    ) -> Result<JoinHandle<R>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let into_job = |work| new_task(work, spawned);
+        self.0.try_spawn(work, into_job, Mandatory::No).map_err(|error| match error {
+            SpawnError::Full(work) => TrySpawnError::Full(work),
+            SpawnError::ShuttingDown(work) => TrySpawnError::ShutDown(work),
+            SpawnError::NoThreads { job, source } => TrySpawnError::NoThreads(job, source),
+        })
     }
 
     /// Runs a worker's seat on a thread of its own at once, with the runtime current and the hooks of
@@ -97,6 +117,19 @@ impl Blocking {
     pub(crate) fn metrics(&self) -> Metrics {
         self.0.metrics()
     }
+}
+
+/// Makes a task of a closure.
+fn new_task<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+    spawned: Spawned<'_>,
+) -> (BlockingJob, JoinHandle<R>) {
+    let id = Current::<AnyRuntime>::new_task_id(&AnyRuntime::new());
+    let work = Work(Some(work));
+    // SAFETY: the scheduler has no state, so nothing has to be counted; the closure and its result
+    // are `Send` and `'static`.
+    let (task, join) = unsafe { task::new(work, NonNull::<Nowhere>::dangling(), id, spawned) };
+    (BlockingJob::Task(task), join)
 }
 
 /// Something on its way to a thread of the pool.

@@ -60,9 +60,7 @@ mod deadline;
 mod idle;
 mod threads;
 
-pub use config::{
-    Config, Hook, Job, Mandatory, MayStart, Metrics, SpawnError, Wrap, half_of_the_cores,
-};
+pub use config::{Config, Hook, Job, Mandatory, Metrics, SpawnError, half_of_the_cores};
 
 use idle::{Claim, Letter};
 use threads::{Purpose, Shared};

@@ -46,6 +46,7 @@ pub struct Builder {
     flavor: Flavor,
     worker_threads: Option<usize>,
     max_blocking_threads: usize,
+    max_blocking_queue: usize,
     thread_name: Arc<dyn Fn() -> String + Send + Sync>,
     thread_stack_size: Option<usize>,
     thread_keep_alive: Duration,
@@ -75,6 +76,7 @@ impl Builder {
             flavor,
             worker_threads: None,
             max_blocking_threads: 512,
+            max_blocking_queue: usize::MAX,
             thread_name: Arc::new(|| "jenny-worker".into()),
             thread_stack_size: None,
             thread_keep_alive: Duration::from_secs(10),
@@ -166,6 +168,17 @@ impl Builder {
     pub fn max_blocking_threads(&mut self, threads: usize) -> &mut Self {
         assert!(threads > 0, "the blocking pool needs at least one thread: pass 1 or more");
         self.max_blocking_threads = threads;
+        self
+    }
+
+    /// The most closures that [`try_spawn_blocking`](crate::task::try_spawn_blocking) lets wait because
+    /// all threads of the blocking pool are busy; unbounded by default. With 0 it takes only what a
+    /// thread can run at once.
+    ///
+    /// [`spawn_blocking`](crate::task::spawn_blocking) takes no notice: it could only wait, which would
+    /// block a worker, or fail where Tokio's does not. What it has queued counts all the same.
+    pub fn max_blocking_queue(&mut self, closures: usize) -> &mut Self {
+        self.max_blocking_queue = closures;
         self
     }
 
@@ -355,7 +368,7 @@ impl Builder {
             let blocking = Blocking::new(pool::Config {
                 max_threads: self.max_blocking_threads,
                 max_coming: pool::half_of_the_cores(),
-                max_queue: usize::MAX,
+                max_queue: self.max_blocking_queue,
                 keep_alive: self.thread_keep_alive,
                 thread_name: Arc::clone(&self.thread_name),
                 stack_size: self.thread_stack_size,
@@ -415,6 +428,7 @@ impl fmt::Debug for Builder {
             .field("flavor", &self.flavor)
             .field("worker_threads", &self.worker_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
+            .field("max_blocking_queue", &self.max_blocking_queue)
             .field("thread_stack_size", &self.thread_stack_size)
             .field("thread_keep_alive", &self.thread_keep_alive)
             .field("event_interval", &self.event_interval)

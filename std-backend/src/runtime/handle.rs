@@ -6,6 +6,7 @@ use jenny_core::{scheduler::Current, task::JoinHandle};
 
 use super::RuntimeMetrics;
 use crate::{
+    blocking::TrySpawnError,
     context::{self, Ambient, Scheduler},
     park::block_on_waker,
     platform::AnyRuntime,
@@ -133,6 +134,20 @@ impl Handle {
         R: Send + 'static,
     {
         self.ambient.spawn_blocking(work)
+    }
+
+    /// Runs a closure that blocks, if not too many wait already. See
+    /// [`task::try_spawn_blocking`](crate::task::try_spawn_blocking).
+    ///
+    /// # Errors
+    /// [`TrySpawnError`](crate::task::TrySpawnError) says why and holds the closure.
+    #[track_caller]
+    pub fn try_spawn_blocking<F, R>(&self, work: F) -> Result<JoinHandle<R>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.ambient.try_spawn_blocking(work)
     }
 
     /// Runs a future on this thread until it is ready, with this runtime as the current one.

@@ -23,7 +23,7 @@ use std::{
 
 use jenny_core::task::JoinHandle;
 
-use crate::context;
+use crate::{blocking::TrySpawnError, context};
 
 mod builder;
 mod current_thread;
@@ -109,6 +109,20 @@ impl Runtime {
         R: Send + 'static,
     {
         self.handle.spawn_blocking(work)
+    }
+
+    /// Runs a closure that blocks, if not too many wait already. See
+    /// [`task::try_spawn_blocking`](crate::task::try_spawn_blocking).
+    ///
+    /// # Errors
+    /// [`TrySpawnError`](crate::task::TrySpawnError) says why and holds the closure.
+    #[track_caller]
+    pub fn try_spawn_blocking<F, R>(&self, work: F) -> Result<JoinHandle<R>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.handle.try_spawn_blocking(work)
     }
 
     /// Runs a future on this thread until it is ready.

@@ -7,6 +7,7 @@ pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
 
 pub use self::builder::Builder;
 pub use self::yield_now::yield_now;
+pub use crate::blocking::TrySpawnError;
 pub use crate::coop::{consume_budget, unconstrained};
 
 /// The cooperative budget. See [`consume_budget`].
@@ -70,6 +71,42 @@ where
     R: Send + 'static,
 {
     context::current().spawn_blocking(work)
+}
+
+/// As [`spawn_blocking`], but does not let the queue grow without bound.
+///
+/// A closure is taken if a thread is idle or may be started, or if fewer than
+/// [`max_blocking_queue`](crate::runtime::Builder::max_blocking_queue) closures are waiting. Otherwise
+/// it comes back, and the caller can do something about it: answer that the server is busy, wait, or
+/// drop it. Callable from wherever [`spawn_blocking`] is; neither waits.
+///
+/// # Errors
+/// [`TrySpawnError`] says why and holds the closure. In contrast to [`spawn_blocking`], a runtime that
+/// is shut down and a system without threads are errors, too.
+///
+/// # Panics
+/// If there is no current runtime.
+///
+/// # Examples
+/// ```
+/// # #[jenny::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use jenny::task::{TrySpawnError, try_spawn_blocking};
+///
+/// match try_spawn_blocking(|| std::fs::metadata(".").is_ok()) {
+///     Ok(job) => assert!(job.await.unwrap()),
+///     Err(TrySpawnError::Full(_closure)) => println!("busy, come back later"),
+///     Err(error) => panic!("{error}"),
+/// }
+/// # }
+/// ```
+#[track_caller]
+pub fn try_spawn_blocking<F, R>(work: F) -> Result<JoinHandle<R>, TrySpawnError<F>>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    context::current().try_spawn_blocking(work)
 }
 
 /// The id of the task that runs on this thread.
