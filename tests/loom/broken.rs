@@ -11,6 +11,7 @@ use loom::{
 use crate::{
     harness::{Bounds, check_fails},
     idle::Workers,
+    time::{Meanwhile, a_stranger_registers},
 };
 
 /// Work is published between the worker's last look and its sleep.
@@ -47,5 +48,13 @@ fn a_wake_that_only_loads() {
         let idle = scheduled.compare_exchange(seen, 0, AcqRel, Relaxed).is_ok();
         waker.join().unwrap();
         assert!(ready || !idle || scheduled.load(Acquire) > 0, "asleep, and nobody will wake it");
+    });
+}
+
+/// A deadline is registered after the owner's look, and nobody unparks the owner.
+#[test]
+fn a_deadline_that_nobody_is_told_of() {
+    check_fails("time: an earlier deadline and no unpark", Bounds::preemptions(2), || {
+        a_stranger_registers(Meanwhile::Untold);
     });
 }

@@ -13,4 +13,5 @@ mod pool;
 mod queue;
 mod readiness;
 mod task;
+mod time;
 mod workers;

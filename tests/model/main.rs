@@ -7,6 +7,7 @@ mod list;
 mod overflow;
 mod ring;
 mod threads;
+mod time;
 
 use std::{
     ptr::NonNull,
