@@ -23,6 +23,7 @@ use crate::{
     blocking::{Blocking, TrySpawnError, pool::Mandatory},
     park::Unparker,
     platform::Std,
+    stats::Stats,
 };
 
 #[cfg(feature = "time")]
@@ -46,6 +47,7 @@ pub(crate) struct Ambient {
     pub(crate) id: NonZeroU64,
     pub(crate) name: Option<String>,
     pub(crate) scheduler: Scheduler,
+    pub(crate) stats: Stats,
     pub(crate) blocking: Blocking,
     #[cfg(feature = "net")]
     pub(crate) io: Option<crate::io::Handle>,

@@ -53,7 +53,7 @@
 //! 3  context                           which runtime a thread belongs to
 //! 2  io  blocking  local_set           the driver; the pool; the scheduler inside a future;
 //!    timekeeper                        clock and wheels
-//! 1  park  coop                        sleeping; the budget
+//! 1  park  coop  stats                 sleeping; the budget; what workers report
 //! 0  platform  primitives              what the core needs; the switch for the model checker
 //! ```
 
@@ -68,6 +68,8 @@ mod coop;
 mod platform;
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 pub mod runtime;
+#[cfg(all(feature = "rt", not(jenny_loom)))]
+mod stats;
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 pub mod task;
 #[cfg(all(feature = "time", not(jenny_loom)))]

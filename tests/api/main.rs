@@ -6,6 +6,7 @@ mod combinations;
 mod coop;
 mod fairness;
 mod hooks;
+mod metrics;
 mod misuse;
 mod net_tcp;
 mod runtime;

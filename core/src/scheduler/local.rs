@@ -340,6 +340,11 @@ impl<P: Platform> Entered<'_, P> {
         frame::as_outer(self.frame, host)
     }
 
+    /// How many tasks this worker has polled or cancelled so far. It wraps.
+    pub fn polls(&self) -> usize {
+        self.core.shared.counters.polls.get()
+    }
+
     /// Whether a task is ready to run. A load and a look; nothing is taken.
     pub fn has_work(&self) -> bool {
         !self.core.with_queue(|queue| queue.is_empty()) || !self.core.shared.inbox.is_empty()
@@ -438,6 +443,7 @@ impl<P: Platform> Core<P> {
     }
 
     fn push(&self, task: Runnable) {
+        self.shared.counters.local_schedules.add(1);
         self.with_queue(|queue| queue.push_back(task));
     }
 
@@ -493,7 +499,6 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
         match local(this) {
             Some(core) => {
-                core.shared.counters.local_schedules.add(1);
                 core.push(task);
             }
             // SAFETY: the caller keeps the scheduler alive until this returns.

@@ -112,7 +112,7 @@ counters! {
     parks,
     /// Times the worker was woken and found nothing to do.
     empty_wakes,
-    /// Tasks that this worker scheduled on itself.
+    /// Tasks that this worker scheduled on itself: spawned here, woken here, or woken while they ran.
     local_schedules,
     /// Tasks that did not fit the ring.
     overflows,

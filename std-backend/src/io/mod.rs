@@ -24,6 +24,6 @@ mod driver;
 pub(crate) mod driver;
 
 #[cfg(all(feature = "net", not(jenny_loom)))]
-pub(crate) use driver::{Direction, Event, Evented, Handle, IoDriver};
+pub(crate) use driver::{Direction, DriverMetrics, Event, Evented, Handle, IoDriver};
 #[cfg(feature = "net")]
 pub use driver::{Interest, Ready};

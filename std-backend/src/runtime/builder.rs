@@ -19,15 +19,17 @@ use super::multi_thread::{MultiThread, Seats, ThreadConfig, default_workers};
 #[cfg(feature = "time")]
 use super::timing::TimeSettings;
 use super::{
-    Handle, Kind, RngSeed, Runtime, current_thread::CurrentThread, hooks::Hooks,
-    task_hooks::TaskHooks, timing::LoopTimers,
+    Handle, HistogramConfiguration, Kind, RngSeed, Runtime, current_thread::CurrentThread,
+    hooks::Hooks, task_hooks::TaskHooks, timing::LoopTimers,
 };
 use crate::{
     blocking::{Blocking, pool},
     context::{self, Ambient, RuntimeDriver, RuntimePlatform, Scheduler},
     park::{Parker, SharedDriver, Unparker},
+    stats::Stats,
 };
 
+mod metrics_options;
 mod task_options;
 
 /// Builds a [`Runtime`].
@@ -60,6 +62,8 @@ pub struct Builder {
     max_io_events: Option<usize>,
     #[cfg(feature = "time")]
     time: TimeSettings,
+    poll_times: bool,
+    poll_time_buckets: HistogramConfiguration,
     name: Option<String>,
 }
 
@@ -90,6 +94,8 @@ impl Builder {
             max_io_events: None,
             #[cfg(feature = "time")]
             time: TimeSettings::default(),
+            poll_times: false,
+            poll_time_buckets: HistogramConfiguration::default(),
             name: None,
         }
     }
@@ -305,11 +311,12 @@ impl Builder {
             config.event_interval = interval;
         }
         let panicked = self.shutdown_on_panic.then(Arc::default);
-        let task_hooks = TaskHooks { panicked: panicked.clone(), ..self.task_hooks.clone() };
+        let stats = self.stats(1);
+        let task_hooks = TaskHooks { panicked: panicked.clone(), ..self.task_hooks(&stats) };
         config.observer = task_hooks.observer();
         let (handle, worker) = local::new(self.platform(), parker.unparker(), config);
         let unparkers = vec![parker.unparker()];
-        let ambient = self.ambient(Scheduler::CurrentThread(handle), &drivers, unparkers);
+        let ambient = self.ambient(Scheduler::CurrentThread(handle), stats, &drivers, unparkers);
         let timers = LoopTimers::new(&ambient, 0);
         let (driver, hooks) = (drivers.shared, self.hooks.clone());
         let kind = CurrentThread::new(worker, parker, driver, hooks, panicked, timers);
@@ -329,11 +336,13 @@ impl Builder {
         if let Some(interval) = self.event_interval {
             config.event_interval = interval;
         }
-        config.observer = self.task_hooks.clone().observer();
+        let stats = self.stats(count);
+        config.observer = self.task_hooks(&stats).observer();
         let unparkers = parkers.iter().map(Parker::unparker);
         let (handle, workers) = stealing::new(self.platform(), unparkers, config);
         let unparkers = parkers.iter().map(Parker::unparker).collect();
-        let ambient = self.ambient(Scheduler::MultiThread(handle.clone()), &drivers, unparkers);
+        let ambient =
+            self.ambient(Scheduler::MultiThread(handle.clone()), stats, &drivers, unparkers);
         let threads = ThreadConfig {
             name: Arc::clone(&self.thread_name),
             stack_size: self.thread_stack_size,
@@ -351,9 +360,18 @@ impl Builder {
         }
     }
 
+    fn stats(&self, workers: usize) -> Stats {
+        Stats::new(workers, self.poll_times.then(|| self.poll_time_buckets.clone()))
+    }
+
+    fn task_hooks(&self, stats: &Stats) -> TaskHooks {
+        TaskHooks { timer: stats.poll_timer(), ..self.task_hooks.clone() }
+    }
+
     fn ambient(
         &self,
         scheduler: Scheduler,
+        stats: Stats,
         _drivers: &Drivers,
         _unparkers: Vec<Unparker<RuntimeDriver>>,
     ) -> Arc<Ambient> {
@@ -386,6 +404,7 @@ impl Builder {
                 id: id.expect("2^64 runtimes have been made"),
                 name: self.name.clone(),
                 scheduler,
+                stats,
                 blocking,
                 #[cfg(feature = "net")]
                 io: _drivers.io.clone(),

@@ -24,6 +24,7 @@ use crate::{
     context::{RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver, Unparker, block_on_waker},
     platform::AnyRuntime,
+    stats::Stats,
 };
 
 /// How often the future of `block_on` may go next before driver and timers have a turn.
@@ -96,11 +97,11 @@ impl CurrentThread {
     }
 
     #[track_caller]
-    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+    pub(super) fn block_on<F: Future>(&self, future: F, stats: &Stats) -> F::Output {
         let mut future = pin!(future);
         loop {
             if let Some(mut core) = self.take() {
-                let output = core.run(future);
+                let output = core.run(future, stats);
                 // Whoever waits for the core has to hear of the panic, too.
                 drop(core);
                 return output.unwrap_or_else(|| {
@@ -184,7 +185,7 @@ impl Taken<'_> {
     }
 
     /// Runs tasks until the future is ready; `None` if the panic of a task has ended the runtime.
-    fn run<F: Future>(&mut self, mut future: Pin<&mut F>) -> Option<F::Output> {
+    fn run<F: Future>(&mut self, mut future: Pin<&mut F>, stats: &Stats) -> Option<F::Output> {
         let home = self.home;
         let CurrentThread { hooks, timers, .. } = home;
         let Core { worker, parker, root } = self.core();
@@ -195,6 +196,7 @@ impl Taken<'_> {
         let due = || root.woken.load(Ordering::Relaxed) || home.has_panicked();
         let mut turns = 0_u32;
         worker.enter(|worker| {
+            let mut recorder = stats.record(0, worker.polls());
             loop {
                 if home.has_panicked() {
                     home.scheduler.close();
@@ -219,6 +221,7 @@ impl Taken<'_> {
                         }
                     }
                     Tick::Ran => {
+                        recorder.ran(worker.polls());
                         parker.turn_now();
                         timers.fire_due();
                     }
@@ -227,7 +230,9 @@ impl Taken<'_> {
                         // The hook may have spawned, or woken the future, on this very thread.
                         let is_idle = || !due() && !worker.has_work();
                         if is_idle() {
+                            recorder.park(worker.polls());
                             timers.park_or_advance(parker, is_idle);
+                            recorder.unpark();
                         }
                         hooks.thread_unpark();
                         timers.fire_due();

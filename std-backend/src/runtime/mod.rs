@@ -40,6 +40,10 @@ pub use self::builder::Builder;
 pub use self::handle::{EnterGuard, Handle, Id, RuntimeFlavor, TryCurrentError};
 pub use self::metrics::RuntimeMetrics;
 pub use self::policy::{RngSeed, UnhandledPanic};
+pub use crate::stats::{
+    HistogramConfiguration, HistogramScale, InvalidHistogramConfiguration, LogHistogram,
+    LogHistogramBuilder,
+};
 pub use jenny_core::task::TaskMeta;
 
 use self::current_thread::CurrentThread;
@@ -138,7 +142,7 @@ impl Runtime {
             Kind::CurrentThread(kind) => {
                 let _running = context::start_running();
                 let _current = context::set_current(&self.handle.ambient);
-                kind.block_on(future)
+                kind.block_on(future, &self.handle.ambient.stats)
             }
             #[cfg(feature = "rt-multi-thread")]
             Kind::MultiThread(_) => self.handle.block_on(future),

@@ -17,6 +17,7 @@ use crate::{
     context::{self, Ambient, RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver},
     primitives::contain,
+    stats::Stats,
 };
 
 /// Overrides the number of workers that a runtime has by default.
@@ -157,7 +158,7 @@ impl Seat {
             while !stopped {
                 // A panic that gets here is that of a waker which the driver called: go on.
                 contain(|| {
-                    work(&mut worker, &mut parker, &timers, &hooks);
+                    work(&mut worker, &mut parker, &timers, &hooks, &ambient.stats);
                     stopped = true;
                 });
             }
@@ -199,18 +200,26 @@ fn work(
     parker: &mut Parker<RuntimeDriver>,
     timers: &LoopTimers,
     hooks: &Hooks,
+    stats: &Stats,
 ) {
+    let Some(index) = worker.index() else { return };
     // The driver is turned inside, too: what its events wake stays on this worker.
     worker.enter(|worker| {
+        let mut recorder = stats.record(index, worker.polls());
         loop {
             timers.fire_due();
             match worker.tick() {
-                Tick::Ran => parker.turn_now(),
+                Tick::Ran => {
+                    recorder.ran(worker.polls());
+                    parker.turn_now();
+                }
                 Tick::Idle => {
                     hooks.thread_park();
                     // The hook may have spawned, on this very worker.
                     if !worker.has_work() {
+                        recorder.park(worker.polls());
                         timers.park(parker);
+                        recorder.unpark();
                     }
                     hooks.thread_unpark();
                 }

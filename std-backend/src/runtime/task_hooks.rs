@@ -7,6 +7,8 @@ use std::sync::{
 
 use jenny_core::task::{Observer, TaskMeta};
 
+use crate::stats::PollTimer;
+
 /// Called with a task, on the thread where it happens.
 pub(super) type TaskHook = Option<Arc<dyn Fn(&TaskMeta<'_>) + Send + Sync>>;
 
@@ -19,15 +21,18 @@ pub(super) struct TaskHooks {
     pub(super) terminated: TaskHook,
     /// Set when a task panics, if that is to end the runtime.
     pub(super) panicked: Option<Arc<AtomicBool>>,
+    /// Takes the time of the polls, without the hooks.
+    pub(super) timer: Option<PollTimer>,
 }
 
 impl TaskHooks {
     /// The observer of a scheduler; none if nobody wants to hear anything, because then the tasks do
     /// not pay for it.
     pub(super) fn observer(self) -> Option<Box<dyn Observer>> {
-        let Self { spawned, before_poll, after_poll, terminated, panicked } = &self;
+        let Self { spawned, before_poll, after_poll, terminated, panicked, timer } = &self;
         let hooks = [spawned, before_poll, after_poll, terminated];
-        let wanted = panicked.is_some() || hooks.into_iter().any(Option::is_some);
+        let wanted =
+            panicked.is_some() || timer.is_some() || hooks.into_iter().any(Option::is_some);
         wanted.then(|| Box::new(self) as Box<dyn Observer>)
     }
 }
@@ -45,9 +50,15 @@ impl Observer for TaskHooks {
 
     fn before_poll(&self, task: &TaskMeta<'_>) {
         call(&self.before_poll, task);
+        if let Some(timer) = &self.timer {
+            timer.before_poll(task);
+        }
     }
 
     fn after_poll(&self, task: &TaskMeta<'_>) {
+        if let Some(timer) = &self.timer {
+            timer.after_poll(task);
+        }
         call(&self.after_poll, task);
     }
 

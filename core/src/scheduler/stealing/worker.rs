@@ -161,6 +161,12 @@ impl<P: Platform> Entered<'_, P> {
         if self.holder.get().is_some() { Tick::Ran } else { Tick::HandedOff }
     }
 
+    /// How many tasks this worker has polled or cancelled so far; 0 once it has been handed off. It
+    /// wraps.
+    pub fn polls(&self) -> usize {
+        self.core().map_or(0, |core| core.slot().own.counters.polls.get())
+    }
+
     /// Whether a task is in this worker's own queues. Loads only; for a backend that ran code of the
     /// user's after [`Tick::Idle`].
     pub fn has_work(&self) -> bool {
@@ -193,7 +199,10 @@ impl<P: Platform> Entered<'_, P> {
         }
         match (outcome, self.core()) {
             (Outcome::Idle, _) => {}
-            (Outcome::Again(task), Some(core)) => core.push(task),
+            (Outcome::Again(task), Some(core)) => {
+                core.slot().own.counters.local_schedules.add(1);
+                core.push(task);
+            }
             (Outcome::Done(done), Some(core)) => core.finish(done),
             // The poll outlived this thread's being a worker.
             (Outcome::Again(task), None) => self.shared.inject(task, Arrival::Woken),

@@ -14,7 +14,7 @@ use mio::event::Source;
 
 use crate::{
     park::{Driver, DriverWaker},
-    primitives::{Arc, AtomicUsize, Mutex, Ordering},
+    primitives::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering},
 };
 
 mod evented;
@@ -63,6 +63,26 @@ struct Shared {
     /// Hints for the driver, written under the lock, read without: what the mailbox would say.
     registered: AtomicUsize,
     departed: AtomicUsize,
+    counts: Counts,
+}
+
+/// What has happened so far.
+#[derive(Default)]
+struct Counts {
+    registrations: AtomicU64,
+    deregistrations: AtomicU64,
+    events: AtomicU64,
+}
+
+/// What has happened to a driver so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DriverMetrics {
+    /// Resources that were registered.
+    pub(crate) registrations: u64,
+    /// Those of them that were deregistered.
+    pub(crate) deregistrations: u64,
+    /// Events of resources that the system reported.
+    pub(crate) events: u64,
 }
 
 impl IoDriver {
@@ -78,6 +98,7 @@ impl IoDriver {
             mailbox: Mutex::new(Mailbox::default()),
             registered: AtomicUsize::new(0),
             departed: AtomicUsize::new(0),
+            counts: Counts::default(),
         };
         Ok(Self {
             poll,
@@ -122,11 +143,13 @@ impl Driver for IoDriver {
     fn dispatch(&mut self) {
         let Self { events, table, wakers, shared, .. } = self;
         let mut settled = false;
+        let mut count = 0;
         for event in events.iter() {
             let token = Token::from(event.token());
             if token == Token::WAKER {
                 continue;
             }
+            count += 1;
             // Unknown: registered since the last look into the mailbox, or gone.
             if table.get(token).is_none() && !settled {
                 shared.settle(table);
@@ -139,6 +162,9 @@ impl Driver for IoDriver {
                 }
             }
         }
+        let total = &shared.counts.events;
+        // Not a read-modify-write: one at a time holds the driver.
+        total.store(total.load(Ordering::Relaxed) + count, Ordering::Relaxed);
         wakers.wake_all();
         // Ordering: Relaxed, a hint; what is missed now is freed by a later turn.
         if !settled && shared.departed.load(Ordering::Relaxed) > 0 {
@@ -215,6 +241,7 @@ impl Handle {
             shared.depart(token);
             return Err(error);
         }
+        shared.counts.registrations.fetch_add(1, Ordering::Relaxed);
         Ok((token, readiness))
     }
 
@@ -226,9 +253,22 @@ impl Handle {
         readiness: &Readiness,
     ) -> io::Result<()> {
         let result = self.shared.registry.deregister(source);
+        self.shared.counts.deregistrations.fetch_add(1, Ordering::Relaxed);
         self.shared.depart(token);
         readiness.forget_tasks();
         result
+    }
+
+    /// Reads the counts, each for itself.
+    pub(crate) fn metrics(&self) -> DriverMetrics {
+        let Counts { registrations, deregistrations, events } = &self.shared.counts;
+        // Ordering: Relaxed. What is deregistered is read first, so that no difference is negative.
+        let deregistrations = deregistrations.load(Ordering::Relaxed);
+        DriverMetrics {
+            registrations: registrations.load(Ordering::Relaxed),
+            deregistrations,
+            events: events.load(Ordering::Relaxed),
+        }
     }
 
     /// Whether both register with the same driver.
