@@ -15,3 +15,4 @@ mod signal;
 mod support;
 mod task;
 mod time;
+mod time_paused;

@@ -11,6 +11,7 @@ use jenny::{
     net::TcpListener,
     runtime::{Builder, Handle},
     task,
+    time::{self, Duration, Instant},
 };
 
 use crate::support::on_every_runtime;
@@ -121,8 +122,98 @@ on_every_runtime! {
     }
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
+on_every_runtime! {
+    fn time_without_timers(flavour: Flavour) {
+        let mut builder = match flavour {
+            Flavour::CurrentThread => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        const NO_TIMERS: &str = "call `enable_time` or `enable_all`";
+        builder.build().unwrap().block_on(async {
+            refused_here(NO_TIMERS, || time::sleep(SECOND));
+            refused_here(NO_TIMERS, || time::sleep_until(Instant::now()));
+            refused_here(NO_TIMERS, || time::timeout(SECOND, async {}));
+            refused_here(NO_TIMERS, || time::timeout_at(Instant::now(), async {}));
+            refused_here(NO_TIMERS, || time::interval(SECOND));
+            refused_here(NO_TIMERS, || time::interval_at(Instant::now(), SECOND));
+        });
+        // With timers alone they work.
+        let runtime = builder.enable_time().build().unwrap();
+        runtime.block_on(async { time::sleep(Duration::from_millis(1)).await });
+    }
+
+    fn intervals_without_a_period(flavour: Flavour) {
+        flavour.build().block_on(async {
+            refused_here("above zero", || time::interval(Duration::ZERO));
+            refused_here("above zero", || time::interval_at(Instant::now(), Duration::ZERO));
+        });
+    }
+
+    fn a_clock_that_cannot_do_that(flavour: Flavour) {
+        flavour.build().block_on(async {
+            refused_here("call `pause` first", || time::resume());
+            let panic = panic_of(|| poll_now(time::advance(SECOND)));
+            assert!(panic.message.contains("call `pause` first"), "{}", panic.message);
+            if flavour == Flavour::CurrentThread {
+                time::pause();
+                refused_here("paused already", || time::pause());
+                let panic = panic_of(|| poll_now(time::advance(Duration::MAX)));
+                assert!(panic.message.contains("advance it by less"), "{}", panic.message);
+            } else {
+                refused_here("Builder::new_current_thread", || time::pause());
+            }
+        });
+        if flavour != Flavour::CurrentThread {
+            let mut builder = flavour.builder();
+            refused_here("Builder::new_current_thread", || builder.start_paused(true).build());
+        }
+    }
+
+    /// A sleep that outlives its runtime says so where it is polled, and wakes who waits for it.
+    fn sleeping_on_after_the_shutdown(flavour: Flavour) {
+        let runtime = flavour.build();
+        let (waiting, fresh, over) = {
+            let _guard = runtime.enter();
+            (time::sleep(3600 * SECOND), time::sleep(3600 * SECOND), time::sleep(Duration::ZERO))
+        };
+        let other = Builder::new_current_thread().build().unwrap();
+        let (is_polled, polled) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut waiting = Box::pin(waiting);
+            let panic = panic_of(|| {
+                other.block_on(std::future::poll_fn(|context| {
+                    let poll = waiting.as_mut().poll(context);
+                    is_polled.send(()).unwrap();
+                    poll
+                }));
+            });
+            assert!(panic.message.contains("has been shut down"), "{}", panic.message);
+        });
+        polled.recv().unwrap();
+        drop(runtime);
+        thread.join().unwrap();
+        let panic = panic_of(|| poll_now(fresh));
+        assert!(panic.message.contains("has been shut down"), "{}", panic.message);
+        poll_now(over);
+    }
+}
+
+/// Polls once, and drops.
+fn poll_now(future: impl Future<Output = ()>) {
+    let mut future = std::pin::pin!(future);
+    let _ = future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+}
+
 #[test]
 fn outside_of_a_runtime() {
+    refused_here(NO_RUNTIME, || time::sleep(SECOND));
+    refused_here(NO_RUNTIME, || time::sleep_until(Instant::now()));
+    refused_here(NO_RUNTIME, || time::interval(SECOND));
+    refused_here(NO_RUNTIME, || time::timeout(SECOND, async {}));
+    refused_here(NO_RUNTIME, || time::pause());
+    refused_here(NO_RUNTIME, || time::resume());
     refused_here(NO_RUNTIME, || task::spawn(async {}));
     refused_here(NO_RUNTIME, || task::spawn_blocking(|| ()));
     refused_here(NO_RUNTIME, || Handle::current());

@@ -53,9 +53,10 @@ pub fn resume() {
 
 /// Moves the paused clock of the current runtime.
 ///
-/// Timers that are due then have fired when this returns for the first time; it lets other tasks run
-/// once, and is ready. A task that sleeps several times has to be waited for, or be given several
-/// smaller steps.
+/// Fires what is due then, in the order of deadlines, and yields once to those that this has woken.
+/// Whoever wants to see more than their next step has to wait for them. The clock is moved at once,
+/// so a task that sleeps twice sees the first deadline and the second pass together; several smaller
+/// steps, or auto-advance, keep them apart.
 ///
 /// # Panics
 /// If the clock is not paused, if it cannot go so far, and if there is no runtime.
