@@ -22,7 +22,6 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::{CONNECTION, HeaderValue};
@@ -31,6 +30,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use jenny::net::{TcpListener, TcpStream};
 use jenny::sync::watch;
+use jenny::time::{Duration, sleep};
 use tower_service::Service;
 
 /// How long a silent connection may take to bring a last request.
@@ -118,12 +118,7 @@ async fn recover(error: io::Error) {
     // Out of descriptors or memory: the connection stays in the backlog, and an accept at once
     // would fail again. Connections that end meanwhile give back what is missing.
     eprintln!("cannot accept: {error}; trying again in {BACK_OFF:?}");
-    pause(BACK_OFF).await;
-}
-
-async fn pause(duration: Duration) {
-    let slept = jenny::task::spawn_blocking(move || std::thread::sleep(duration)).await;
-    slept.expect("sleeping does not panic");
+    sleep(BACK_OFF).await;
 }
 
 /// What the connections of one server share.
@@ -180,7 +175,7 @@ impl Server {
         jenny::select! {
             biased;
             () = self.close.closed() => {}
-            () = pause(GRACE) => {
+            () = sleep(GRACE) => {
                 self.close.send_replace(true);
                 self.close.closed().await;
             }

@@ -40,7 +40,7 @@
 //! | `signal` | Ctrl-C and Unix signals |
 //! | `macros` | `#[main]`, `#[test]`, `select!`, `join!`, `try_join!` |
 //! | `sync`, `io-util` | Tokio's channels and locks, and its I/O helpers, which need no runtime |
-//! | `hyper` | hyper's `rt` traits on sockets, and its executor |
+//! | `hyper` | hyper's `rt` traits on sockets, its executor and its timer |
 //! | `full` (default) | all of these but `hyper` |
 //!
 //! # The floors
