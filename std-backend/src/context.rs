@@ -157,11 +157,14 @@ impl fmt::Debug for Ambient {
     }
 }
 
+#[cfg(feature = "rt-multi-thread")]
+pub(crate) mod worker;
+
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Ambient>>> = const { RefCell::new(None) };
     /// How many guards of this thread are alive.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    static RUNNING: Cell<Running> = const { Cell::new(Running::Nothing) };
 }
 
 /// Why there is no current runtime.
@@ -254,13 +257,35 @@ impl Drop for CurrentGuard {
     }
 }
 
-/// Keeps the thread marked as running a runtime.
+/// What a thread does for a runtime at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Running {
+    /// Nothing: it may block.
+    Nothing,
+    /// It waits for the future of a `block_on`, and others run the tasks.
+    Root,
+    /// It is a worker of a multi-thread runtime.
+    #[cfg_attr(not(feature = "rt-multi-thread"), allow(dead_code, reason = "there is none"))]
+    Worker,
+    /// It runs tasks that no other thread can run.
+    CurrentThread,
+}
+
+/// Keeps the thread marked as running a runtime, or as free to block.
 #[must_use]
-pub(crate) struct RunningGuard(PhantomData<*mut ()>);
+pub(crate) struct RunningGuard {
+    outer: Running,
+    _not_send: PhantomData<*mut ()>,
+}
+
+/// What this thread does for a runtime.
+pub(crate) fn running() -> Running {
+    RUNNING.try_with(Cell::get).unwrap_or(Running::Nothing)
+}
 
 /// Whether this thread runs a runtime, so that blocking it would stop tasks.
 pub(crate) fn is_running() -> bool {
-    RUNNING.try_with(Cell::get).unwrap_or(false)
+    running() != Running::Nothing
 }
 
 /// Marks this thread as running a runtime.
@@ -268,17 +293,27 @@ pub(crate) fn is_running() -> bool {
 /// # Panics
 /// If it is already.
 #[track_caller]
-pub(crate) fn start_running() -> RunningGuard {
+pub(crate) fn start_running(what: Running) -> RunningGuard {
     assert!(
-        !RUNNING.replace(true),
+        !is_running(),
         "cannot block on a runtime from inside a runtime: this thread is running tasks, which would \
          stop. Await the future instead, or move the call to `spawn_blocking`"
     );
-    RunningGuard(PhantomData)
+    set_running(what)
+}
+
+/// Lets this thread block although it runs a runtime: its worker was handed off.
+#[cfg_attr(not(feature = "rt-multi-thread"), allow(dead_code, reason = "there is no worker"))]
+pub(crate) fn suspend_running() -> RunningGuard {
+    set_running(Running::Nothing)
+}
+
+fn set_running(what: Running) -> RunningGuard {
+    RunningGuard { outer: RUNNING.replace(what), _not_send: PhantomData }
 }
 
 impl Drop for RunningGuard {
     fn drop(&mut self) {
-        RUNNING.set(false);
+        RUNNING.set(self.outer);
     }
 }

@@ -1,6 +1,7 @@
 //! Every behaviour on every runtime.
 #![cfg(not(jenny_loom))]
 
+mod block_in_place;
 mod blocking;
 mod combinations;
 mod coop;

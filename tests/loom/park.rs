@@ -72,12 +72,14 @@ impl Driver for Mock {
         state.woken = false;
     }
 
-    fn dispatch(&mut self) {
+    fn dispatch(&mut self) -> bool {
         let event = self.0.state.lock().unwrap().event.take();
+        let told = event.is_some();
         if let Some(parker) = event {
             self.0.dispatched.fetch_add(1, SeqCst);
             parker.unpark();
         }
+        told
     }
 
     fn shutdown(&mut self) {}

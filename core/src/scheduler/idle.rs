@@ -171,6 +171,17 @@ impl Idle {
         }
     }
 
+    /// Whether a worker sleeps, at some moment of the call.
+    pub fn is_asleep(&self, worker: usize) -> bool {
+        let (word, bit) = Self::place(worker);
+        self.sleeping[word].load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// A worker that sleeps, at some moment of the call.
+    pub fn any_sleeper(&self) -> Option<usize> {
+        (0..self.workers).find(|&worker| self.is_asleep(worker))
+    }
+
     /// How many workers sleep, at some moment of the call.
     pub fn sleepers(&self) -> usize {
         self.sleeping.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum()

@@ -2,6 +2,7 @@
 //!
 //! - [`shared`]: one I/O driver, many parkers. A worker that runs out of work sleeps inside the
 //!   driver if nobody else does, otherwise on its own condition variable.
+//! - [`standby`]: who of the sleepers looks after the workers that are awake.
 //! - [`thread`]: a plain parker per thread, for `block_on` on threads that are not workers.
 //!
 //! This floor does not know what a driver waits for; it declares what it needs of one.
@@ -12,10 +13,12 @@
 use std::time::Duration;
 
 mod shared;
+mod standby;
 mod thread;
 mod try_lock;
 
-pub use shared::{Parker, SharedDriver, Unparker};
+pub use shared::{Awoke, Parker, SharedDriver, Unparker};
+pub use standby::{PERIOD, QUIET_PERIODS, SHORT_PERIOD, Standby};
 pub use thread::{ThreadParker, block_on_waker};
 
 /// Something to sleep in that produces events: the I/O driver.
@@ -33,8 +36,8 @@ pub trait Driver: Send + 'static {
     /// May return early for no reason.
     fn wait(&mut self, timeout: Option<Duration>);
 
-    /// Tells those concerned about the events of the last wait.
-    fn dispatch(&mut self);
+    /// Tells those concerned about the events of the last wait; false if there were none.
+    fn dispatch(&mut self) -> bool;
 
     /// Ends all operations that wait for this driver with an error, now and in the future.
     fn shutdown(&mut self);
@@ -61,7 +64,7 @@ impl Driver for NoDriver {
         match *self {}
     }
 
-    fn dispatch(&mut self) {
+    fn dispatch(&mut self) -> bool {
         match *self {}
     }
 

@@ -47,6 +47,15 @@ const PARKED_CONDVAR: usize = 1;
 const PARKED_DRIVER: usize = 2;
 const NOTIFIED: usize = 3;
 
+/// Why a park returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awoke {
+    /// There was an unpark, or I/O was dispatched.
+    ForWork,
+    /// The time is up, or it was for no reason.
+    ByItself,
+}
+
 /// The driver of a runtime, taken in turns by its parkers.
 pub struct SharedDriver<D: Driver> {
     driver: Option<Held<D>>,
@@ -135,9 +144,14 @@ impl<D: Driver> Parker<D> {
         self.inner.park(None);
     }
 
+    /// As [`park`](Self::park), for at most `timeout` if there is one.
+    pub fn park_for(&mut self, timeout: Option<Duration>) -> Awoke {
+        self.inner.park(timeout)
+    }
+
     /// As [`park`](Self::park), for at most `timeout`.
-    pub fn park_timeout(&mut self, timeout: Duration) {
-        self.inner.park(Some(timeout));
+    pub fn park_timeout(&mut self, timeout: Duration) -> Awoke {
+        self.inner.park(Some(timeout))
     }
 
     /// Dispatches the I/O events that are there, without sleeping. Does nothing while another
@@ -151,14 +165,12 @@ impl<D: Driver> Parker<D> {
 }
 
 impl<D: Driver> Inner<D> {
-    fn park(&self, timeout: Option<Duration>) {
+    fn park(&self, timeout: Option<Duration>) -> Awoke {
         if self.take_notification() {
-            return;
+            return Awoke::ForWork;
         }
         let in_driver = self.shared.try_with(|driver| self.park_in_driver(driver, timeout));
-        if in_driver.is_none() {
-            self.park_on_condvar(timeout);
-        }
+        in_driver.unwrap_or_else(|| self.park_on_condvar(timeout))
     }
 
     /// Spares the read-modify-write when there is nothing to take, which is the usual case.
@@ -185,42 +197,42 @@ impl<D: Driver> Inner<D> {
         false
     }
 
-    fn park_in_driver(&self, driver: &mut D, timeout: Option<Duration>) {
+    fn park_in_driver(&self, driver: &mut D, timeout: Option<Duration>) -> Awoke {
         if !self.announce(PARKED_DRIVER) {
-            return;
+            return Awoke::ForWork;
         }
         driver.wait(timeout);
         // Before the dispatch: from here on the owner is awake, and an unpark is for its next park.
-        self.reset();
+        let unparked = self.reset() == NOTIFIED;
         // Even without an unpark the park ends here, because what is dispatched may have made tasks
         // of this very worker runnable.
-        driver.dispatch();
+        if driver.dispatch() || unparked { Awoke::ForWork } else { Awoke::ByItself }
     }
 
-    fn park_on_condvar(&self, timeout: Option<Duration>) {
+    fn park_on_condvar(&self, timeout: Option<Duration>) -> Awoke {
         // A deadline beyond the clock's range is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut guard = self.lock.lock();
         if !self.announce(PARKED_CONDVAR) {
-            return;
+            return Awoke::ForWork;
         }
         // A condition variable may return for no reason; only the word tells.
         loop {
             let Some(deadline) = deadline else {
                 self.condvar.wait(&mut guard);
                 if self.take_notification() {
-                    return;
+                    return Awoke::ForWork;
                 }
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let timed_out = self.condvar.wait_for(&mut guard, left).timed_out();
             if timed_out {
-                self.reset();
-                return;
+                let unparked = self.reset() == NOTIFIED;
+                return if unparked { Awoke::ForWork } else { Awoke::ByItself };
             }
             if self.take_notification() {
-                return;
+                return Awoke::ForWork;
             }
         }
     }

@@ -56,8 +56,9 @@ impl Driver for Channel {
         self.seen.waiting.store(false, Ordering::SeqCst);
     }
 
-    fn dispatch(&mut self) {
+    fn dispatch(&mut self) -> bool {
         self.seen.dispatched.fetch_add(1, Ordering::SeqCst);
+        false
     }
 
     fn shutdown(&mut self) {

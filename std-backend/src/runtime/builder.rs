@@ -15,7 +15,7 @@ use jenny_core::scheduler::local;
 use jenny_core::scheduler::stealing;
 
 #[cfg(feature = "rt-multi-thread")]
-use super::multi_thread::{MultiThread, Seats, ThreadConfig, default_workers};
+use super::multi_thread::{Equipment, MultiThread, ThreadConfig, default_workers};
 #[cfg(feature = "time")]
 use super::timing::TimeSettings;
 use super::{
@@ -348,8 +348,8 @@ impl Builder {
             stack_size: self.thread_stack_size,
             hooks: self.hooks.clone(),
         };
-        let seats = Seats { workers, parkers, driver: drivers.shared };
-        let kind = MultiThread::start(&ambient, handle, seats, &threads)?;
+        let equipment = Equipment { workers, parkers, driver: drivers.shared };
+        let kind = MultiThread::start(&ambient, handle, equipment, &threads)?;
         Ok(Runtime::of(Kind::MultiThread(kind), Handle { ambient }))
     }
 

@@ -7,7 +7,7 @@ use jenny_core::{scheduler::Current, task::JoinHandle};
 use super::RuntimeMetrics;
 use crate::{
     blocking::TrySpawnError,
-    context::{self, Ambient, Scheduler},
+    context::{self, Ambient, Running, Scheduler},
     park::block_on_waker,
     platform::AnyRuntime,
 };
@@ -159,7 +159,7 @@ impl Handle {
     /// If this thread is running a runtime already; and with the future's own panic.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let _running = context::start_running();
+        let _running = context::start_running(Running::Root);
         let _current = context::set_current(&self.ambient);
         park_on(future)
     }

@@ -169,6 +169,13 @@ impl RuntimeMetrics {
         self.worker(worker).steals as u64
     }
 
+    /// How many tasks this worker took over from others that were stuck in a poll, and would have run
+    /// them next.
+    #[track_caller]
+    pub fn worker_rescue_count(&self, worker: usize) -> u64 {
+        self.worker(worker).rescues as u64
+    }
+
     /// How often this worker took tasks from another, any number at a time.
     #[track_caller]
     pub fn worker_steal_operations(&self, worker: usize) -> u64 {

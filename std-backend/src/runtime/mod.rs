@@ -23,7 +23,10 @@ use std::{
 
 use jenny_core::task::JoinHandle;
 
-use crate::{blocking::TrySpawnError, context};
+use crate::{
+    blocking::TrySpawnError,
+    context::{self, Running},
+};
 
 mod builder;
 mod current_thread;
@@ -52,7 +55,8 @@ use self::multi_thread::MultiThread;
 
 /// A scheduler with its threads, its drivers and its blocking pool.
 ///
-/// Dropping it shuts it down; see the [module](self).
+/// Dropping it shuts it down; see the [module](self). A task of its own that does so, inside of
+/// `block_in_place`, does not wait for the others.
 ///
 /// # Examples
 /// ```
@@ -140,7 +144,7 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         match &self.kind {
             Kind::CurrentThread(kind) => {
-                let _running = context::start_running();
+                let _running = context::start_running(Running::CurrentThread);
                 let _current = context::set_current(&self.handle.ambient);
                 kind.block_on(future, &self.handle.ambient.stats)
             }
@@ -175,6 +179,12 @@ impl Runtime {
             return;
         }
         let start = Instant::now();
+        // A task of its own drops it inside of `block_in_place`: all would wait for that task.
+        #[cfg(feature = "rt-multi-thread")]
+        let timeout = match context::worker::worker() {
+            Some(worker) if worker.runtime() == self.handle.ambient.id => Some(Duration::ZERO),
+            _ => timeout,
+        };
         match &mut self.kind {
             Kind::CurrentThread(kind) => {
                 // What the drops of futures spawn or ask for is this runtime's.

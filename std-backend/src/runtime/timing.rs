@@ -68,12 +68,20 @@ impl LoopTimers {
         }
     }
 
+    /// How long the worker may sleep for its own timers' sake; `None` for ever.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        self.home.as_ref().and_then(Home::time_left)
+    }
+
+    /// Fires what another worker should have fired; true if it has timers that wait.
+    #[cfg(feature = "rt-multi-thread")]
+    pub(super) fn fire_neglected(&self, worker: usize) -> bool {
+        self.ambient.time.wheels().get(worker).is_some_and(Home::fire_neglected)
+    }
+
     /// Parks until the next deadline at most. To be called after `Tick::Idle`.
-    pub(super) fn park(&self, parker: &mut Parker<RuntimeDriver>) {
-        match self.home.as_ref().and_then(Home::time_left) {
-            None => parker.park(),
-            Some(left) => parker.park_timeout(left),
-        }
+    fn park(&self, parker: &mut Parker<RuntimeDriver>) {
+        parker.park_for(self.time_left());
     }
 
     /// As [`park`](Self::park), on the only thread of a runtime. If the clock stands still and
@@ -117,8 +125,14 @@ impl LoopTimers {
 
     pub(super) fn fire_due(&self) {}
 
-    pub(super) fn park(&self, parker: &mut Parker<RuntimeDriver>) {
-        parker.park();
+    #[cfg(feature = "rt-multi-thread")]
+    pub(super) fn time_left(&self) -> Option<std::time::Duration> {
+        None
+    }
+
+    #[cfg(feature = "rt-multi-thread")]
+    pub(super) fn fire_neglected(&self, _worker: usize) -> bool {
+        false
     }
 
     pub(super) fn park_or_advance(
@@ -126,7 +140,7 @@ impl LoopTimers {
         parker: &mut Parker<RuntimeDriver>,
         _is_idle: impl Fn() -> bool,
     ) {
-        self.park(parker);
+        parker.park();
     }
 
     pub(super) fn close(&self) {}

@@ -127,9 +127,12 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl Recorder<'_> {
-    /// The worker has ticked, and goes on. One look at the clock for all the polls of the tick.
-    pub(crate) fn ran(&mut self, polls: usize) {
-        self.average(self.stats.now(), polls);
+    /// The worker has ticked, and goes on. One look at the clock for all the polls of the tick;
+    /// returns what it showed, in nanoseconds since the runtime was made.
+    pub(crate) fn ran(&mut self, polls: usize) -> u64 {
+        let now = self.stats.now();
+        self.average(now, polls);
+        now
     }
 
     /// The worker goes to sleep.

@@ -1,10 +1,14 @@
 //! Tasks: spawn them, wait for them, abort them.
 
+#[cfg(feature = "rt-multi-thread")]
+mod block_in_place;
 mod builder;
 mod yield_now;
 
 pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
 
+#[cfg(feature = "rt-multi-thread")]
+pub use self::block_in_place::block_in_place;
 pub use self::builder::Builder;
 pub use self::yield_now::yield_now;
 pub use crate::blocking::TrySpawnError;

@@ -32,6 +32,10 @@ pub(crate) mod clock;
 
 use clock::Clock;
 
+/// How many ticks, milliseconds, after its deadline a timer counts as neglected by its owner.
+#[cfg(feature = "rt-multi-thread")]
+const NEGLECTED_AFTER: u64 = 2;
+
 /// The loop that fires a wheel.
 pub(crate) trait Owner: Send + Sync + 'static {
     /// Whether this thread is in that loop, and will look at the wheel before it parks.
@@ -149,6 +153,21 @@ impl<O: Owner> Home<O> {
             // A panic is that of a stranger's waker, and no reason to keep the others waiting.
             timers.fire_with(clock.tick(), |waker| contain(|| waker.wake()));
         }
+    }
+
+    /// Fires what is overdue by so much that the owner cannot be on its way; true if there are timers
+    /// left.
+    #[cfg(feature = "rt-multi-thread")]
+    pub(crate) fn fire_neglected(&self) -> bool {
+        let Wheel { timers, clock, .. } = &*self.0;
+        if timers.next(0).is_none() {
+            return false;
+        }
+        let now = clock.tick();
+        if timers.next(now).is_some_and(|next| next + NEGLECTED_AFTER <= now) {
+            timers.fire_with(now, |waker| contain(|| waker.wake()));
+        }
+        timers.next(now).is_some()
     }
 
     /// The first deadline, as a tick. Takes the lock.

@@ -1,9 +1,9 @@
 //! What only a worker touches, and how it takes and gives tasks.
 
-use core::{cell::Cell, future::Future, num::NonZeroU64, ptr};
+use alloc::boxed::Box;
+use core::{cell::Cell, future::Future, num::NonZeroU64, ptr, ptr::NonNull};
 
 use super::shared::{Shared, Slot};
-use super::worker::Holder;
 use crate::{
     owned::LocalOwnedTasks,
     platform::{Platform, Unpark},
@@ -42,6 +42,9 @@ pub(super) struct Core<P: Platform> {
     pub(super) neighbour: Cell<usize>,
     /// There has been work since the worker last went to sleep.
     pub(super) found: Cell<bool>,
+    /// How many polls the others had begun when this worker last looked after them; none if they
+    /// slept.
+    pub(super) glances: Box<[Cell<Option<usize>>]>,
     lifo_in_a_row: Cell<u8>,
     rng: Rng,
     credit: Credit,
@@ -66,6 +69,7 @@ impl<P: Platform> Core<P> {
             neighbour: Cell::new(index),
             // Nobody has woken it yet, so its first sleep follows no empty wake.
             found: Cell::new(true),
+            glances: shared.slots.iter().map(|_| Cell::default()).collect(),
             lifo_in_a_row: Cell::new(0),
             rng: Rng::new(shared.platform.seed()),
             credit: Credit::default(),
@@ -343,5 +347,49 @@ impl<P: Platform> Core<P> {
 impl<P: Platform> Drop for Core<P> {
     fn drop(&mut self) {
         self.credit.settle(&self.shared);
+    }
+}
+
+/// Owns a core, or nothing once the core has been handed off.
+pub(super) struct Holder<P: Platform>(Cell<Option<NonNull<Core<P>>>>);
+
+// SAFETY: the holder owns the core as a box would, and a core is `Send`.
+unsafe impl<P: Platform> Send for Holder<P> {}
+
+impl<P: Platform> Holder<P> {
+    pub(super) fn new(core: Core<P>) -> Self {
+        Self::of(NonNull::from(Box::leak(Box::new(core))))
+    }
+
+    /// Owns a core that nobody else owns.
+    pub(super) fn of(core: NonNull<Core<P>>) -> Self {
+        Self(Cell::new(Some(core)))
+    }
+
+    /// Takes the core out.
+    pub(super) fn take(&self) -> Option<NonNull<Core<P>>> {
+        self.0.take()
+    }
+
+    /// Puts a core in, which nobody else owns.
+    pub(super) fn put(&self, core: NonNull<Core<P>>) {
+        let previous = self.0.replace(Some(core));
+        debug_assert!(previous.is_none(), "a core was put over another");
+    }
+
+    /// The core. The borrow must end before code of the user's that may take the core out.
+    pub(super) fn get(&self) -> Option<&Core<P>> {
+        // SAFETY: what is in the holder is alive. It is taken out by `Handle::detached` only, inside
+        // of `Entered::run`'s poll, and nobody keeps the borrow for that long.
+        self.0.get().map(|core| unsafe { core.as_ref() })
+    }
+}
+
+impl<P: Platform> Drop for Holder<P> {
+    fn drop(&mut self) {
+        if let Some(core) = self.take() {
+            // SAFETY: the holder owned it, and it came from `Box::leak`.
+            drop(unsafe { Box::from_raw(core.as_ptr()) });
+        }
     }
 }

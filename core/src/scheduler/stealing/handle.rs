@@ -5,7 +5,7 @@ use core::{fmt, future::Future, ptr::NonNull};
 use super::core::Core;
 use super::shared::{Shared, Slot};
 use crate::{
-    platform::Platform,
+    platform::{Platform, Unpark},
     scheduler::{
         WorkerMetrics, budget,
         counted::{Counted, Shared as SharedRef},
@@ -108,6 +108,13 @@ impl<P: Platform> Handle<P> {
     /// How many workers sleep, at some moment of the call.
     pub fn sleepers(&self) -> usize {
         self.0.idle.sleepers()
+    }
+
+    /// Unparks a sleeping worker, not for a task but to have it do another round of its loop.
+    pub fn recruit(&self) {
+        if let Some(sleeper) = self.0.idle.any_sleeper() {
+            self.0.slots[sleeper].unpark.unpark();
+        }
     }
 
     /// The platform that the scheduler was made with.

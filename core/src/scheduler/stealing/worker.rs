@@ -1,9 +1,9 @@
 //! A worker and its tick.
 
-use alloc::{boxed::Box, vec::Vec};
-use core::{cell::Cell, fmt, ptr, ptr::NonNull};
+use alloc::vec::Vec;
+use core::{fmt, ptr, ptr::NonNull};
 
-use super::core::Core;
+use super::core::{Core, Holder};
 use super::handle::Handle;
 use super::shared::{Config, Shared};
 use crate::{
@@ -24,12 +24,6 @@ pub struct Worker<P: Platform> {
     core: Holder<P>,
 }
 
-/// Owns a core, or nothing once the core has been handed off.
-pub(super) struct Holder<P: Platform>(Cell<Option<NonNull<Core<P>>>>);
-
-// SAFETY: the holder owns the core as a box would, and a core is `Send`.
-unsafe impl<P: Platform> Send for Holder<P> {}
-
 /// Makes a scheduler with one worker for each unpark handle.
 ///
 /// # Panics
@@ -49,43 +43,10 @@ pub fn new<P: Platform>(
     (Handle(shared), workers)
 }
 
-impl<P: Platform> Holder<P> {
-    fn new(core: Core<P>) -> Self {
-        Self(Cell::new(Some(NonNull::from(Box::leak(Box::new(core))))))
-    }
-
-    /// Takes the core out.
-    pub(super) fn take(&self) -> Option<NonNull<Core<P>>> {
-        self.0.take()
-    }
-
-    /// Puts a core in, which nobody else owns.
-    pub(super) fn put(&self, core: NonNull<Core<P>>) {
-        let previous = self.0.replace(Some(core));
-        debug_assert!(previous.is_none(), "a core was put over another");
-    }
-
-    /// The core. The borrow must end before code of the user's that may take the core out.
-    fn get(&self) -> Option<&Core<P>> {
-        // SAFETY: what is in the holder is alive. It is taken out by `Handle::detached` only, inside
-        // of `Entered::run`'s poll, and nobody keeps the borrow for that long.
-        self.0.get().map(|core| unsafe { core.as_ref() })
-    }
-}
-
-impl<P: Platform> Drop for Holder<P> {
-    fn drop(&mut self) {
-        if let Some(core) = self.take() {
-            // SAFETY: the holder owned it, and it came from `Box::leak`.
-            drop(unsafe { Box::from_raw(core.as_ptr()) });
-        }
-    }
-}
-
 impl<P: Platform> Worker<P> {
     /// A worker of a core that nobody else owns.
     pub(super) fn of(shared: SharedRef<Shared<P>>, core: NonNull<Core<P>>) -> Self {
-        Self { shared, core: Holder(Cell::new(Some(core))) }
+        Self { shared, core: Holder::of(core) }
     }
 
     /// Gives the core away.
@@ -159,6 +120,11 @@ impl<P: Platform> Entered<'_, P> {
             self.run(task);
         }
         if self.holder.get().is_some() { Tick::Ran } else { Tick::HandedOff }
+    }
+
+    /// This worker's index; `None` once it has been handed off.
+    pub fn index(&self) -> Option<usize> {
+        Some(self.core()?.index)
     }
 
     /// How many tasks this worker has polled or cancelled so far; 0 once it has been handed off. It

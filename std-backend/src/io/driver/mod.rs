@@ -140,10 +140,9 @@ impl Driver for IoDriver {
         }
     }
 
-    fn dispatch(&mut self) {
+    fn dispatch(&mut self) -> bool {
         let Self { events, table, wakers, shared, .. } = self;
-        let mut settled = false;
-        let mut count = 0;
+        let (mut settled, mut told, mut count) = (false, false, 0);
         for event in events.iter() {
             let token = Token::from(event.token());
             if token == Token::WAKER {
@@ -156,6 +155,7 @@ impl Driver for IoDriver {
                 settled = true;
             }
             if let Some(readiness) = table.get(token) {
+                told = true;
                 readiness.set(Ready::from_event(event), wakers);
                 if wakers.is_full() {
                     wakers.wake_all();
@@ -170,6 +170,7 @@ impl Driver for IoDriver {
         if !settled && shared.departed.load(Ordering::Relaxed) > 0 {
             shared.settle(table);
         }
+        told
     }
 
     fn shutdown(&mut self) {
