@@ -53,7 +53,7 @@
 //! 3  context                           which runtime a thread belongs to
 //! 2  io  blocking  local_set           the driver; the pool; the scheduler inside a future;
 //!    timekeeper                        clock and wheels
-//! 1  park  coop  stats                 sleeping; the budget; what workers report
+//! 1  park  coop  stats  join_list      sleeping; the budget; what workers report; finished tasks
 //! 0  platform  primitives              what the core needs; the switch for the model checker
 //! ```
 
@@ -64,6 +64,8 @@
 mod context;
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 mod coop;
+#[cfg(feature = "rt")]
+mod join_list;
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 mod platform;
 #[cfg(all(feature = "rt", not(jenny_loom)))]

@@ -5,6 +5,10 @@ pub mod pool {
     pub use crate::blocking::pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError};
 }
 
+pub mod join_list {
+    pub use crate::join_list::JoinList;
+}
+
 pub mod park {
     pub use crate::park::{
         Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, Unparker,

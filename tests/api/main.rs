@@ -7,6 +7,7 @@ mod combinations;
 mod coop;
 mod fairness;
 mod hooks;
+mod join_set;
 mod metrics;
 mod misuse;
 mod net_tcp;

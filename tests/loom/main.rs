@@ -6,6 +6,7 @@ mod platform;
 
 mod broken;
 mod idle;
+mod join_list;
 mod local;
 mod owned;
 mod park;

@@ -54,6 +54,34 @@ impl<T> JoinHandle<T> {
         self.task.state().is_complete()
     }
 
+    /// Waits for the task to finish, and leaves its output where it is. Ready at once and for ever
+    /// after that.
+    ///
+    /// While it is pending, the waker of the last poll, and no other, is woken: once. Takes nothing
+    /// from the budget.
+    pub fn poll_finished(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_finished() || self.register(context.waker()) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// What awaiting the handle gives, if the task has finished. Takes nothing from the budget.
+    ///
+    /// # Panics
+    /// If the handle has given it already.
+    pub fn try_join(&mut self) -> Option<Result<T, JoinError>> {
+        if !self.is_finished() {
+            return None;
+        }
+        // SAFETY: the task is complete.
+        match unsafe { self.take_output() } {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        }
+    }
+
     /// A handle that can only abort the task.
     pub fn abort_handle(&self) -> AbortHandle {
         self.task.clone_reference();
@@ -63,6 +91,20 @@ impl<T> JoinHandle<T> {
     /// The task's id.
     pub fn id(&self) -> Id {
         self.task.id()
+    }
+
+    /// Moves the output out. Always ready.
+    ///
+    /// # Safety
+    /// The task is complete.
+    unsafe fn take_output(&mut self) -> Poll<Result<T, JoinError>> {
+        let mut result = Poll::Pending;
+        // SAFETY: the task is complete and its output is the handle's; `result` has the type that
+        // the task was made with.
+        unsafe {
+            (self.task.vtable().take_output)(self.task.pointer(), (&raw mut result).cast::<()>());
+        }
+        result
     }
 
     /// Leaves the waker for whoever completes the task. True if the task is complete instead.
@@ -105,13 +147,8 @@ impl<T> Future for JoinHandle<T> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut result = Poll::Pending;
-        // SAFETY: the task is complete and its output is the handle's; `result` has the type that
-        // the task was made with.
-        unsafe {
-            (self.task.vtable().take_output)(self.task.pointer(), (&raw mut result).cast::<()>());
-        }
-        result
+        // SAFETY: the task is complete.
+        unsafe { self.get_mut().take_output() }
     }
 }
 

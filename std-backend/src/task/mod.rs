@@ -3,6 +3,7 @@
 #[cfg(feature = "rt-multi-thread")]
 mod block_in_place;
 mod builder;
+pub mod join_set;
 mod yield_now;
 
 pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
@@ -10,6 +11,8 @@ pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
 #[cfg(feature = "rt-multi-thread")]
 pub use self::block_in_place::block_in_place;
 pub use self::builder::Builder;
+#[doc(inline)]
+pub use self::join_set::JoinSet;
 pub use self::yield_now::yield_now;
 pub use crate::blocking::TrySpawnError;
 pub use crate::coop::{consume_budget, unconstrained};
