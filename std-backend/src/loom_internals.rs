@@ -11,7 +11,7 @@ pub mod join_list {
 
 pub mod park {
     pub use crate::park::{
-        Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, Unparker,
+        Driver, DriverWaker, NoDriver, Parker, SharedDriver, Standby, ThreadParker, Unparker,
     };
 }
 

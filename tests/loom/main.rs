@@ -5,6 +5,7 @@ mod harness;
 mod platform;
 
 mod broken;
+mod handoff;
 mod idle;
 mod join_list;
 mod local;
@@ -13,6 +14,7 @@ mod park;
 mod pool;
 mod queue;
 mod readiness;
+mod standby;
 mod task;
 mod time;
 mod workers;
