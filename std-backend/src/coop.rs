@@ -1,9 +1,9 @@
 //! The cooperative budget, as resources and tasks see it.
 //!
 //! Every poll of a task, and of a `block_on` future, starts with 128 units. Each ready result of a
-//! socket, a listener, a sleep, a `JoinHandle` or a signal takes one. When none is left, the resource says
-//! `Pending` and wakes the task at once, so that a task whose resources are always ready cannot keep
-//! its worker from the others.
+//! socket, a listener, a sleep, a `JoinHandle` or a signal takes one. When none is left, the resource
+//! says `Pending` and wakes the task at once, so that a task whose resources are always ready cannot
+//! keep its worker from the others.
 
 use std::{
     future::{Future, poll_fn},

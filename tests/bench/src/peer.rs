@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -20,6 +21,7 @@ pub(crate) trait Peer: Sized + Sync + 'static {
     type JoinHandle<T: Send + 'static>: Future<Output = Result<T, Self::JoinError>> + Send + Unpin;
     type Listener: Send + Sync;
     type Stream: AsyncRead + AsyncWrite + Send + Unpin;
+    type Sleep: Future<Output = ()> + Send;
 
     fn build(flavor: Flavor) -> io::Result<Self>;
     fn block_on<F: Future>(&self, future: F) -> F::Output;
@@ -36,6 +38,12 @@ pub(crate) trait Peer: Sized + Sync + 'static {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static;
     fn yield_now() -> impl Future<Output = ()> + Send;
+    fn sleep(duration: Duration) -> Self::Sleep;
+    /// True if the future was ready in time.
+    fn timeout<F: Future + Send>(
+        duration: Duration,
+        future: F,
+    ) -> impl Future<Output = bool> + Send;
 
     /// Listens on a free port of the loopback interface.
     fn listen() -> impl Future<Output = io::Result<(Self::Listener, SocketAddr)>> + Send;
@@ -55,6 +63,7 @@ macro_rules! peer {
             type JoinHandle<T: Send + 'static> = ::$runtime::task::JoinHandle<T>;
             type Listener = ::$runtime::net::TcpListener;
             type Stream = ::$runtime::net::TcpStream;
+            type Sleep = ::$runtime::time::Sleep;
 
             fn build(flavor: Flavor) -> io::Result<Self> {
                 use ::$runtime::runtime::Builder;
@@ -97,6 +106,14 @@ macro_rules! peer {
 
             fn yield_now() -> impl Future<Output = ()> + Send {
                 ::$runtime::task::yield_now()
+            }
+
+            fn sleep(duration: Duration) -> Self::Sleep {
+                ::$runtime::time::sleep(duration)
+            }
+
+            async fn timeout<F: Future + Send>(duration: Duration, future: F) -> bool {
+                ::$runtime::time::timeout(duration, future).await.is_ok()
             }
 
             async fn listen() -> io::Result<(Self::Listener, SocketAddr)> {

@@ -3,6 +3,7 @@
 mod blocking;
 mod scheduler;
 mod tcp;
+mod timer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::AcqRel};
@@ -54,6 +55,11 @@ pub(crate) const ALL: &[Case] = cases! {
     "block_on_join"   MULTI    1_000 scheduler::block_on_join, "block_on of spawn one task and join it";
     "spawn_blocking"  MULTI    1_000 blocking::round_trip,     "spawn_blocking and its result, one at a time";
     "blocking_fan_out" MULTI   1_600 blocking::fan_out,       "one of 16 closures in spawn_blocking at once, 100 times";
+    "sleep_create"    MULTI   50_000 timer::create_drop,       "a sleep made and dropped";
+    "sleep_cancel"    MULTI   50_000 timer::insert_cancel,     "a sleep polled once and dropped";
+    "sleep_cancel_10k" MULTI  50_000 timer::insert_cancel_among_many, "sleep_cancel, beside 10,000 that wait";
+    "timeout_ready"   MULTI   50_000 timer::timeout_ready,     "a time-out of a future that is ready";
+    "sleep_fire"      MULTI   20_000 timer::fire,              "a task that sleeps 1 ms, one of 20,000";
     "tcp_echo_1"      MULTI    2_000 tcp::echo_1,              "a round trip of 64 bytes on one connection";
     "tcp_echo_64"     MULTI    6_400 tcp::echo_64,             "a round trip of 64 bytes on one of 64 connections";
     "ct_spawn"        CURRENT 10_000 scheduler::spawn,         "spawn, on current_thread";
@@ -62,6 +68,8 @@ pub(crate) const ALL: &[Case] = cases! {
     "ct_yield_200"    CURRENT 40_000 scheduler::yield_200,     "yield_200, on current_thread";
     "ct_ping_pong"    CURRENT 10_000 scheduler::ping_pong,     "ping_pong, on current_thread";
     "ct_block_on_join" CURRENT 10_000 scheduler::block_on_join, "block_on_join, on current_thread";
+    "ct_sleep_cancel" CURRENT 50_000 timer::insert_cancel,     "sleep_cancel, on current_thread";
+    "ct_sleep_fire"   CURRENT 20_000 timer::fire,              "sleep_fire, on current_thread";
     "ct_tcp_echo_1"   CURRENT  2_000 tcp::echo_1,              "tcp_echo_1, on current_thread";
 };
 
