@@ -2,20 +2,21 @@
 //!
 //! Two things are kept per thread, both here and not in a frame on the stack, because their guards
 //! can be moved, leaked and dropped in any order: the *current* runtime, which `spawn` and sockets
-//! use, and whether the thread is *running* one, where it must not block on another.
+//! use, and whether the thread is *running* one, where it must not block on another. [`local`] has
+//! what there is beside them for tasks that stay on their thread.
 
 use std::{
     cell::{Cell, RefCell},
     fmt, io,
     marker::PhantomData,
-    num::NonZeroU64,
     sync::Arc,
+    thread::{self, ThreadId},
 };
 
 #[cfg(feature = "rt-multi-thread")]
 use jenny_core::scheduler::stealing;
 use jenny_core::{
-    scheduler::local,
+    scheduler::local::Handle as LocalHandle,
     task::{JoinHandle, Spawned},
 };
 
@@ -26,9 +27,13 @@ use crate::{
     stats::Stats,
 };
 
+mod id;
+pub(crate) mod local;
 #[cfg(feature = "time")]
 mod timers;
 
+pub use self::id::Id;
+use self::local::{LocalGuard, LocalScheduler};
 #[cfg(feature = "time")]
 pub(crate) use self::timers::{Home, RuntimeTimers, WorkerLoop, timer_home};
 
@@ -44,9 +49,11 @@ pub(crate) type RuntimePlatform = Std<Unparker<RuntimeDriver>>;
 
 /// All that a thread may use of a runtime.
 pub(crate) struct Ambient {
-    pub(crate) id: NonZeroU64,
+    pub(crate) id: Id,
     pub(crate) name: Option<String>,
     pub(crate) scheduler: Scheduler,
+    /// The only thread that runs its tasks, if it is a `LocalRuntime`.
+    pub(crate) owner: Option<ThreadId>,
     pub(crate) stats: Stats,
     pub(crate) blocking: Blocking,
     #[cfg(feature = "net")]
@@ -58,13 +65,17 @@ pub(crate) struct Ambient {
 /// The scheduler of a runtime.
 #[derive(Clone)]
 pub(crate) enum Scheduler {
-    CurrentThread(local::Handle<RuntimePlatform>),
+    CurrentThread(LocalHandle<RuntimePlatform>),
     #[cfg(feature = "rt-multi-thread")]
     MultiThread(stealing::Handle<RuntimePlatform>),
 }
 
 /// A future above this size travels in a box: moving it through the generic code costs more.
 const BOX_FROM: usize = if cfg!(debug_assertions) { 2 * 1024 } else { 16 * 1024 };
+
+pub(crate) const fn travels_boxed<F>() -> bool {
+    size_of::<F>() > BOX_FROM
+}
 
 impl Ambient {
     #[track_caller]
@@ -81,10 +92,20 @@ impl Ambient {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if size_of::<F>() > BOX_FROM {
+        if travels_boxed::<F>() {
             return self.scheduler.spawn(Box::pin(future), spawned);
         }
         self.scheduler.spawn(future, spawned)
+    }
+
+    /// The scheduler, if local tasks can be spawned on it from this thread.
+    pub(crate) fn local_scheduler(&self) -> Option<LocalScheduler> {
+        match &self.scheduler {
+            Scheduler::CurrentThread(handle) if self.owner? == thread::current().id() => {
+                Some(LocalScheduler::Runtime(handle.clone()))
+            }
+            _ => None,
+        }
     }
 
     #[track_caller]
@@ -225,6 +246,7 @@ pub(crate) fn io_handle() -> crate::io::Handle {
 pub(crate) struct CurrentGuard {
     outer: Option<Arc<Ambient>>,
     depth: usize,
+    _local: Option<LocalGuard>,
     _not_send: PhantomData<*mut ()>,
 }
 
@@ -233,11 +255,12 @@ pub(crate) fn set_current(ambient: &Arc<Ambient>) -> CurrentGuard {
     let outer = CURRENT.with(|current| current.borrow_mut().replace(Arc::clone(ambient)));
     let depth = DEPTH.get() + 1;
     DEPTH.set(depth);
-    CurrentGuard { outer, depth, _not_send: PhantomData }
+    // SAFETY: this is the thread of the `LocalRuntime`, which cannot leave it and shuts down on it.
+    let local = ambient.local_scheduler().map(|scheduler| unsafe { local::enter(scheduler) });
+    CurrentGuard { outer, depth, _local: local, _not_send: PhantomData }
 }
 
 impl Drop for CurrentGuard {
-    #[track_caller]
     fn drop(&mut self) {
         // At the end of a thread the cells may be gone, and so is whoever could look at them.
         let _ = DEPTH.try_with(|depth| {
@@ -306,6 +329,12 @@ pub(crate) fn start_running(what: Running) -> RunningGuard {
 #[cfg_attr(not(feature = "rt-multi-thread"), allow(dead_code, reason = "there is no worker"))]
 pub(crate) fn suspend_running() -> RunningGuard {
     set_running(Running::Nothing)
+}
+
+/// Says that the tasks which this thread runs are bound to it: a `LocalSet` is polled. Outside of a
+/// runtime that changes nothing, the thread may block.
+pub(crate) fn run_bound_tasks() -> RunningGuard {
+    set_running(if is_running() { Running::CurrentThread } else { Running::Nothing })
 }
 
 fn set_running(what: Running) -> RunningGuard {

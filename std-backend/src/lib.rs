@@ -86,6 +86,8 @@ mod blocking {
     pub(crate) mod pool;
 }
 pub mod io;
+#[cfg(feature = "rt")]
+mod local_set;
 #[cfg(jenny_loom)]
 #[doc(hidden)]
 pub mod loom_internals;

@@ -9,6 +9,10 @@ pub mod join_list {
     pub use crate::join_list::JoinList;
 }
 
+pub mod local_set {
+    pub use crate::local_set::{Set, UnparkHosts};
+}
+
 pub mod park {
     pub use crate::park::{
         Driver, DriverWaker, NoDriver, Parker, SharedDriver, Standby, ThreadParker, Unparker,

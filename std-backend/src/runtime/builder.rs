@@ -2,11 +2,8 @@
 
 use std::{
     fmt, io,
-    num::NonZeroU64,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak},
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -19,12 +16,12 @@ use super::multi_thread::{Equipment, MultiThread, ThreadConfig, default_workers}
 #[cfg(feature = "time")]
 use super::timing::TimeSettings;
 use super::{
-    Handle, HistogramConfiguration, Kind, RngSeed, Runtime, current_thread::CurrentThread,
-    hooks::Hooks, task_hooks::TaskHooks, timing::LoopTimers,
+    Handle, HistogramConfiguration, Kind, LocalOptions, LocalRuntime, RngSeed, Runtime,
+    current_thread::CurrentThread, hooks::Hooks, task_hooks::TaskHooks, timing::LoopTimers,
 };
 use crate::{
     blocking::{Blocking, pool},
-    context::{self, Ambient, RuntimeDriver, RuntimePlatform, Scheduler},
+    context::{self, Ambient, Id, RuntimeDriver, RuntimePlatform, Scheduler},
     park::{Parker, SharedDriver, Unparker},
     stats::Stats,
 };
@@ -278,10 +275,29 @@ impl Builder {
         self.time.check(self.has_one_thread());
         let driver = self.driver()?;
         match self.flavor {
-            Flavor::CurrentThread => Ok(self.build_current_thread(driver)),
+            Flavor::CurrentThread => Ok(self.build_current_thread(driver, None)),
             #[cfg(feature = "rt-multi-thread")]
             Flavor::MultiThread => self.build_multi_thread(driver),
         }
+    }
+
+    /// Builds a runtime that stays on this thread, and takes futures that are not `Send`.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    ///
+    /// # Panics
+    /// If the builder is not one of [`new_current_thread`](Self::new_current_thread).
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "the options may come to hold something")]
+    pub fn build_local(&mut self, options: LocalOptions) -> io::Result<LocalRuntime> {
+        let LocalOptions {} = options;
+        assert!(
+            self.flavor == Flavor::CurrentThread,
+            "a `LocalRuntime` has no worker threads: build it with `Builder::new_current_thread`"
+        );
+        let runtime = self.build_current_thread(self.driver()?, Some(thread::current().id()));
+        Ok(LocalRuntime::of(runtime))
     }
 
     #[cfg(feature = "net")]
@@ -304,7 +320,7 @@ impl Builder {
         self.flavor == Flavor::CurrentThread
     }
 
-    fn build_current_thread(&self, drivers: Drivers) -> Runtime {
+    fn build_current_thread(&self, drivers: Drivers, owner: Option<ThreadId>) -> Runtime {
         let parker = Parker::new(crate::primitives::Arc::clone(&drivers.shared));
         let mut config = local::Config::default();
         if let Some(interval) = self.event_interval {
@@ -316,7 +332,8 @@ impl Builder {
         config.observer = task_hooks.observer();
         let (handle, worker) = local::new(self.platform(), parker.unparker(), config);
         let unparkers = vec![parker.unparker()];
-        let ambient = self.ambient(Scheduler::CurrentThread(handle), stats, &drivers, unparkers);
+        let ambient =
+            self.ambient(Scheduler::CurrentThread(handle), owner, stats, &drivers, unparkers);
         let timers = LoopTimers::new(&ambient, 0);
         let (driver, hooks) = (drivers.shared, self.hooks.clone());
         let kind = CurrentThread::new(worker, parker, driver, hooks, panicked, timers);
@@ -342,7 +359,7 @@ impl Builder {
         let (handle, workers) = stealing::new(self.platform(), unparkers, config);
         let unparkers = parkers.iter().map(Parker::unparker).collect();
         let ambient =
-            self.ambient(Scheduler::MultiThread(handle.clone()), stats, &drivers, unparkers);
+            self.ambient(Scheduler::MultiThread(handle.clone()), None, stats, &drivers, unparkers);
         let threads = ThreadConfig {
             name: Arc::clone(&self.thread_name),
             stack_size: self.thread_stack_size,
@@ -371,12 +388,11 @@ impl Builder {
     fn ambient(
         &self,
         scheduler: Scheduler,
+        owner: Option<ThreadId>,
         stats: Stats,
         _drivers: &Drivers,
         _unparkers: Vec<Unparker<RuntimeDriver>>,
     ) -> Arc<Ambient> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let id = NonZeroU64::new(NEXT_ID.fetch_add(1, Ordering::Relaxed));
         Arc::new_cyclic(|ambient| {
             #[cfg(feature = "time")]
             let time = self.time.timers(self.has_one_thread(), &scheduler, _unparkers);
@@ -401,9 +417,10 @@ impl Builder {
                 }),
             });
             Ambient {
-                id: id.expect("2^64 runtimes have been made"),
+                id: Id::next(),
                 name: self.name.clone(),
                 scheduler,
+                owner,
                 stats,
                 blocking,
                 #[cfg(feature = "net")]

@@ -1,13 +1,13 @@
 //! The way to a runtime from any thread.
 
-use std::{fmt, future::Future, num::NonZeroU64, pin::pin, sync::Arc, task::Context, task::Poll};
+use std::{fmt, future::Future, pin::pin, sync::Arc, task::Context, task::Poll};
 
 use jenny_core::{scheduler::Current, task::JoinHandle};
 
 use super::RuntimeMetrics;
 use crate::{
     blocking::TrySpawnError,
-    context::{self, Ambient, Running, Scheduler},
+    context::{self, Ambient, Id, Running, Scheduler},
     park::block_on_waker,
     platform::AnyRuntime,
 };
@@ -65,16 +65,6 @@ impl fmt::Debug for TryCurrentError {
 }
 
 impl std::error::Error for TryCurrentError {}
-
-/// The identity of a runtime: unique in the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Id(NonZeroU64);
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// The kind of a runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +165,7 @@ impl Handle {
 
     /// The identity of this runtime.
     pub fn id(&self) -> Id {
-        Id(self.ambient.id)
+        self.ambient.id
     }
 
     /// The name that the builder was given.

@@ -1,13 +1,17 @@
 //! Runtimes: where tasks run.
 //!
 //! A [`Runtime`] is a scheduler, the threads or the one thread that work for it, a blocking pool and
-//! the drivers. [`Builder`] makes one, [`Handle`] reaches it from any thread. For most programs
-//! `#[jenny::main]` does both.
+//! the drivers. A [`LocalRuntime`] is one that stays on its thread. [`Builder`] makes them,
+//! [`Handle`] reaches them from any thread. For most programs `#[jenny::main]` does both.
 //!
-//! | | multi-thread | current-thread |
-//! |---|---|---|
-//! | tasks run | on worker threads, all the time | on the thread in [`Runtime::block_on`], while it is |
-//! | scheduler | several workers that steal | one queue |
+//! | | multi-thread | current-thread | local |
+//! |---|---|---|---|
+//! | tasks run | on worker threads, all the time | on the thread in [`Runtime::block_on`], while it is | on the thread that built it, in [`LocalRuntime::block_on`] |
+//! | scheduler | several workers that steal | one queue | one queue |
+//! | futures | `Send` | `Send` | any; from other threads, `Send` |
+//! | the runtime itself | `Send + Sync` | `Send + Sync` | neither |
+//!
+//! On the first two, futures that are not `Send` need a [`LocalSet`](crate::task::LocalSet).
 //!
 //! # Shutdown
 //! Dropping a runtime cancels its tasks: each future is dropped at the point where it waits, and its
@@ -32,6 +36,7 @@ mod builder;
 mod current_thread;
 mod handle;
 mod hooks;
+mod local;
 mod metrics;
 #[cfg(feature = "rt-multi-thread")]
 mod multi_thread;
@@ -40,9 +45,11 @@ mod task_hooks;
 mod timing;
 
 pub use self::builder::Builder;
-pub use self::handle::{EnterGuard, Handle, Id, RuntimeFlavor, TryCurrentError};
+pub use self::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
+pub use self::local::{LocalOptions, LocalRuntime};
 pub use self::metrics::RuntimeMetrics;
 pub use self::policy::{RngSeed, UnhandledPanic};
+pub use crate::context::Id;
 pub use crate::stats::{
     HistogramConfiguration, HistogramScale, InvalidHistogramConfiguration, LogHistogram,
     LogHistogramBuilder,
@@ -146,6 +153,7 @@ impl Runtime {
             Kind::CurrentThread(kind) => {
                 let _running = context::start_running(Running::CurrentThread);
                 let _current = context::set_current(&self.handle.ambient);
+                let _bound = context::local::start_bound_tasks();
                 kind.block_on(future, &self.handle.ambient.stats)
             }
             #[cfg(feature = "rt-multi-thread")]
@@ -200,7 +208,6 @@ impl Runtime {
 }
 
 impl Drop for Runtime {
-    #[track_caller]
     fn drop(&mut self) {
         if self.shut_down {
             return;

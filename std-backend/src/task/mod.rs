@@ -4,6 +4,7 @@
 mod block_in_place;
 mod builder;
 pub mod join_set;
+mod local_set;
 mod yield_now;
 
 pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
@@ -13,6 +14,7 @@ pub use self::block_in_place::block_in_place;
 pub use self::builder::Builder;
 #[doc(inline)]
 pub use self::join_set::JoinSet;
+pub use self::local_set::{LocalEnterGuard, LocalSet, spawn_local};
 pub use self::yield_now::yield_now;
 pub use crate::blocking::TrySpawnError;
 pub use crate::coop::{consume_budget, unconstrained};

@@ -1,0 +1,150 @@
+//! Which scheduler takes the local tasks of the current thread.
+//!
+//! The schedulers that have been entered are a stack, kept per thread and not on the threads' own,
+//! because the guard of `LocalSet::enter` can be moved, leaked and dropped in any order. Entries
+//! come in two kinds: that of a guard goes when the guard goes, wherever it is in the stack; that of
+//! a poll takes along what was entered above it meanwhile, so that a guard which a future holds
+//! across an `await` says nothing to the futures that are polled next.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    marker::PhantomData,
+};
+
+use jenny_core::{
+    scheduler::local::Handle,
+    task::{JoinHandle, Spawned},
+};
+
+use super::{RuntimePlatform, travels_boxed};
+use crate::{local_set::UnparkHosts, platform::Std};
+
+/// The platform of a `LocalSet`.
+pub(crate) type SetPlatform = Std<UnparkHosts>;
+
+/// A scheduler whose tasks stay on the thread that has entered it.
+#[derive(Clone)]
+pub(crate) enum LocalScheduler {
+    Set(Handle<SetPlatform>),
+    Runtime(Handle<RuntimePlatform>),
+}
+
+struct Entry {
+    id: u64,
+    scheduler: LocalScheduler,
+}
+
+thread_local! {
+    static ENTERED: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
+    static NEXT_ID: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Keeps a local scheduler entered on its own thread.
+#[must_use = "the scheduler is entered until this is dropped"]
+pub(crate) struct LocalGuard {
+    /// `None` if the thread is ending and has no stack any more.
+    id: Option<u64>,
+    with_all_above: bool,
+    _not_send: PhantomData<*mut ()>,
+}
+
+/// Enters a scheduler until the guard is dropped.
+///
+/// # Safety
+/// The scheduler's worker stays on this thread until it has stopped.
+pub(crate) unsafe fn enter(scheduler: LocalScheduler) -> LocalGuard {
+    LocalGuard { id: push(scheduler), with_all_above: false, _not_send: PhantomData }
+}
+
+/// Enters a scheduler for a poll, or for another scope that ends before its caller does.
+///
+/// # Safety
+/// As for [`enter`].
+pub(crate) unsafe fn enter_scope(scheduler: LocalScheduler) -> LocalGuard {
+    LocalGuard { id: push(scheduler), with_all_above: true, _not_send: PhantomData }
+}
+
+fn push(scheduler: LocalScheduler) -> Option<u64> {
+    ENTERED
+        .try_with(|entered| {
+            let id = NEXT_ID.replace(NEXT_ID.get() + 1);
+            entered.borrow_mut().push(Entry { id, scheduler });
+            id
+        })
+        .ok()
+}
+
+impl Drop for LocalGuard {
+    fn drop(&mut self) {
+        let Some(id) = self.id else { return };
+        // Entries are dropped outside of the borrow: one may be the last handle of its scheduler.
+        while let Ok(Some(entry)) = ENTERED.try_with(|entered| {
+            let mut entered = entered.borrow_mut();
+            let place = entered.iter().rposition(|entry| entry.id == id)?;
+            if self.with_all_above { entered.pop() } else { Some(entered.remove(place)) }
+        }) {
+            drop(entry);
+        }
+    }
+}
+
+/// Spawns on the innermost local scheduler of this thread.
+///
+/// # Panics
+/// If there is none.
+#[track_caller]
+pub(crate) fn spawn<F>(future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let innermost = ENTERED
+        .try_with(|entered| entered.borrow().last().map(|entry| entry.scheduler.clone()))
+        .ok()
+        .flatten();
+    match innermost {
+        // SAFETY: whoever entered the scheduler on this thread keeps its worker here.
+        Some(scheduler) => unsafe { scheduler.spawn(future, spawned) },
+        None => panic!(
+            "`spawn_local` needs a scheduler that belongs to this thread: call it inside \
+             `LocalSet::run_until`, with a guard of `LocalSet::enter` alive, or on the thread of a \
+             `LocalRuntime`. A future that is `Send` can be given to `spawn`"
+        ),
+    }
+}
+
+impl LocalScheduler {
+    /// Spawns a task, in a box if its future is large.
+    ///
+    /// # Safety
+    /// The scheduler's worker stays on this thread until it has stopped.
+    pub(crate) unsafe fn spawn<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        if travels_boxed::<F>() {
+            // SAFETY: passed on from the caller.
+            unsafe { self.spawn_as_is(Box::pin(future), spawned) }
+        } else {
+            // SAFETY: as above.
+            unsafe { self.spawn_as_is(future, spawned) }
+        }
+    }
+
+    /// # Safety
+    /// As for [`spawn`](Self::spawn).
+    unsafe fn spawn_as_is<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        match self {
+            // SAFETY: passed on from the caller.
+            Self::Set(handle) => unsafe { handle.spawn_local_as(future, spawned) },
+            // SAFETY: as above.
+            Self::Runtime(handle) => unsafe { handle.spawn_local_as(future, spawned) },
+        }
+    }
+}

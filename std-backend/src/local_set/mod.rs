@@ -1,0 +1,135 @@
+//! A scheduler that is polled as a future: what `task::LocalSet` is made of.
+//!
+//! [`Set`] owns the worker of a local scheduler. Nobody but a poll of the set runs its tasks, so a
+//! worker that sleeps is a set that is not polled, and its [`Unpark`](jenny_core::platform::Unpark)
+//! wakes the [hosts](hosts): the tasks or `block_on` futures that polled the set last.
+//!
+//! # No wake is lost
+//! A poll registers its waker first and ticks then. What was published before the tick said
+//! [`Tick::Idle`] has been run; whoever publishes later sees a worker that sleeps
+//! (`jenny_core`'s scheduler/README.md), unparks it, and so wakes the waker that was registered
+//! before. If the tick says [`Tick::Ran`] instead, the host is woken at once.
+//!
+//! # The end
+//! A set is dropped by its own thread, so nobody polls it any more: [`Set::shut_down`] takes the
+//! place of the hosts, with a waker that unparks the thread, and ticks until the scheduler has
+//! stopped. It sleeps only while a foreign waker has made the right to run a task and has not yet
+//! pushed it; that push finds the worker asleep and wakes the thread. Only the owner drops futures.
+
+#![allow(unreachable_pub, reason = "re-exported for the loom models only")]
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use jenny_core::{
+    platform::Platform,
+    scheduler::{
+        Tick,
+        local::{self, Entered, Handle, Worker},
+    },
+};
+
+use crate::{park::block_on_waker, primitives::Arc};
+
+mod hosts;
+
+use self::hosts::Hosts;
+pub use self::hosts::UnparkHosts;
+
+/// A local scheduler without a thread of its own.
+pub struct Set<P: Platform<Unpark = UnparkHosts>> {
+    worker: Worker<P>,
+    handle: Handle<P>,
+    hosts: Arc<Hosts>,
+}
+
+impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
+    /// Makes an empty set.
+    pub fn new(platform: P) -> Self {
+        let hosts = Arc::new(Hosts::default());
+        let unpark = UnparkHosts::new(&hosts);
+        let (handle, worker) = local::new(platform, unpark, local::Config::default());
+        Self { worker, handle, hosts }
+    }
+
+    /// Spawns on this set.
+    pub fn handle(&self) -> &Handle<P> {
+        &self.handle
+    }
+
+    /// Runs tasks, no more than one tick's worth. Ready when there is none left.
+    pub fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.hosts.register(context.waker());
+        self.worker.enter(|worker| {
+            let tick = worker.tick();
+            if self.worker.tasks() == 0 && !worker.has_work() {
+                self.hosts.leave(context.waker());
+                return Poll::Ready(());
+            }
+            go_on(tick, context);
+            Poll::Pending
+        })
+    }
+
+    /// Polls a future and, if it waits, runs tasks, no more than one tick's worth.
+    pub fn poll_beside<F: Future>(
+        &self,
+        future: Pin<&mut F>,
+        context: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        if self.handle.is_entered() {
+            // Inside one of the set's own tasks: the others are run by the tick that polls it.
+            return future.poll(context);
+        }
+        self.hosts.register(context.waker());
+        self.worker.enter(|worker: &Entered<'_, P>| {
+            let polled = worker.as_host(|| future.poll(context));
+            if polled.is_ready() {
+                self.hosts.leave(context.waker());
+            } else {
+                go_on(worker.tick(), context);
+            }
+            polled
+        })
+    }
+
+    /// One of several futures that poll the set is gone: the others go on without it.
+    pub fn host_is_gone(&self) {
+        self.hosts.wake();
+    }
+
+    /// Cancels all tasks, on this thread. Nobody polls the set again.
+    pub fn shut_down(&self) {
+        self.hosts.forget();
+        self.handle.close();
+        let (parker, waker) = block_on_waker();
+        self.worker.enter(|worker| {
+            loop {
+                self.hosts.register(&waker);
+                match worker.tick() {
+                    Tick::Ran | Tick::HandedOff => {}
+                    Tick::Idle => parker.park(),
+                    Tick::Stopped => break,
+                }
+            }
+        });
+        self.hosts.forget();
+    }
+}
+
+/// Sees to it that a host comes back for the rest.
+fn go_on(tick: Tick, context: &Context<'_>) {
+    if tick == Tick::Ran {
+        context.waker().wake_by_ref();
+    }
+}
+
+impl<P: Platform<Unpark = UnparkHosts>> fmt::Debug for Set<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Set").field("worker", &self.worker).finish_non_exhaustive()
+    }
+}
