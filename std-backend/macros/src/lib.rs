@@ -22,14 +22,12 @@ use crate::options::Role;
 /// # Options
 /// | option | meaning | flavors |
 /// |---|---|---|
-/// | `flavor = "multi_thread"` | the runtime: `multi_thread` or `current_thread`; the default is `multi_thread` | |
+/// | `flavor = "multi_thread"` | the runtime: `multi_thread`, `current_thread`, or `local` for a `LocalRuntime`; the default is `multi_thread` | |
 /// | `worker_threads = 4` | the number of workers; the default is one per CPU | `multi_thread` |
-/// | `start_paused = true` | whether the clock is [paused](https://docs.rs/jenny/latest/jenny/time/fn.pause.html) from the beginning | `current_thread` |
-/// | `unhandled_panic = "shutdown_runtime"` | whether the panic of a task ends the runtime; the default is `"ignore"` | `current_thread` |
+/// | `start_paused = true` | whether the clock is [paused](https://docs.rs/jenny/latest/jenny/time/fn.pause.html) from the beginning | `current_thread`, `local` |
+/// | `unhandled_panic = "shutdown_runtime"` | whether the panic of a task ends the runtime; the default is `"ignore"` | `current_thread`, `local` |
 /// | `name = "front"` | the name of the runtime | |
 /// | `crate = "path::to::jenny"` | where to find jenny when it is renamed or re-exported | |
-///
-/// Tokio's `flavor = "local"` is understood and refused: the runtime does not have what it needs yet.
 ///
 /// # Examples
 /// ```

@@ -110,15 +110,6 @@ impl Options {
             name: given.name,
         })
     }
-
-    /// Refuses what the runtime does not have yet: the options are Tokio's, the runtime is younger.
-    pub(crate) fn check_supported(&self) -> Result<()> {
-        let refuse = |span, what| Err(Error::new(span, format!("jenny has no {what} yet")));
-        if self.flavor == Flavor::Local {
-            return refuse(Span::call_site(), "`LocalRuntime`, which the flavor `local` needs,");
-        }
-        Ok(())
-    }
 }
 
 /// The options as they are written, each valid by itself.

@@ -1,7 +1,7 @@
 //! Every shape of function that `#[jenny::main]` goes on.
 #![deny(warnings, clippy::all)]
 
-use std::{error::Error, fmt::Debug, future::ready};
+use std::{error::Error, fmt::Debug, future::ready, rc::Rc};
 
 struct Counter(Vec<u32>);
 
@@ -58,6 +58,14 @@ async fn falls() {
     std::future::pending().await
 }
 
+#[jenny::main(flavor = "local", unhandled_panic = "ignore")]
+async fn stays() -> Rc<u32> {
+    let unsendable = Rc::new(4);
+    let kept = Rc::clone(&unsendable);
+    jenny::task::spawn_local(async move { drop(kept) }).await.unwrap();
+    unsendable
+}
+
 mod elsewhere {
     pub use jenny as runtime;
 }
@@ -72,6 +80,7 @@ async fn main() {
             assert_eq!(counter.into_inner(), [2]);
             assert_eq!(format!("{:?}", generic(&1, vec![2])), "1");
             assert!(ignores() && std::panic::catch_unwind(falls).is_err());
+            assert_eq!(Rc::into_inner(stays()), Some(4));
             assert_eq!(early(true).unwrap() + early(false).unwrap(), 3);
         })
         .join()
