@@ -3,12 +3,14 @@
 //! What a worker is made of is the runtime's business, above this floor; here is only what
 //! `block_in_place` asks of it.
 
-use std::{cell::RefCell, num::NonZeroU64, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
+
+use super::Id;
 
 /// A worker on its thread.
 pub(crate) trait OnThread {
     /// The [id](super::Ambient::id) of its runtime.
-    fn runtime(&self) -> NonZeroU64;
+    fn runtime(&self) -> Id;
 
     /// Runs the closure, which blocks, while the worker goes on on another thread, if it can.
     fn go_on_elsewhere(&self, block: &mut dyn FnMut());

@@ -153,7 +153,6 @@ impl Runtime {
             Kind::CurrentThread(kind) => {
                 let _running = context::start_running(Running::CurrentThread);
                 let _current = context::set_current(&self.handle.ambient);
-                let _bound = context::local::start_bound_tasks();
                 kind.block_on(future, &self.handle.ambient.stats)
             }
             #[cfg(feature = "rt-multi-thread")]

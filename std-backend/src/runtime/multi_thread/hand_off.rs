@@ -4,19 +4,16 @@
 //! this thread when it is done blocking. Whoever comes first has it. If it is the pool's thread, this
 //! one finishes the poll as a stranger to the scheduler, and then ends, or goes back to the pool.
 
-use std::{
-    num::NonZeroU64,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     Worker,
     seat::{Desk, Seat},
 };
-use crate::context::worker::OnThread;
+use crate::context::{Id, worker::OnThread};
 
 impl OnThread for Desk {
-    fn runtime(&self) -> NonZeroU64 {
+    fn runtime(&self) -> Id {
         self.team.ambient.id
     }
 
