@@ -1,7 +1,8 @@
 //! Timers against an ordered map.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    mem,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Wake},
@@ -78,8 +79,9 @@ struct Test<'a> {
     log: Log,
     /// By number.
     handles: BTreeMap<usize, Pinned<'a>>,
-    /// The order in which they fire: by deadline, then by registration.
-    model: BTreeMap<(u64, usize), usize>,
+    /// The order in which they fire: by deadline, then by registration. With each number, whether
+    /// its deadline was put off: then it comes somewhere among its equals.
+    model: BTreeMap<(u64, usize), (usize, bool)>,
     next_number: usize,
     registrations: usize,
 }
@@ -107,15 +109,15 @@ impl<'a> Test<'a> {
         }
     }
 
-    fn enter(&mut self, deadline: u64, number: usize) {
+    fn enter(&mut self, deadline: u64, number: usize, put_off: bool) {
         self.registrations += 1;
-        self.model.insert((deadline, self.registrations), number);
+        self.model.insert((deadline, self.registrations), (number, put_off));
     }
 
-    /// Chooses a timer that is registered.
+    /// Chooses a timer that is registered: its place in the model, and its number.
     fn choose(&self, index: usize) -> Option<((u64, usize), usize)> {
         let index = index.checked_rem(self.model.len())?;
-        self.model.iter().nth(index).map(|(&key, &number)| (key, number))
+        self.model.iter().nth(index).map(|(&key, &(number, _))| (key, number))
     }
 
     fn apply(&mut self, operation: Operation) {
@@ -129,7 +131,7 @@ impl<'a> Test<'a> {
                     let ready = self.poll(number, deadline);
                     assert_eq!(ready, delay == 0, "ready at once if and only if it is due");
                     if !ready {
-                        self.enter(deadline, number);
+                        self.enter(deadline, number, false);
                     }
                 }
             }
@@ -143,8 +145,10 @@ impl<'a> Test<'a> {
                 if let Some((key, number)) = self.choose(index) {
                     let deadline = self.now.saturating_add(delay);
                     self.handles.get_mut(&number).unwrap().as_mut().reset(deadline);
-                    self.model.remove(&key);
-                    self.enter(deadline, number);
+                    if deadline != key.0 {
+                        self.model.remove(&key);
+                        self.enter(deadline, number, deadline > key.0);
+                    }
                 }
             }
             Operation::Poll(index) => {
@@ -172,11 +176,21 @@ impl<'a> Test<'a> {
     fn fire(&mut self, now: u64) {
         self.now = now;
         let later = self.model.split_off(&(now + 1, 0));
-        let expected: Vec<_> = std::mem::replace(&mut self.model, later).into_values().collect();
-        assert_eq!(self.timers.fire(now), expected.len());
-        assert_eq!(*self.log.lock().unwrap(), expected, "at {now}");
-        self.log.lock().unwrap().clear();
-        for number in expected {
+        let due = mem::replace(&mut self.model, later);
+        assert_eq!(self.timers.fire(now), due.len());
+
+        let fired = mem::take(&mut *self.log.lock().unwrap());
+        let due: BTreeMap<_, _> = due
+            .into_iter()
+            .map(|((deadline, registration), (number, put_off))| {
+                (number, (deadline, registration, put_off))
+            })
+            .collect();
+        assert_eq!(fired.iter().collect::<BTreeSet<_>>(), due.keys().collect(), "at {now}");
+        assert!(fired.is_sorted_by_key(|number| due[number].0), "not by deadline");
+        let in_order: Vec<_> = fired.iter().map(|number| due[number]).filter(|it| !it.2).collect();
+        assert!(in_order.is_sorted(), "not by registration");
+        for number in fired {
             assert!(self.poll(number, 0), "fired, so ready");
             self.handles.remove(&number);
         }
@@ -203,9 +217,9 @@ proptest! {
             test.apply(operation);
             test.check();
         }
-        let registered: Vec<_> = test.model.values().copied().collect();
+        let registered: Vec<_> = test.model.values().map(|&(number, _)| number).collect();
         timers.close();
-        let mut woken = std::mem::take(&mut *test.log.lock().unwrap());
+        let mut woken = mem::take(&mut *test.log.lock().unwrap());
         woken.sort_unstable();
         let mut expected = registered;
         expected.sort_unstable();
