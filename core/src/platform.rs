@@ -5,7 +5,8 @@
 //! 1. one [`Platform`] value per scheduler: the lock, the way to wake a sleeping worker, one word of
 //!    storage per thread or core, a seed, a supply of task ids, and what a panic does;
 //! 2. a loop per worker that calls `tick` and parks when it is told to (`scheduler/README.md`);
-//! 3. whatever the tasks wait for: timers, sockets, interrupts. The core never learns of them.
+//! 3. whatever the tasks wait for: sockets, interrupts, a clock that turns the wheels of
+//!    [`time`](crate::time). The schedulers never learn of them.
 //!
 //! A platform is an *instance*, so that a seed, an id supply or a simulated machine can differ from
 //! scheduler to scheduler; it is zero-sized on a microcontroller. Only the word per thread is

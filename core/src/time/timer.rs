@@ -292,6 +292,10 @@ mod tests {
         }
     }
 
+    /// What futures that hold one need.
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    const _: () = is_send_and_sync::<Timer<Shared>>();
+
     const FIRED: Poll<Result<(), Closed>> = Poll::Ready(Ok(()));
     const REFUSED: Poll<Result<(), Closed>> = Poll::Ready(Err(Closed));
 
