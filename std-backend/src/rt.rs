@@ -54,7 +54,7 @@ where
 ///
 /// # Panics
 /// hyper panics if it waits outside a runtime, or in one without timers, as
-/// [`time::sleep`](crate::time::sleep) does.
+/// [`time::sleep`] does.
 ///
 /// # Examples
 /// ```

@@ -182,10 +182,11 @@ on_every_runtime! {
             assert!(poll(future.as_mut()).is_pending());
             let first = spawn(async move {
                 assert!(timeout(MS, future.as_mut()).await.is_err());
-                future
+                (future.deadline(), future)
             });
-            let future = first.await.unwrap();
+            let (deadline, future) = first.await.unwrap();
             spawn(future).await.unwrap();
+            assert!(Instant::now() >= deadline);
         });
     }
 

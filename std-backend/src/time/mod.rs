@@ -2,10 +2,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`sleep`], [`sleep_until`] | wait once |
-//! | [`interval`], [`interval_at`] | wait again and again, without drifting |
-//! | [`timeout`], [`timeout_at`] | wait for a future, but not for ever |
-//! | [`pause`], [`resume`], [`advance`] | stop the clock in a test, and move it on |
+//! | [`sleep`](fn@sleep), [`sleep_until`] | wait once |
+//! | [`interval`](fn@interval), [`interval_at`] | wait again and again, without drifting |
+//! | [`timeout`](fn@timeout), [`timeout_at`] | wait for a future, but not for ever |
+//! | [`pause`](fn@pause), [`resume`], [`advance`] | stop the clock in a test, and move it on |
 //!
 //! All of them need a runtime with timers: [`enable_time`](crate::runtime::Builder::enable_time) or
 //! `enable_all`.

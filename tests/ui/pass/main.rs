@@ -47,6 +47,13 @@ async fn never() -> ! {
     }
 }
 
+#[jenny::main(flavor = "current_thread", start_paused = true)]
+async fn paused() -> jenny::time::Duration {
+    let start = jenny::time::Instant::now();
+    jenny::time::sleep(jenny::time::Duration::from_secs(3600)).await;
+    start.elapsed()
+}
+
 #[jenny::main(flavor = "current_thread", unhandled_panic = "ignore")]
 async fn ignores() -> bool {
     jenny::spawn(async { panic!("nobody looks") }).await.is_err()
@@ -81,6 +88,7 @@ async fn main() {
             assert_eq!(format!("{:?}", generic(&1, vec![2])), "1");
             assert!(ignores() && std::panic::catch_unwind(falls).is_err());
             assert_eq!(Rc::into_inner(stays()), Some(4));
+            assert_eq!(paused().as_secs(), 3600);
             assert_eq!(early(true).unwrap() + early(false).unwrap(), 3);
         })
         .join()
