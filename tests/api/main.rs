@@ -16,5 +16,7 @@ mod shutdown;
 mod signal;
 mod support;
 mod task;
+mod task_builder;
+mod task_local;
 mod time;
 mod time_paused;

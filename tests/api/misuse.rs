@@ -4,13 +4,14 @@ use std::{
     cell::RefCell,
     panic::{self, AssertUnwindSafe, catch_unwind},
     sync::Once,
+    task::{Context, Waker},
     thread,
 };
 
 use jenny::{
     net::TcpListener,
-    runtime::{Builder, Handle},
-    task,
+    runtime::{Builder, Handle, UnhandledPanic},
+    task::{self, JoinSet},
     time::{self, Duration, Instant},
 };
 
@@ -223,6 +224,35 @@ fn outside_of_a_runtime() {
     assert!(error.to_string().contains(NO_RUNTIME));
 }
 
+jenny::task_local! { static NUMBER: u32 }
+
+#[test]
+fn task_locals_out_of_place() {
+    const UNSET: &str = "the task-local value is not set here";
+    const INSIDE_WITH: &str = "inside its own `with`";
+    refused_here(UNSET, || NUMBER.get());
+    refused_here(UNSET, || NUMBER.with(|number| *number));
+    NUMBER.sync_scope(1, || {
+        NUMBER.with(|_| refused_here(INSIDE_WITH, || NUMBER.sync_scope(2, || ())));
+        let mut future = Box::pin(NUMBER.scope(2, async {}));
+        let mut poll = || future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        NUMBER.with(|_| refused_here(INSIDE_WITH, &mut poll));
+        assert!(poll().is_ready());
+        refused_here("after it had been ready", poll);
+        assert_eq!(NUMBER.get(), 1);
+    });
+}
+
+#[test]
+fn names_and_sets_outside_of_a_runtime() {
+    refused_here(NO_RUNTIME, || task::Builder::new().name("x").spawn(async {}));
+    refused_here(NO_RUNTIME, || task::Builder::new().name("x").spawn_blocking(|| ()));
+    refused_here(NO_RUNTIME, || JoinSet::new().spawn(async {}));
+    refused_here(NO_RUNTIME, || JoinSet::new().spawn_blocking(|| ()));
+    refused_here(NO_RUNTIME, || JoinSet::new().build_task().spawn(async {}));
+    refused_here(NO_RUNTIME, || drop(JoinSet::from_iter([async {}])));
+}
+
 /// The destructor of a thread-local looks for the runtime when its own may be gone.
 #[test]
 fn while_the_thread_ends() {
@@ -250,4 +280,24 @@ fn impossible_settings() {
         Builder::new_current_thread().max_blocking_threads(0).build()
     });
     refused_here("pass 1 or more", || Builder::new_current_thread().event_interval(0).build());
+    refused_here("pass 1 or more", || {
+        Builder::new_current_thread().max_io_events_per_tick(0).build()
+    });
+    refused_here("use `Builder::new_current_thread`", || {
+        Builder::new_multi_thread().unhandled_panic(UnhandledPanic::ShutdownRuntime).build()
+    });
+}
+
+#[test]
+fn blocking_on_a_runtime_that_a_panic_has_ended() {
+    let runtime = Builder::new_current_thread()
+        .unhandled_panic(UnhandledPanic::ShutdownRuntime)
+        .build()
+        .unwrap();
+    drop(runtime.spawn(async { panic!("on purpose") }));
+    for _ in 0..2 {
+        refused_here("a task has panicked, and `unhandled_panic` says", || {
+            runtime.block_on(std::future::pending::<()>())
+        });
+    }
 }

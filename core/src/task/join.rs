@@ -240,8 +240,12 @@ fn abort(task: RawTask) {
 
 fn debug(name: &str, task: RawTask, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (complete, cancelled, scheduled) = task.state().snapshot();
-    f.debug_struct(name)
-        .field("id", &task.id())
+    let mut shown = f.debug_struct(name);
+    shown.field("id", &task.id());
+    if let Some(name) = task.record().origin.name() {
+        shown.field("name", &name);
+    }
+    shown
         .field("spawned_at", &format_args!("{}", task.spawned_at()))
         .field("complete", &complete)
         .field("cancelled", &cancelled)

@@ -104,11 +104,12 @@ impl CurrentThread {
                 let output = core.run(future, stats);
                 // Whoever waits for the core has to hear of the panic, too.
                 drop(core);
-                return output.unwrap_or_else(|| {
-                    panic!(
+                return match output {
+                    Some(output) => output,
+                    None => panic!(
                         "a task has panicked, and `unhandled_panic` says that this ends the runtime"
-                    )
-                });
+                    ),
+                };
             }
             // Another thread has the core. Wait for the future, or for the core.
             let (parker, waker) = block_on_waker();

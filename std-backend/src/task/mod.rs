@@ -5,6 +5,7 @@ mod block_in_place;
 mod builder;
 pub mod join_set;
 mod local_set;
+mod task_local;
 mod yield_now;
 
 pub use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
@@ -15,9 +16,15 @@ pub use self::builder::Builder;
 #[doc(inline)]
 pub use self::join_set::JoinSet;
 pub use self::local_set::{LocalEnterGuard, LocalSet, spawn_local};
+pub use self::task_local::{AccessError, LocalKey};
 pub use self::yield_now::yield_now;
 pub use crate::blocking::TrySpawnError;
 pub use crate::coop::{consume_budget, unconstrained};
+
+/// Futures of this module.
+pub mod futures {
+    pub use super::task_local::TaskLocalFuture;
+}
 
 /// The cooperative budget. See [`consume_budget`].
 pub mod coop {
