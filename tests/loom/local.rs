@@ -12,14 +12,14 @@ use crate::{
     task::{Waits, ready, result},
 };
 
-fn new() -> (Handle<Modelled>, Worker<Modelled>, Parker) {
+pub(crate) fn new() -> (Handle<Modelled>, Worker<Modelled>, Parker) {
     let parker = Parker::new();
     let (handle, worker) = local::new(Modelled::new(0), parker.unparker(), Config::default());
     (handle, worker, parker)
 }
 
 /// Runs the worker until the condition holds, or it has stopped.
-fn run(worker: &mut Worker<Modelled>, parker: &Parker, until: impl Fn() -> bool) {
+pub(crate) fn run(worker: &mut Worker<Modelled>, parker: &Parker, until: impl Fn() -> bool) {
     worker.enter(|entered| {
         loop {
             let tick = entered.tick();
@@ -45,6 +45,7 @@ macro_rules! spawn_asleep {
         (announcements, place.take(), join)
     }};
 }
+pub(crate) use spawn_asleep;
 
 #[test]
 fn no_wake_is_lost() {

@@ -1,7 +1,9 @@
 //! The blocking pool: every job is run, cancelled or handed back, exactly once, whatever the
-//! shutdown, the time-outs and the other threads do meanwhile.
+//! shutdown, the time-outs and the other threads do meanwhile; and no job waits for ever while a
+//! thread could have it.
 
 use std::{
+    io,
     sync::{
         Arc as StdArc,
         atomic::{AtomicUsize, Ordering},
@@ -10,12 +12,17 @@ use std::{
 };
 
 use jenny::loom_internals::pool::{Config, Job, Mandatory, Pool, SpawnError};
+use jenny_core::scheduler::Tick;
 use loom::{
     sync::{Arc, Condvar, Mutex},
     thread,
 };
 
-use crate::harness::{Bounds, check};
+use crate::{
+    harness::{Bounds, check},
+    local,
+    task::{Waits, result},
+};
 
 /// Threads that end as soon as there is nothing to do: loom's timed waits time out at once.
 const NEVER_IDLE: Duration = Duration::ZERO;
@@ -46,9 +53,12 @@ impl Ledger {
     }
 }
 
+/// What a job does.
+type Then = Box<dyn FnOnce() + Send>;
+
 struct Entry {
     ledger: StdArc<Ledger>,
-    then: Option<Box<dyn FnOnce() + Send>>,
+    then: Option<Then>,
 }
 
 impl Job for Entry {
@@ -78,6 +88,16 @@ struct House {
 
 impl House {
     fn new(max_threads: usize, keep_alive: Duration) -> Self {
+        Self::with_refusal(max_threads, keep_alive, None)
+    }
+
+    /// The system refuses the start of one thread: the first is number 0.
+    fn with_refusal(max_threads: usize, keep_alive: Duration, refused: Option<usize>) -> Self {
+        let starts = AtomicUsize::new(0);
+        let may_start = move || match starts.fetch_add(1, Ordering::SeqCst) {
+            start if Some(start) == refused => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        };
         let config = Config {
             max_threads,
             max_coming: 1,
@@ -87,7 +107,7 @@ impl House {
             stack_size: None,
             on_start: None,
             on_stop: None,
-            may_start: None,
+            may_start: Some(StdArc::new(may_start)),
             on_quiet: None,
             wrap: StdArc::new(|body| body()),
         };
@@ -98,15 +118,31 @@ impl House {
         self.spawn_then(mandatory, None);
     }
 
-    fn spawn_then(&self, mandatory: Mandatory, then: Option<Box<dyn FnOnce() + Send>>) {
+    fn spawn_then(&self, mandatory: Mandatory, then: Option<Then>) {
         let job = Entry { ledger: StdArc::clone(&self.ledger), then };
-        match self.pool.spawn(job, mandatory) {
+        self.note(self.pool.spawn(job, mandatory));
+    }
+
+    fn run_now(&self, then: Option<Then>) {
+        let job = Entry { ledger: StdArc::clone(&self.ledger), then };
+        self.note(self.pool.run_now(job));
+    }
+
+    fn note(&self, accepted: Result<(), SpawnError<Entry>>) {
+        match accepted {
             Ok(()) => {}
-            Err(SpawnError::ShuttingDown(_)) => {
+            Err(SpawnError::ShuttingDown(_) | SpawnError::NoThreads { .. }) => {
                 self.ledger.handed_back.fetch_add(1, Ordering::SeqCst);
             }
             Err(error) => panic!("{error:?}"),
         }
+    }
+
+    /// Runs one job to its end, so that a thread is idle or about to be.
+    fn warm_up(&self) {
+        let done = Countdown::from(1);
+        self.spawn_then(Mandatory::No, done.step());
+        done.wait();
     }
 }
 
@@ -125,11 +161,20 @@ impl Countdown {
         Self(Arc::new((Mutex::new(count), Condvar::new())))
     }
 
-    fn step(&self) -> Option<Box<dyn FnOnce() + Send>> {
+    fn step(&self) -> Option<Then> {
         let this = self.clone();
         Some(Box::new(move || {
             *this.0.0.lock().unwrap() -= 1;
             this.0.1.notify_one();
+        }))
+    }
+
+    /// Steps, and waits for the others.
+    fn meet(&self) -> Option<Then> {
+        let (step, all) = (self.step()?, self.clone());
+        Some(Box::new(move || {
+            step();
+            all.wait();
         }))
     }
 
@@ -143,12 +188,14 @@ impl Countdown {
     }
 }
 
+const BOTH: [(&str, Duration); 2] = [("always idle", ALWAYS_IDLE), ("never idle", NEVER_IDLE)];
+
 #[test]
 fn spawn_against_shutdown() {
-    for (name, keep_alive) in [("always idle", ALWAYS_IDLE), ("never idle", NEVER_IDLE)] {
+    for (name, keep_alive) in BOTH {
         for mandatory in [Mandatory::No, Mandatory::Yes] {
             let name = format!("pool: spawn against shutdown, {name}, mandatory {mandatory:?}");
-            check(&name, Bounds::ALL, move || {
+            check(&name, Bounds::preemptions(3), move || {
                 let house = House::new(1, keep_alive);
                 let spawner = thread::spawn({
                     let house = house.clone();
@@ -164,56 +211,106 @@ fn spawn_against_shutdown() {
     }
 }
 
+/// The thread is idle, or on its way there, or it has had enough of that.
 #[test]
-fn two_spawners_at_the_cap() {
-    for (name, keep_alive) in [("always idle", ALWAYS_IDLE), ("never idle", NEVER_IDLE)] {
-        check(
-            &format!("pool: two spawners at the cap, {name}"),
-            Bounds::preemptions(2),
-            move || {
-                let house = House::new(1, keep_alive);
-                let done = Countdown::from(2);
-                let spawner = thread::spawn({
-                    let (house, done) = (house.clone(), done.clone());
-                    move || house.spawn_then(Mandatory::No, done.step())
-                });
-                house.spawn_then(Mandatory::No, done.step());
-                // Nothing but the two spawns may be needed for both to run.
-                done.wait();
-                spawner.join().unwrap();
-                house.pool.shutdown(None);
-                house.ledger.closes_with(2);
-                assert_eq!(house.ledger.run(), 2);
-            },
-        );
+fn a_letter_against_shutdown() {
+    for (name, keep_alive) in BOTH {
+        let name = format!("pool: a job for an idle thread against shutdown, {name}");
+        check(&name, Bounds::preemptions(2), move || {
+            let house = House::new(1, keep_alive);
+            house.warm_up();
+            let spawner = thread::spawn({
+                let house = house.clone();
+                move || house.spawn(Mandatory::No)
+            });
+            house.pool.shutdown(None);
+            let run = house.ledger.run();
+            spawner.join().unwrap();
+            house.ledger.closes_with(2);
+            assert_eq!(house.ledger.run(), run, "no job runs after a shutdown");
+        });
     }
 }
 
 #[test]
-fn two_jobs_wake_two_idle_threads() {
-    check("pool: two jobs wake two idle threads", Bounds::preemptions(2), || {
-        let house = House::new(2, ALWAYS_IDLE);
-        let [first, second] = [1, 2].map(Countdown::from);
-        house.spawn_then(Mandatory::No, first.step());
-        first.wait();
-        // One thread is idle, or about to be. The jobs wait for each other, so it takes both.
-        for _ in 0..2 {
-            let (step, all) = (second.step().unwrap(), second.clone());
-            let meet = move || {
-                step();
-                all.wait();
-            };
-            house.spawn_then(Mandatory::No, Some(Box::new(meet)));
-        }
-        second.wait();
+fn the_cap_against_shutdown() {
+    check("pool: two jobs for one thread against shutdown", Bounds::preemptions(2), || {
+        let house = House::new(1, ALWAYS_IDLE);
+        let spawner = thread::spawn({
+            let house = house.clone();
+            move || {
+                house.spawn(Mandatory::No);
+                house.spawn(Mandatory::Yes);
+            }
+        });
         house.pool.shutdown(None);
-        house.ledger.closes_with(3);
+        spawner.join().unwrap();
+        house.ledger.closes_with(2);
     });
 }
 
 #[test]
+fn two_spawners_at_the_cap() {
+    for (name, keep_alive) in BOTH {
+        let name = format!("pool: two spawners at the cap, {name}");
+        check(&name, Bounds::preemptions(2), move || {
+            let house = House::new(1, keep_alive);
+            let done = Countdown::from(2);
+            let spawner = thread::spawn({
+                let (house, done) = (house.clone(), done.clone());
+                move || house.spawn_then(Mandatory::No, done.step())
+            });
+            house.spawn_then(Mandatory::No, done.step());
+            // Nothing but the two spawns may be needed for both to run.
+            done.wait();
+            spawner.join().unwrap();
+            house.pool.shutdown(None);
+            house.ledger.closes_with(2);
+            assert_eq!(house.ledger.run(), 2);
+        });
+    }
+}
+
+/// One thread is called at a time, so the first that has come has to call the second.
+#[test]
+fn jobs_that_wait_for_each_other() {
+    for (name, keep_alive) in BOTH {
+        let name = format!("pool: two jobs that wait for each other, {name}");
+        check(&name, Bounds::preemptions(2), move || {
+            let house = House::new(2, keep_alive);
+            let both = Countdown::from(2);
+            for _ in 0..2 {
+                house.spawn_then(Mandatory::No, both.meet());
+            }
+            both.wait();
+            house.pool.shutdown(None);
+            house.ledger.closes_with(2);
+        });
+    }
+}
+
+#[test]
+fn jobs_that_wait_for_each_other_beside_an_idle_thread() {
+    check(
+        "pool: two jobs that wait for each other, one idle thread",
+        Bounds::preemptions(1),
+        || {
+            let house = House::new(2, ALWAYS_IDLE);
+            house.warm_up();
+            let both = Countdown::from(2);
+            for _ in 0..2 {
+                house.spawn_then(Mandatory::No, both.meet());
+            }
+            both.wait();
+            house.pool.shutdown(None);
+            house.ledger.closes_with(3);
+        },
+    );
+}
+
+#[test]
 fn shutdown_with_queued_jobs() {
-    check("pool: shutdown with queued jobs", Bounds::ALL, || {
+    check("pool: shutdown with queued jobs", Bounds::preemptions(3), || {
         let house = House::new(1, ALWAYS_IDLE);
         house.spawn(Mandatory::No);
         house.spawn(Mandatory::Yes);
@@ -225,17 +322,122 @@ fn shutdown_with_queued_jobs() {
 }
 
 #[test]
+fn shutdown_without_jobs() {
+    for (name, keep_alive) in BOTH {
+        let name = format!("pool: shutdown without jobs, {name}");
+        check(&name, Bounds::ALL, move || {
+            let house = House::new(1, keep_alive);
+            house.warm_up();
+            house.pool.shutdown(None);
+            house.ledger.closes_with(1);
+            assert_eq!(house.ledger.run(), 1);
+        });
+    }
+}
+
+/// At the cap, so that a job has to be seen by the thread that is ending, or be given another.
+#[test]
 fn a_time_out_meets_a_job() {
-    check("pool: a time-out meets a job", Bounds::preemptions(2), || {
-        let house = House::new(2, NEVER_IDLE);
-        let done = Countdown::from(3);
-        for _ in 0..3 {
+    for max_threads in [1, 2] {
+        let name = format!("pool: a time-out meets a job, {max_threads} threads at most");
+        check(&name, Bounds::preemptions(2), move || {
+            let house = House::new(max_threads, NEVER_IDLE);
+            house.warm_up();
+            let done = Countdown::from(2);
+            for _ in 0..2 {
+                house.spawn_then(Mandatory::No, done.step());
+            }
+            done.wait();
+            house.pool.shutdown(None);
+            house.ledger.closes_with(3);
+            assert_eq!(house.ledger.run(), 3);
+        });
+    }
+}
+
+/// Whichever start is refused: what is accepted runs, unless the shutdown is first.
+#[test]
+fn a_refused_thread_against_spawn_and_shutdown() {
+    for refused in [0, 1] {
+        let name = format!("pool: start {refused} is refused, against shutdown");
+        check(&name, Bounds::preemptions(2), move || {
+            let house = House::with_refusal(2, NEVER_IDLE, Some(refused));
+            let spawner = thread::spawn({
+                let house = house.clone();
+                move || house.spawn(Mandatory::Yes)
+            });
+            house.spawn(Mandatory::Yes);
+            house.pool.shutdown(None);
+            spawner.join().unwrap();
+            house.ledger.closes_with(2);
+        });
+    }
+    check("pool: a job without a thread waits for another's", Bounds::preemptions(2), || {
+        let house = House::with_refusal(2, NEVER_IDLE, Some(1));
+        let done = Countdown::from(2);
+        for _ in 0..2 {
             house.spawn_then(Mandatory::No, done.step());
         }
         done.wait();
         house.pool.shutdown(None);
-        house.ledger.closes_with(3);
-        assert_eq!(house.ledger.run(), 3);
+        assert_eq!(house.ledger.run(), 2);
+    });
+}
+
+/// The urgent job waits for the regular one, so it may neither take its place nor its thread.
+#[test]
+fn an_urgent_job_beside_a_regular_one() {
+    for (name, keep_alive) in BOTH {
+        let name = format!("pool: an urgent job waits for a regular one, {name}");
+        check(&name, Bounds::preemptions(2), move || {
+            let house = House::new(1, keep_alive);
+            let both = Countdown::from(2);
+            let spawner = thread::spawn({
+                let (house, both) = (house.clone(), both.clone());
+                move || house.spawn_then(Mandatory::No, both.step())
+            });
+            house.run_now(both.meet());
+            both.wait();
+            spawner.join().unwrap();
+            house.pool.shutdown(None);
+            house.ledger.closes_with(2);
+            assert_eq!(house.ledger.run(), 2);
+        });
+    }
+}
+
+/// As above, with a thread that is idle or about to be, and might be taken for both.
+#[test]
+fn an_urgent_job_takes_an_idle_thread() {
+    for (name, keep_alive) in BOTH {
+        let name = format!("pool: an urgent job and an idle thread, {name}");
+        check(&name, Bounds::preemptions(1), move || {
+            let house = House::new(1, keep_alive);
+            house.warm_up();
+            let both = Countdown::from(2);
+            house.run_now(both.meet());
+            house.spawn_then(Mandatory::No, both.step());
+            both.wait();
+            house.pool.shutdown(None);
+            house.ledger.closes_with(3);
+            assert_eq!(house.ledger.run(), 3);
+        });
+    }
+}
+
+#[test]
+fn an_urgent_job_against_shutdown() {
+    check("pool: an urgent job against shutdown", Bounds::preemptions(3), || {
+        let house = House::new(1, ALWAYS_IDLE);
+        let spawner = thread::spawn({
+            let house = house.clone();
+            move || house.run_now(None)
+        });
+        house.pool.shutdown(None);
+        let run = house.ledger.run();
+        spawner.join().unwrap();
+        house.ledger.closes_with(1);
+        assert_eq!(house.ledger.run(), run, "no job runs after a shutdown");
     });
 }
 
@@ -254,4 +456,35 @@ fn shutdown_from_inside() {
             house.ledger.closes_with(2);
         },
     );
+}
+
+/// A job wakes a task, which waits for it or is cancelled meanwhile; then both floors are gone.
+#[test]
+fn jobs_and_tasks() {
+    for closes in [false, true] {
+        let name = format!(
+            "pool: a job wakes a task, {}",
+            ["which waits", "at the end"][usize::from(closes)]
+        );
+        check(&name, Bounds::preemptions(2), move || {
+            let house = House::new(1, ALWAYS_IDLE);
+            let (handle, mut worker, parker) = local::new();
+            let ([announcement], waker, join) = local::spawn_asleep!(handle, worker);
+            let wake: Then = Box::new(move || {
+                announcement.make();
+                waker.wake();
+            });
+            house.spawn_then(Mandatory::No, Some(wake));
+            if closes {
+                handle.close();
+            }
+            local::run(&mut worker, &parker, || join.is_finished());
+            house.pool.shutdown(None);
+            handle.close();
+            local::run(&mut worker, &parker, || false);
+            drop((worker, handle));
+            assert!(result(join).map_or_else(|error| closes && error.is_cancelled(), |_| true));
+            house.ledger.closes_with(1);
+        });
+    }
 }

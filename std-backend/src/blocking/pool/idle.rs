@@ -16,7 +16,7 @@ use crate::primitives::{AtomicUsize, Condvar, Mutex, Ordering};
 use super::deadline::Deadline;
 
 /// Places per word. Few under the model checker, which keeps a record of each lock.
-const PLACES: usize = if cfg!(jenny_loom) { 3 } else { usize::BITS as usize };
+const PLACES: usize = if cfg!(jenny_loom) { 2 } else { usize::BITS as usize };
 
 /// Places in all. Threads without a place end when they find no job.
 const MAX_PLACES: usize = 1024;
