@@ -252,12 +252,13 @@ pub(crate) struct CurrentGuard {
 
 /// Makes a runtime the current one of this thread.
 pub(crate) fn set_current(ambient: &Arc<Ambient>) -> CurrentGuard {
-    let outer = CURRENT.with(|current| current.borrow_mut().replace(Arc::clone(ambient)));
+    // At the end of a thread, where a destructor may drop a runtime, there may be no place any more.
+    let outer = CURRENT.try_with(|current| current.borrow_mut().replace(Arc::clone(ambient)));
     let depth = DEPTH.get() + 1;
     DEPTH.set(depth);
     // SAFETY: this is the thread of the `LocalRuntime`, which cannot leave it and shuts down on it.
     let local = ambient.local_scheduler().map(|scheduler| unsafe { local::enter(scheduler) });
-    CurrentGuard { outer, depth, _local: local, _not_send: PhantomData }
+    CurrentGuard { outer: outer.ok().flatten(), depth, _local: local, _not_send: PhantomData }
 }
 
 impl Drop for CurrentGuard {

@@ -1,9 +1,11 @@
 //! Work that blocks.
 
 use std::{
-    panic::resume_unwind,
+    cell::RefCell,
+    future::pending,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Arc, Mutex,
+        Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
@@ -12,11 +14,11 @@ use std::{
 };
 
 use jenny::{
-    runtime::Handle,
-    task::{self, spawn, spawn_blocking, yield_now},
+    runtime::{Handle, Runtime},
+    task::{self, TrySpawnError, spawn, spawn_blocking, yield_now},
 };
 
-use crate::support::{on_every_runtime, wait_until};
+use crate::support::{Flavour, on_every_runtime, wait_until};
 
 on_every_runtime! {
     fn jobs_run_elsewhere_and_give_their_result(flavour: Flavour) {
@@ -170,5 +172,239 @@ on_every_runtime! {
         let log = log.lock().unwrap();
         let of_the_job = log.iter().filter(|(thread, _)| *thread == id).map(|(_, what)| *what);
         assert_eq!(of_the_job.collect::<Vec<_>>(), ["start", "stop"]);
+    }
+
+    /// Threads are called one after the other, each by the one before.
+    fn jobs_that_wait_for_each_other_get_a_thread_each(flavour: Flavour) {
+        const JOBS: usize = 40;
+        let runtime = flavour.builder().max_blocking_threads(JOBS).build().unwrap();
+        let metrics = runtime.metrics();
+        for _ in 0..3 {
+            let barrier = Arc::new(Barrier::new(JOBS));
+            let jobs: Vec<_> = (0..JOBS)
+                .map(|_| {
+                    let barrier = Arc::clone(&barrier);
+                    runtime.spawn_blocking(move || barrier.wait().is_leader())
+                })
+                .collect();
+            let leaders = runtime.block_on(async {
+                let mut leaders = 0;
+                for job in jobs {
+                    leaders += usize::from(job.await.unwrap());
+                }
+                leaders
+            });
+            assert_eq!(leaders, 1);
+            wait_until(|| metrics.num_idle_blocking_threads() == JOBS);
+        }
+        assert_eq!(metrics.num_blocking_threads(), JOBS);
+    }
+
+    fn the_figures_are_exact(flavour: Flavour) {
+        let runtime = flavour.builder().max_blocking_threads(2).build().unwrap();
+        let metrics = runtime.metrics();
+        let figures = || {
+            let threads = metrics.num_blocking_threads();
+            (threads, metrics.num_idle_blocking_threads(), metrics.blocking_queue_depth())
+        };
+        assert_eq!(figures(), (0, 0, 0));
+        let stuck = [Stuck::new(&runtime), Stuck::new(&runtime)];
+        assert_eq!(figures(), (2, 0, 0));
+        let queued = [(); 5].map(|()| runtime.spawn_blocking(|| ()));
+        assert_eq!(figures(), (2, 0, 5));
+        drop(stuck);
+        runtime.block_on(async {
+            for job in queued {
+                job.await.unwrap();
+            }
+        });
+        wait_until(|| figures() == (2, 2, 0));
+    }
+
+    fn a_bounded_queue_gives_closures_back(flavour: Flavour) {
+        for max_queue in [0, 2] {
+            let mut builder = flavour.builder();
+            builder.max_blocking_threads(2).max_blocking_queue(max_queue);
+            let runtime = builder.build().unwrap();
+            let handle = runtime.handle().clone();
+            let stuck = [Stuck::new(&runtime), Stuck::new(&runtime)];
+            let ran = Arc::new(AtomicUsize::new(0));
+            let run = |ran: &Arc<AtomicUsize>| {
+                let ran = Arc::clone(ran);
+                move || ran.fetch_add(1, SeqCst)
+            };
+            let mut taken: Vec<_> =
+                (0..max_queue).map(|_| handle.try_spawn_blocking(run(&ran)).unwrap()).collect();
+            let error = handle.try_spawn_blocking(run(&ran)).unwrap_err();
+            assert!(matches!(error, TrySpawnError::Full(_)), "{error:?}");
+            assert!(error.to_string().contains("max_blocking_queue"), "{error}");
+            assert_eq!(ran.load(SeqCst), 0);
+            // The other way in has no bound, and fills the queue, too.
+            taken.push(runtime.spawn_blocking(run(&ran)));
+            assert_eq!(runtime.metrics().blocking_queue_depth(), max_queue + 1);
+            runtime.try_spawn_blocking(run(&ran)).unwrap_err();
+            drop(stuck);
+            let count = taken.len();
+            runtime.block_on(async {
+                for job in taken {
+                    job.await.unwrap();
+                }
+                // The closure is as good as new, and so is the pool.
+                wait_until(|| Handle::current().metrics().num_idle_blocking_threads() == 2);
+                task::try_spawn_blocking(error.into_inner()).unwrap().await.unwrap();
+            });
+            assert_eq!(ran.load(SeqCst), count + 1);
+            drop(runtime);
+            let error = handle.try_spawn_blocking(run(&ran)).unwrap_err();
+            assert!(matches!(error, TrySpawnError::ShutDown(_)), "{error:?}");
+        }
+    }
+
+    fn with_room_for_none_a_free_thread_is_enough(flavour: Flavour) {
+        let mut builder = flavour.builder();
+        builder.max_blocking_threads(8).max_blocking_queue(0);
+        let runtime = builder.build().unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        let jobs: Vec<_> = (0..8)
+            .map(|_| {
+                let released = Arc::clone(&released);
+                let wait = move || released.lock().unwrap().recv().unwrap_err();
+                runtime.try_spawn_blocking(wait).unwrap()
+            })
+            .collect();
+        runtime.try_spawn_blocking(|| ()).unwrap_err();
+        drop(release);
+        runtime.block_on(async {
+            for job in jobs {
+                job.await.unwrap();
+            }
+        });
+    }
+
+    /// In a closure that is aborted, one that the shutdown cancels, and in a result that nobody takes.
+    fn panics_in_drops_stay_where_they_are(flavour: Flavour) {
+        struct PanicsInDrop(Arc<AtomicUsize>);
+        impl Drop for PanicsInDrop {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, SeqCst);
+                resume_unwind(Box::new("expected"));
+            }
+        }
+        let drops = Arc::new(AtomicUsize::new(0));
+        let held = || PanicsInDrop(Arc::clone(&drops));
+        let runtime = flavour.builder().max_blocking_threads(1).build().unwrap();
+        let handle = runtime.handle().clone();
+
+        let result = held();
+        drop(runtime.spawn_blocking(move || result));
+        wait_until(|| drops.load(SeqCst) == 1);
+
+        let stuck = Stuck::new(&runtime);
+        let closure = held();
+        let aborted = runtime.spawn_blocking(move || _ = &closure);
+        aborted.abort();
+        drop(stuck);
+        let error = handle.block_on(aborted).unwrap_err();
+        assert!(error.is_panic() || error.is_cancelled());
+        assert_eq!(drops.load(SeqCst), 2);
+        assert_eq!(handle.block_on(runtime.spawn_blocking(|| 1)).unwrap(), 1, "the thread goes on");
+
+        let stuck = Stuck::new(&runtime);
+        let closure = held();
+        let cancelled = runtime.spawn_blocking(move || _ = &closure);
+        runtime.shutdown_background();
+        assert_eq!(drops.load(SeqCst), 3, "cancelled where the shutdown is called");
+        handle.block_on(cancelled).unwrap_err();
+        drop(stuck);
+    }
+
+    /// A thread of the pool ends, and its last destructor drops the runtime, while others end, too.
+    fn a_thread_of_the_pool_drops_the_runtime_at_its_end(flavour: Flavour) {
+        thread_local! {
+            static LAST: RefCell<Option<(Runtime, mpsc::Sender<()>)>> = const { RefCell::new(None) };
+        }
+        for _ in 0..20 {
+            let runtime =
+                flavour.builder().thread_keep_alive(Duration::from_millis(1)).build().unwrap();
+            let (give, take) = mpsc::channel();
+            let (tell_gone, gone) = mpsc::channel();
+            let both = Arc::new(Barrier::new(2));
+            let other = Arc::clone(&both);
+            drop(runtime.spawn_blocking(move || drop(other.wait())));
+            drop(runtime.spawn_blocking(move || {
+                LAST.set(Some((take.recv().unwrap(), tell_gone)));
+                both.wait();
+            }));
+            give.send(runtime).unwrap();
+            // The fields of the tuple are dropped in order.
+            gone.recv().unwrap_err();
+        }
+    }
+}
+
+/// A job that blocks until this is dropped.
+struct Stuck {
+    _release: mpsc::Sender<()>,
+}
+
+impl Stuck {
+    fn new(runtime: &Runtime) -> Self {
+        let (release, released) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        drop(runtime.spawn_blocking(move || {
+            started.send(()).unwrap();
+            released.recv().unwrap_err();
+        }));
+        has_started.recv().unwrap();
+        Self { _release: release }
+    }
+}
+
+/// More address space than there is, so that the system refuses the thread.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn without_a_thread_the_caller_hears_of_it() {
+    let runtime = Flavour::CurrentThread.builder().thread_stack_size(1 << 46).build().unwrap();
+    let held = Arc::new(());
+    let work = |held: &Arc<()>| {
+        let held = Arc::clone(held);
+        move || drop(held)
+    };
+    match runtime.try_spawn_blocking(work(&held)) {
+        Err(TrySpawnError::NoThreads(work, _)) => work(),
+        other => panic!("{other:?}"),
+    }
+    let spawned = catch_unwind(AssertUnwindSafe(|| runtime.spawn_blocking(work(&held))));
+    let message = *spawned.unwrap_err().downcast::<String>().unwrap();
+    assert!(message.contains("the system gives none"), "{message}");
+    assert!(message.contains("max_blocking_threads"), "{message}");
+    assert_eq!(Arc::strong_count(&held), 1, "nothing is left of it");
+    assert_eq!(runtime.metrics().num_blocking_threads(), 0);
+}
+
+/// The runtime's own thread-local variables may be gone by then.
+#[test]
+fn the_end_of_any_thread_may_drop_a_runtime() {
+    thread_local! {
+        static LAST: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+    }
+    for flavour in [Flavour::CurrentThread, Flavour::OneWorker] {
+        let drops = Arc::new(());
+        let held = Arc::clone(&drops);
+        let thread = thread::spawn(move || {
+            LAST.set(None);
+            let runtime = flavour.build();
+            runtime.block_on(async move {
+                drop(spawn(async move {
+                    let _held = held;
+                    pending::<()>().await;
+                }));
+                yield_now().await;
+            });
+            LAST.set(Some(runtime));
+        });
+        thread.join().unwrap();
+        assert_eq!(Arc::strong_count(&drops), 1);
     }
 }

@@ -373,7 +373,7 @@ fn a_refused_thread_against_spawn_and_shutdown() {
         });
     }
     check("pool: a job without a thread waits for another's", Bounds::preemptions(2), || {
-        let house = House::with_refusal(2, NEVER_IDLE, Some(1));
+        let house = House::with_refusal(2, ALWAYS_IDLE, Some(1));
         let done = Countdown::from(2);
         for _ in 0..2 {
             house.spawn_then(Mandatory::No, done.step());

@@ -120,7 +120,7 @@ impl<J: Job> Pool<J> {
         max_queue: usize,
     ) -> Result<T, SpawnError<S>> {
         let shared = &self.shared;
-        if !shared.enough_are_coming()
+        if shared.may_claim()
             && let Some(claim) = shared.claim()
         {
             return Ok(self.send(claim, into_job(seed)));

@@ -110,10 +110,12 @@ impl<J: Job> Shared<J> {
 
     // ---- those who have jobs ----
 
-    /// Whether as many threads are on their way as may be.
-    pub(super) fn enough_are_coming(&self) -> bool {
-        // Ordering: Relaxed; only `enlist` relies on what it reads.
-        self.coming.load(Ordering::Relaxed) >= self.config.max_coming
+    /// Whether a job may go to an idle thread past the lock. The shutdown dismisses all idle threads,
+    /// but one that is just finding out about it can still be claimed for a moment, and whoever has
+    /// shut the pool down before must not find it.
+    pub(super) fn may_claim(&self) -> bool {
+        // Ordering: Relaxed; under the lock it is looked at again.
+        self.coming.load(Ordering::Relaxed) < self.config.max_coming && !self.is_shut_down()
     }
 
     /// Takes an idle thread.
