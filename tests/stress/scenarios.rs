@@ -23,7 +23,10 @@ fn multi_thread(workers: usize) -> Runtime {
 }
 
 fn current_thread() -> Runtime {
-    Builder::new_current_thread().max_blocking_threads(4).enable_all().build().unwrap()
+    let mut builder = Builder::new_current_thread();
+    // So short that threads of the pool give up as often as they find something.
+    builder.max_blocking_threads(4).thread_keep_alive(Duration::from_micros(20));
+    builder.enable_all().build().unwrap()
 }
 
 /// A runtime that lives on, flooded by several threads, each in a `block_on` of its own.

@@ -103,7 +103,7 @@ impl<J> fmt::Debug for SpawnError<J> {
 }
 
 /// Figures of one moment, each exact, not necessarily of the same moment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Metrics {
     /// Threads that take jobs.
     pub threads: usize,

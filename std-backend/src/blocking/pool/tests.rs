@@ -1,6 +1,7 @@
 //! On real threads. The races are loom models: `tests/loom/pool.rs`.
 
 use std::{
+    io,
     sync::{
         Barrier,
         atomic::AtomicUsize,
@@ -10,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use super::*;
+use super::{config::MayStart, *};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -110,10 +111,61 @@ fn each_job_of_many_spawners_runs_once() {
     assert!(pool.metrics().threads <= 3);
     pool.shutdown(None);
     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
-    assert_eq!(
-        pool.metrics(),
-        Metrics { threads: 0, idle_threads: 0, queue_depth: 0, alive_jobs: 0 }
-    );
+    assert_eq!(pool.metrics(), Metrics::default());
+}
+
+/// Idle threads end all the time, urgent jobs take threads away, starts are refused, the end comes in
+/// the middle; and yet each job ends in one way.
+#[test]
+fn everything_at_once() {
+    const SPAWNERS: usize = 3;
+    const JOBS: usize = 300;
+    for round in 0..20_u64 {
+        let starts = AtomicUsize::new(0);
+        let may_start: MayStart =
+            Arc::new(move || match starts.fetch_add(1, Ordering::Relaxed) % 3 {
+                2 => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            });
+        let pool = Pool::new(Config {
+            keep_alive: Duration::from_micros(20 * (round % 4)),
+            max_coming: 1 + (round % 2) as usize,
+            max_queue: 2,
+            may_start: Some(may_start),
+            ..config(2)
+        });
+        let (ended, handed_back) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+        let job = |_| {
+            let ended = Arc::clone(&ended);
+            call(move |_| _ = ended.fetch_add(1, Ordering::Relaxed))
+        };
+        scope(|scope| {
+            for _ in 0..SPAWNERS {
+                scope.spawn(|| {
+                    for number in 0..JOBS {
+                        let accepted = match number % 5 {
+                            0 => pool.run_now(job(())).is_ok(),
+                            1 => pool.try_spawn((), |()| (job(()), ()), Mandatory::No).is_ok(),
+                            2 => pool.spawn(job(()), Mandatory::Yes).is_ok(),
+                            _ => pool.spawn(job(()), Mandatory::No).is_ok(),
+                        };
+                        handed_back.fetch_add(usize::from(!accepted), Ordering::Relaxed);
+                        if number % 7 == 0 {
+                            thread::yield_now();
+                        }
+                    }
+                });
+            }
+            if round % 2 == 0 {
+                eventually("some have run", || ended.load(Ordering::Relaxed) > 50);
+                pool.shutdown(None);
+            }
+        });
+        pool.shutdown(None);
+        let counted = ended.load(Ordering::Relaxed) + handed_back.load(Ordering::Relaxed);
+        assert_eq!(counted, SPAWNERS * JOBS);
+        assert_eq!(pool.metrics(), Metrics::default());
+    }
 }
 
 #[test]
@@ -359,10 +411,7 @@ fn without_any_thread_the_job_comes_back() {
         other => panic!("{other:?}"),
     }
     assert_eq!(results.try_recv().unwrap(), ((), Ended::Cancelled));
-    assert_eq!(
-        pool.metrics(),
-        Metrics { threads: 0, idle_threads: 0, queue_depth: 0, alive_jobs: 0 }
-    );
+    assert_eq!(pool.metrics(), Metrics::default());
     pool.shutdown(None);
 }
 
