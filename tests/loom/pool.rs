@@ -338,9 +338,9 @@ fn shutdown_without_jobs() {
 /// At the cap, so that a job has to be seen by the thread that is ending, or be given another.
 #[test]
 fn a_time_out_meets_a_job() {
-    for max_threads in [1, 2] {
+    for (max_threads, preemptions) in [(1, 2), (2, 1)] {
         let name = format!("pool: a time-out meets a job, {max_threads} threads at most");
-        check(&name, Bounds::preemptions(2), move || {
+        check(&name, Bounds::preemptions(preemptions), move || {
             let house = House::new(max_threads, NEVER_IDLE);
             house.warm_up();
             let done = Countdown::from(2);
@@ -388,21 +388,25 @@ fn a_refused_thread_against_spawn_and_shutdown() {
 #[test]
 fn an_urgent_job_beside_a_regular_one() {
     for (name, keep_alive) in BOTH {
-        let name = format!("pool: an urgent job waits for a regular one, {name}");
-        check(&name, Bounds::preemptions(2), move || {
-            let house = House::new(1, keep_alive);
-            let both = Countdown::from(2);
-            let spawner = thread::spawn({
-                let (house, both) = (house.clone(), both.clone());
-                move || house.spawn_then(Mandatory::No, both.step())
+        for urgent_first in [false, true] {
+            let order = if urgent_first { "before" } else { "after" };
+            let name = format!("pool: an urgent job {order} a regular one, {name}");
+            check(&name, Bounds::preemptions(2), move || {
+                let house = House::new(1, keep_alive);
+                let both = Countdown::from(2);
+                if urgent_first {
+                    house.run_now(both.meet());
+                    house.spawn_then(Mandatory::No, both.step());
+                } else {
+                    house.spawn_then(Mandatory::No, both.step());
+                    house.run_now(both.meet());
+                }
+                both.wait();
+                house.pool.shutdown(None);
+                house.ledger.closes_with(2);
+                assert_eq!(house.ledger.run(), 2);
             });
-            house.run_now(both.meet());
-            both.wait();
-            spawner.join().unwrap();
-            house.pool.shutdown(None);
-            house.ledger.closes_with(2);
-            assert_eq!(house.ledger.run(), 2);
-        });
+        }
     }
 }
 
