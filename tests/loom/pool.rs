@@ -195,7 +195,7 @@ fn spawn_against_shutdown() {
     for (name, keep_alive) in BOTH {
         for mandatory in [Mandatory::No, Mandatory::Yes] {
             let name = format!("pool: spawn against shutdown, {name}, mandatory {mandatory:?}");
-            check(&name, Bounds::preemptions(3), move || {
+            check(&name, Bounds::preemptions(4), move || {
                 let house = House::new(1, keep_alive);
                 let spawner = thread::spawn({
                     let house = house.clone();
@@ -325,7 +325,7 @@ fn shutdown_with_queued_jobs() {
 fn shutdown_without_jobs() {
     for (name, keep_alive) in BOTH {
         let name = format!("pool: shutdown without jobs, {name}");
-        check(&name, Bounds::ALL, move || {
+        check(&name, Bounds::preemptions(4), move || {
             let house = House::new(1, keep_alive);
             house.warm_up();
             house.pool.shutdown(None);
