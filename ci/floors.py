@@ -44,7 +44,7 @@ FLOORS = {
 
 # Files of a room in import order; `mod.rs` comes last, it binds the room together.
 ORDER = {
-    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "schedule", "waker", "join", "cell", "harness"],
+    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "schedule", "waker", "join", "cell", "harness"],
     ("core", "time"): ["entry", "wheel", "published", "wakers", "timers", "timer"],
 }
 

@@ -27,13 +27,14 @@
 //!
 //! If the pusher does not see `closing`, the owner's collection sees the push.
 
+use alloc::vec::Vec;
 use core::{cell::Cell, fmt, ptr::NonNull};
 
 use crate::{
     list::{Linked, List, Pointers},
     queue::Inbox,
     sync::{AtomicBool, Ordering, UnsafeCell, fence},
-    task::{Header, Member, OwnedRef, RawTask, Runnable},
+    task::{Header, Id, Member, OwnedRef, RawTask, Runnable, Snapshot},
 };
 
 /// The part of a worker's list that other threads may use: completed tasks on their way home.
@@ -202,6 +203,18 @@ impl LocalOwnedTasks {
                 cancelled(runnable.cancel());
             }
         }
+    }
+
+    /// Describes the live tasks of the list. `running` are the ids of those that are being polled.
+    pub fn list(&self, running: &[Id]) -> Vec<Snapshot> {
+        let mut tasks = Vec::with_capacity(self.len.get());
+        // Each task by itself: the allocator is not called with the list in use.
+        for _ in 0..self.len.get() {
+            let Some(task) = self.rotate() else { break };
+            // The list's reference keeps the task alive.
+            tasks.extend(Member(task).snapshot(running));
+        }
+        tasks
     }
 
     /// Moves the first task to the end.

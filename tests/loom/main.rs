@@ -5,6 +5,7 @@ mod harness;
 mod platform;
 
 mod broken;
+mod dump;
 mod handoff;
 mod idle;
 mod join_list;

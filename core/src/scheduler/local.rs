@@ -7,13 +7,22 @@
 //! [`Worker`] is the right to do that. A backend may keep it on one thread for ever (`!Send` futures
 //! need that), or hand it from one thread to the next if all futures are `Send`.
 
-use alloc::boxed::Box;
-use core::{cell::Cell, fmt, future::Future, num::NonZeroU64, ptr, ptr::NonNull};
+use alloc::{boxed::Box, vec::Vec};
+use core::{
+    cell::Cell,
+    fmt,
+    future::Future,
+    num::NonZeroU64,
+    ptr,
+    ptr::NonNull,
+    task::{Context, Poll},
+};
 
 use super::counted::{Counted, Credit, Shared as SharedRef};
+use super::dump::{Desk, Running, Seen};
 use super::frame;
 use super::metrics::{Arrival, CountedInbox, Counter, Counters};
-use super::{IDS, TICK, Tick, WorkerMetrics};
+use super::{IDS, TICK, Tick, WorkerDump, WorkerMetrics};
 use crate::{
     frame::Frame,
     owned::LocalOwnedTasks,
@@ -31,6 +40,8 @@ struct Shared<P: Platform> {
     /// The worker is parked, or about to.
     asleep: AtomicBool,
     closing: AtomicBool,
+    dumps: Desk<P::Lock>,
+    running: Running,
     counters: Counters,
     /// The length of the queue, for others.
     queued: Counter,
@@ -54,6 +65,7 @@ struct Core<P: Platform> {
     next_id: Cell<(u64, u32)>,
     asleep: Cell<bool>,
     stopped: Cell<bool>,
+    dump: Seen,
     /// There has been work since the worker last went to sleep.
     found: Cell<bool>,
     interval: u32,
@@ -86,6 +98,8 @@ pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: Config) -> (Hand
         inbox: CountedInbox::default(),
         asleep: AtomicBool::new(false),
         closing: AtomicBool::new(false),
+        dumps: Desk::new(1),
+        running: Running::default(),
         counters: Counters::default(),
         queued: Counter::default(),
         observer: config.observer,
@@ -98,6 +112,7 @@ pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: Config) -> (Hand
         next_id: Cell::new((0, 0)),
         asleep: Cell::new(false),
         stopped: Cell::new(false),
+        dump: Seen::default(),
         // Nobody has woken it yet, so its first sleep follows no empty wake.
         found: Cell::new(true),
         interval: config.event_interval.max(1),
@@ -241,6 +256,26 @@ impl<P: Platform> Handle<P> {
         if waiting > usize::MAX / 2 { 0 } else { waiting }
     }
 
+    /// Asks the worker for its live tasks; false if somebody has asked already. From any thread.
+    #[must_use = "if it was true, the dump has to be ended"]
+    pub fn start_dump(&self) -> bool {
+        let started = self.0.dumps.ask();
+        if started {
+            self.0.unpark.unpark();
+        }
+        started
+    }
+
+    /// Waits for the answer of the worker, which comes at its next tick.
+    pub fn poll_dump(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.dumps.poll(context.waker())
+    }
+
+    /// Ends a dump that this caller has started: the answer, if it has come.
+    pub fn end_dump(&self) -> Vec<WorkerDump> {
+        self.0.dumps.end(core::iter::once(&self.0.running))
+    }
+
     /// The platform that the scheduler was made with.
     pub fn platform(&self) -> &P {
         &self.0.platform
@@ -313,6 +348,9 @@ impl<P: Platform> Entered<'_, P> {
     pub fn tick_until(&self, due: impl Fn() -> bool) -> Tick {
         let core = self.core;
         core.wake_up();
+        if core.shared.dumps.is_asking(&core.dump) {
+            core.answer_dump();
+        }
         if core.shared.closing.load(Ordering::Acquire) {
             return self.tick_closing();
         }
@@ -356,9 +394,11 @@ impl<P: Platform> Entered<'_, P> {
         }
         self.core.found.set(true);
         self.core.shared.counters.polls.add(1);
+        self.core.shared.running.start(task.id());
         self.frame.start_task(task.id().0);
         let outcome = task.run();
         self.frame.end_task();
+        self.core.shared.running.end();
         if self.frame.take_refusal() {
             self.core.shared.counters.forced_yields.add(1);
         }
@@ -403,6 +443,7 @@ impl<P: Platform> Entered<'_, P> {
         // What the drops below wake or spawn finds no worker any more.
         self.frame.set_local(ptr::null());
         core.stopped.set(true);
+        core.shared.dumps.leave(0);
         for task in core.shared.inbox.close().into_batch() {
             core.shared.counters.inbox_takes.add(1);
             core.finish(task.cancel());
@@ -457,6 +498,22 @@ impl<P: Platform> Core<P> {
             self.shared.counters.inbox_takes.add(batch.len());
             self.with_queue(|queue| queue.append(&mut batch));
         }
+    }
+
+    /// Lists the live tasks for a dump, those included that nobody has polled yet.
+    #[cold]
+    fn answer_dump(&self) {
+        self.take_inbox();
+        for _ in 0..self.with_queue(|queue| queue.len()) {
+            let Some(task) = self.pop() else { break };
+            // Refused where the scheduler is closed: the task is about to be cancelled.
+            if task.owner().is_none() {
+                self.bind(&task);
+            }
+            self.with_queue(|queue| queue.push_back(task));
+        }
+        let running: Vec<_> = self.shared.running.get().into_iter().collect();
+        self.shared.dumps.answer(0, &self.dump, self.owned.list(&running));
     }
 
     /// Registers as asleep; false if there is something to do after all.

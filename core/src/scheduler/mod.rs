@@ -2,6 +2,7 @@
 
 pub mod budget;
 mod counted;
+mod dump;
 mod frame;
 pub mod idle;
 pub mod local;
@@ -9,6 +10,7 @@ mod metrics;
 pub mod stealing;
 
 pub use self::counted::{Counted, Shared};
+pub use self::dump::WorkerDump;
 pub use self::frame::Current;
 pub use self::metrics::WorkerMetrics;
 

@@ -56,6 +56,7 @@ mod origin;
 mod raw;
 mod refs;
 mod schedule;
+mod snapshot;
 mod state;
 mod waker;
 
@@ -66,6 +67,7 @@ pub use self::observer::{Observer, TaskMeta};
 pub use self::origin::Spawned;
 pub use self::refs::{Outcome, OwnedRef, Runnable};
 pub use self::schedule::Schedule;
+pub use self::snapshot::{Snapshot, TaskState};
 
 pub(crate) use self::harness::id;
 pub(crate) use self::header::Header;

@@ -15,6 +15,7 @@
 mod alloc;
 mod budget;
 mod combinations;
+mod dump;
 mod handoff;
 mod journey;
 mod observer;

@@ -34,6 +34,7 @@ use crate::{
 
 mod builder;
 mod current_thread;
+mod dump;
 mod handle;
 mod hooks;
 mod local;
@@ -45,6 +46,7 @@ mod task_hooks;
 mod timing;
 
 pub use self::builder::Builder;
+pub use self::dump::{Dump, SilentWorker, Task, Tasks};
 pub use self::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
 pub use self::local::{LocalOptions, LocalRuntime};
 pub use self::metrics::RuntimeMetrics;
@@ -55,6 +57,7 @@ pub use crate::stats::{
     LogHistogramBuilder,
 };
 pub use jenny_core::task::TaskMeta;
+pub use jenny_core::task::TaskState;
 
 use self::current_thread::CurrentThread;
 #[cfg(feature = "rt-multi-thread")]

@@ -30,6 +30,8 @@ pub(crate) use self::poll_times::{PollTimer, PollTimes};
 pub(crate) struct Stats {
     epoch: Instant,
     workers: Box<[WorkerStats]>,
+    /// Held by whoever dumps the runtime.
+    pub(crate) dumping: Mutex<()>,
     poll_times: Option<Arc<PollTimes>>,
 }
 
@@ -52,6 +54,7 @@ impl Stats {
         Self {
             epoch: Instant::now(),
             workers: (0..workers).map(|_| WorkerStats::default()).collect(),
+            dumping: Mutex::new(()),
             poll_times: poll_times
                 .map(|configuration| Arc::new(PollTimes::new(configuration, workers))),
         }

@@ -1,17 +1,18 @@
 //! What only a worker touches, and how it takes and gives tasks.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::{cell::Cell, future::Future, num::NonZeroU64, ptr, ptr::NonNull};
 
 use super::shared::{Shared, Slot};
 use crate::{
     owned::LocalOwnedTasks,
     platform::{Platform, Unpark},
-    queue::ring,
+    queue::{Batch, ring},
     rand::Rng,
     scheduler::{
         IDS,
         counted::{Credit, Shared as SharedRef},
+        dump::Seen,
         idle::Awake,
     },
     sync::{Ordering, shrunk},
@@ -37,6 +38,7 @@ pub(super) struct Core<P: Platform> {
     pub(super) asleep: Cell<bool>,
     pub(super) searching: Cell<bool>,
     pub(super) stopped: Cell<bool>,
+    pub(super) dump: Seen,
     pub(super) ticks: Cell<u32>,
     /// Which other worker's inbox is looked into next.
     pub(super) neighbour: Cell<usize>,
@@ -65,6 +67,7 @@ impl<P: Platform> Core<P> {
             asleep: Cell::new(false),
             searching: Cell::new(false),
             stopped: Cell::new(false),
+            dump: Seen::default(),
             ticks: Cell::new(0),
             neighbour: Cell::new(index),
             // Nobody has woken it yet, so its first sleep follows no empty wake.
@@ -248,6 +251,9 @@ impl<P: Platform> Core<P> {
     /// Looks into the inbox of one other worker, each time another: its owner may be stuck in a poll
     /// while nobody has the time to search.
     pub(super) fn visit_neighbour(&self) {
+        if self.dump.is_barred() {
+            return;
+        }
         let next = self.neighbour.get() + 1;
         let next = if next == self.shared.slots.len() { 0 } else { next };
         self.neighbour.set(next);
@@ -283,15 +289,47 @@ impl<P: Platform> Core<P> {
         self.next()
     }
 
+    // ---- being asked ----
+
+    /// Lists this worker's live tasks for a dump, those included that wait unbound in its queues.
+    #[cold]
+    pub(super) fn answer_dump(&self) {
+        let slot = self.slot();
+        let mut all = Batch::new();
+        // SAFETY: this is the ring's owner.
+        while let Some(task) = unsafe { slot.ring.pop() } {
+            all.push_back(task);
+        }
+        all.append(&mut slot.overflow.drain_all());
+        slot.overflow.accept(|| slot.inbox.drain());
+        all.append(&mut slot.overflow.drain_all());
+        let mut queued = Batch::new();
+        for task in all {
+            // Refused where the scheduler is closed: the task is about to be cancelled.
+            if task.owner().is_none() {
+                self.bind(&task);
+            }
+            queued.push_back(task);
+        }
+        if !queued.is_empty() {
+            slot.overflow.push_batch(queued);
+            self.share();
+        }
+        self.owned.collect(&slot.owned);
+        let running: Vec<_> =
+            self.shared.slots.iter().filter_map(|slot| slot.own.running.get()).collect();
+        self.shared.dumps.answer(self.index, &self.dump, self.owned.list(&running));
+    }
+
     // ---- sleeping and searching ----
 
     /// The other half of going to sleep.
     #[inline]
     pub(super) fn wake_up(&self) {
-        if self.asleep.replace(false) {
-            if self.shared.idle.end_sleep(self.index) == Awake::Notified {
-                self.searching.set(true);
-            }
+        if self.asleep.replace(false)
+            && self.shared.idle.end_sleep(self.index) == Awake::Notified
+        {
+            self.searching.set(true);
         }
     }
 

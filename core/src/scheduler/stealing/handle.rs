@@ -1,13 +1,19 @@
 //! The way in: spawning from any thread, and what wakers and finished tasks call.
 
-use core::{fmt, future::Future, ptr::NonNull};
+use alloc::vec::Vec;
+use core::{
+    fmt,
+    future::Future,
+    ptr::NonNull,
+    task::{Context, Poll},
+};
 
 use super::core::Core;
 use super::shared::{Shared, Slot};
 use crate::{
     platform::{Platform, Unpark},
     scheduler::{
-        WorkerMetrics, budget,
+        WorkerDump, WorkerMetrics, budget,
         counted::{Counted, Shared as SharedRef},
         frame,
         metrics::Arrival,
@@ -103,6 +109,29 @@ impl<P: Platform> Handle<P> {
         let waiting = brought.wrapping_sub(taken);
         // A worker may have taken what its bringer has not counted yet.
         if waiting > usize::MAX / 2 { 0 } else { waiting }
+    }
+
+    /// Asks all workers for their live tasks; false if somebody has asked already. From any thread.
+    ///
+    /// Workers that have answered take nothing from others until [`end_dump`](Self::end_dump), which
+    /// has to follow soon.
+    #[must_use = "if it was true, the dump has to be ended"]
+    pub fn start_dump(&self) -> bool {
+        let started = self.0.dumps.ask();
+        if started {
+            self.0.unpark_all();
+        }
+        started
+    }
+
+    /// Waits for the answers of all workers. Those of workers that are stuck in a poll do not come.
+    pub fn poll_dump(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.dumps.poll(context.waker())
+    }
+
+    /// Ends a dump that this caller has started: the answers so far, in the order of the workers.
+    pub fn end_dump(&self) -> Vec<WorkerDump> {
+        self.0.dumps.end(self.0.slots.iter().map(|slot| &slot.own.running))
     }
 
     /// How many workers sleep, at some moment of the call.

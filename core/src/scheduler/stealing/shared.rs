@@ -8,6 +8,7 @@ use crate::{
     platform::{Platform, Unpark},
     queue::{Chain, Link, Overflow, Ring},
     scheduler::{
+        dump::{Desk, Running},
         idle::Idle,
         metrics::{Arrival, CountedInbox, Counters},
     },
@@ -39,6 +40,7 @@ pub(super) struct Shared<P: Platform> {
     pub(super) slots: Box<[Slot<P>]>,
     pub(super) idle: Idle,
     pub(super) closing: AtomicBool,
+    pub(super) dumps: Desk<P::Lock>,
     /// Workers that have not finished step 4 of the shutdown.
     pub(super) unfinished: AtomicUsize,
     /// Bound tasks that completed on threads that had handed their workers off.
@@ -61,6 +63,7 @@ pub(super) struct Slot<P: Platform> {
 pub(super) struct OwnSide {
     pub(super) lifo: Lifo,
     pub(super) counters: Counters,
+    pub(super) running: Running,
 }
 
 /// The slot for the task that runs next. Its owner puts in with a store if it is empty, and takes
@@ -130,6 +133,7 @@ impl<P: Platform> Shared<P> {
             config,
             idle: Idle::new(slots.len()),
             closing: AtomicBool::new(false),
+            dumps: Desk::new(slots.len()),
             unfinished: AtomicUsize::new(slots.len()),
             completed_outside: AtomicUsize::new(0),
             slots,
@@ -190,6 +194,10 @@ impl<P: Platform> Shared<P> {
         // Ordering: pairs with the fence of `Idle::start_sleep`: a worker that is not unparked here
         // in its sleep sees the flag before it sleeps.
         fence(Ordering::SeqCst);
+        self.unpark_all();
+    }
+
+    pub(super) fn unpark_all(&self) {
         for slot in &self.slots {
             slot.unpark.unpark();
         }

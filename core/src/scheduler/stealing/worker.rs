@@ -105,6 +105,9 @@ impl<P: Platform> Entered<'_, P> {
     pub fn tick(&self) -> Tick {
         let Some(core) = self.core() else { return Tick::HandedOff };
         core.wake_up();
+        if core.shared.dumps.is_asking(&core.dump) {
+            core.answer_dump();
+        }
         if core.shared.closing.load(Ordering::Acquire) {
             return self.tick_closing(core);
         }
@@ -152,16 +155,18 @@ impl<P: Platform> Entered<'_, P> {
                 return self.cancel(core, task);
             }
             core.slot().own.counters.polls.add(1);
+            core.slot().own.running.start(task.id());
         }
         self.frame.start_task(task.id().0);
         self.frame.set_detachable(true);
         let outcome = task.run();
         self.frame.set_detachable(false);
         self.frame.end_task();
-        if self.frame.take_refusal()
-            && let Some(core) = self.core()
-        {
-            core.slot().own.counters.forced_yields.add(1);
+        if let Some(core) = self.core() {
+            core.slot().own.running.end();
+            if self.frame.take_refusal() {
+                core.slot().own.counters.forced_yields.add(1);
+            }
         }
         match (outcome, self.core()) {
             (Outcome::Idle, _) => {}
@@ -200,6 +205,9 @@ fn maintain<P: Platform>(core: &Core<P>) {
 
 /// Looks for work elsewhere.
 fn search<P: Platform>(core: &Core<P>) -> Option<Runnable> {
+    if core.dump.is_barred() {
+        return None;
+    }
     if !core.searching.get() {
         if !core.shared.idle.start_search() {
             return None;

@@ -1,0 +1,273 @@
+//! A list of all live tasks.
+
+use std::{
+    fmt,
+    panic::Location,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use jenny_core::{
+    scheduler::WorkerDump,
+    task::{Id, Snapshot, TaskState},
+};
+use parking_lot::Mutex;
+
+use super::Handle;
+use crate::context::{Ambient, Scheduler};
+
+/// How long a worker may take to answer: many times as long as a poll should last, and not so long
+/// that it matters that the others take no work from each other meanwhile.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// All live tasks of a runtime at some moment. Made by [`Handle::dump`].
+#[derive(Debug)]
+pub struct Dump {
+    tasks: Tasks,
+    silent: Vec<SilentWorker>,
+}
+
+/// The tasks of a [`Dump`].
+#[derive(Debug)]
+pub struct Tasks {
+    tasks: Vec<Task>,
+}
+
+/// A task in a [`Dump`].
+#[derive(Debug)]
+pub struct Task {
+    snapshot: Snapshot,
+}
+
+/// A worker that did not answer a [`Handle::dump`] in time.
+#[derive(Clone, Copy, Debug)]
+pub struct SilentWorker {
+    worker: usize,
+    running: Option<Id>,
+}
+
+impl Dump {
+    /// The tasks.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// The workers that did not answer. If there is one, tasks may be missing.
+    pub fn silent_workers(&self) -> impl Iterator<Item = &SilentWorker> {
+        self.silent.iter()
+    }
+
+    fn new(workers: Vec<WorkerDump>) -> Self {
+        let (mut tasks, mut silent) = (Vec::new(), Vec::new());
+        for (worker, dump) in workers.into_iter().enumerate() {
+            match dump.tasks {
+                Some(answer) => tasks.extend(answer.into_iter().map(|snapshot| Task { snapshot })),
+                None => silent.push(SilentWorker { worker, running: dump.running }),
+            }
+        }
+        tasks.sort_unstable_by_key(Task::id);
+        Self { tasks: Tasks { tasks }, silent }
+    }
+}
+
+impl Tasks {
+    /// The tasks, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter()
+    }
+}
+
+impl Task {
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.snapshot.id
+    }
+
+    /// The name that the task was spawned with.
+    pub fn name(&self) -> Option<&str> {
+        self.snapshot.name.as_deref()
+    }
+
+    /// Where the task was spawned.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.snapshot.spawned_at
+    }
+
+    /// What the task was doing.
+    pub fn state(&self) -> TaskState {
+        self.snapshot.state
+    }
+}
+
+impl SilentWorker {
+    /// The worker's index, as in [`RuntimeMetrics`](super::RuntimeMetrics).
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// The task that the worker was polling; `None` if it was not in a poll.
+    pub fn running(&self) -> Option<Id> {
+        self.running
+    }
+}
+
+impl fmt::Display for Dump {
+    /// A line for each task, and for each worker that did not answer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for task in self.tasks.iter() {
+            let (id, state, at) = (task.id(), task.state(), task.spawned_at());
+            write!(f, "task {id}")?;
+            if let Some(name) = task.name() {
+                write!(f, " {name:?}")?;
+            }
+            writeln!(f, ": {state:?}, spawned at {at}")?;
+        }
+        for SilentWorker { worker, running } in &self.silent {
+            write!(f, "worker {worker} did not answer")?;
+            match running {
+                Some(task) => writeln!(f, ": it is polling task {task}")?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handle {
+    /// Lists all live tasks of the runtime.
+    ///
+    /// Each worker lists its own tasks when its present poll is over. A worker that is stuck in a
+    /// poll for more than 100 ms is left out, with the tasks that it polled first, and named in
+    /// [`Dump::silent_workers`]; so is that of a current-thread runtime if nobody is in `block_on`.
+    /// Until the last worker has answered, idle ones take no work from others. Blocking jobs are not
+    /// listed, nor is the future of a `block_on`. After the shutdown there are no tasks to list.
+    ///
+    /// A task that is alive from the call until the end is in the list once. One that is spawned or
+    /// ends meanwhile may be.
+    ///
+    /// May be awaited on any runtime. Cancel safe: the dump is called off, and nothing is lost.
+    ///
+    /// # Examples
+    /// ```
+    /// use jenny::{runtime::{Handle, TaskState}, task};
+    ///
+    /// # #[jenny::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let waiting = task::Builder::new().name("waiting").spawn(std::future::pending::<()>())?;
+    /// task::yield_now().await;
+    /// let dump = Handle::current().dump().await;
+    /// let task = dump.tasks().iter().find(|task| task.id() == waiting.id()).unwrap();
+    /// assert_eq!(task.name(), Some("waiting"));
+    /// assert!(matches!(task.state(), TaskState::Idle | TaskState::Scheduled | TaskState::Running));
+    /// println!("{dump}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn dump(&self) -> Dump {
+        let place = Arc::new(Place::default());
+        // A thread of its own: the workers and the pool may be what is looked into.
+        let asker = thread::Builder::new().name("jenny-dump".into()).spawn({
+            let (place, ambient) = (Arc::clone(&place), Arc::clone(&self.ambient));
+            move || place.put(take(&ambient, PATIENCE))
+        });
+        if asker.is_err() {
+            // Nobody can wait for the answers.
+            place.put(take(&self.ambient, Duration::ZERO));
+        }
+        Wait { place }.await
+    }
+}
+
+/// Dumps a runtime, on a thread that may block.
+fn take(ambient: &Ambient, patience: Duration) -> Dump {
+    let _one_at_a_time = ambient.stats.dumping.lock();
+    let scheduler = &ambient.scheduler;
+    let deadline = Instant::now() + patience;
+    if !scheduler.start_dump() {
+        return Dump::new(Vec::new());
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    while scheduler.poll_dump(&mut context).is_pending() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        thread::park_timeout(left);
+    }
+    Dump::new(scheduler.end_dump())
+}
+
+impl Scheduler {
+    fn start_dump(&self) -> bool {
+        match self {
+            Self::CurrentThread(handle) => handle.start_dump(),
+            #[cfg(feature = "rt-multi-thread")]
+            Self::MultiThread(handle) => handle.start_dump(),
+        }
+    }
+
+    fn poll_dump(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::CurrentThread(handle) => handle.poll_dump(context),
+            #[cfg(feature = "rt-multi-thread")]
+            Self::MultiThread(handle) => handle.poll_dump(context),
+        }
+    }
+
+    fn end_dump(&self) -> Vec<WorkerDump> {
+        match self {
+            Self::CurrentThread(handle) => handle.end_dump(),
+            #[cfg(feature = "rt-multi-thread")]
+            Self::MultiThread(handle) => handle.end_dump(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Where the dump is handed over.
+#[derive(Default)]
+struct Place(Mutex<(Option<Dump>, Option<Waker>)>);
+
+impl Place {
+    fn put(&self, dump: Dump) {
+        let waker = {
+            let mut place = self.0.lock();
+            place.0 = Some(dump);
+            place.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+struct Wait {
+    place: Arc<Place>,
+}
+
+impl Future for Wait {
+    type Output = Dump;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Dump> {
+        let waker = context.waker().clone();
+        let mut place = self.place.0.lock();
+        let (ready, previous) = match place.0.take() {
+            Some(dump) => (Poll::Ready(dump), None),
+            None => (Poll::Pending, place.1.replace(waker)),
+        };
+        drop(place);
+        drop(previous);
+        ready
+    }
+}

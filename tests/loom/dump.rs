@@ -1,0 +1,143 @@
+//! Dumps, against all that changes what they list.
+
+use std::{
+    collections::HashSet,
+    sync::Arc as StdArc,
+    task::{Context, Poll, Wake, Waker},
+};
+
+use jenny_core::{
+    platform::Unpark,
+    scheduler::{
+        Tick, WorkerDump,
+        local::{self, Config as LocalConfig},
+        stealing::{self, Config},
+    },
+    task::Id,
+};
+use loom::thread;
+
+use crate::{
+    harness::{Bounds, check},
+    platform::{Modelled, Parker, Unparker},
+    task::{Waits, ready, result},
+};
+
+/// Unparks whoever waits for the answers.
+struct Bell(Unparker);
+
+impl Wake for Bell {
+    fn wake(self: StdArc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits until `poll` is ready; a lost wake is a deadlock.
+fn wait(mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) {
+    let parker = Parker::new();
+    let waker = Waker::from(StdArc::new(Bell(parker.unparker())));
+    while poll(&mut Context::from_waker(&waker)).is_pending() {
+        parker.park();
+    }
+}
+
+/// The ids that were listed; no id twice.
+fn ids(dumps: Vec<WorkerDump>) -> HashSet<Id> {
+    let mut ids = HashSet::new();
+    for task in dumps.into_iter().filter_map(|dump| dump.tasks).flatten() {
+        assert!(ids.insert(task.id), "{} is listed twice", task.id);
+    }
+    ids
+}
+
+/// Ticks and parks until the scheduler has stopped.
+macro_rules! run {
+    ($worker:expr, $parker:expr) => {
+        $worker.enter(|entered| {
+            loop {
+                match entered.tick() {
+                    Tick::Ran => {}
+                    Tick::Idle => $parker.park(),
+                    Tick::Stopped | Tick::HandedOff => return,
+                }
+            }
+        })
+    };
+}
+
+/// A task that waits is listed, one that ends meanwhile may be, and the answer arrives.
+#[test]
+fn answer_against_completion_and_sleep() {
+    check("dump: answer against completion and sleep", Bounds::preemptions(2), || {
+        let parker = Parker::new();
+        let (handle, mut worker) =
+            local::new(Modelled::new(0), parker.unparker(), LocalConfig::default());
+        let worker = thread::spawn(move || run!(worker, parker));
+        let (future, _, _) = Waits::<1>::new();
+        let waiting = handle.spawn(future);
+        let ending = handle.spawn(ready());
+        assert!(handle.start_dump());
+        wait(|context| handle.poll_dump(context));
+        let ids = ids(handle.end_dump());
+        assert!(ids.contains(&waiting.id()));
+        assert!(ids.iter().all(|id| [waiting.id(), ending.id()].contains(id)));
+        handle.close();
+        worker.join().unwrap();
+        assert!(result(waiting).unwrap_err().is_cancelled());
+        drop(ending);
+    });
+}
+
+/// Whoever asks is answered, or told that the worker has gone.
+#[test]
+fn answer_against_shutdown() {
+    check("dump: answer against shutdown", Bounds::preemptions(3), || {
+        let parker = Parker::new();
+        let (handle, mut worker) =
+            local::new(Modelled::new(0), parker.unparker(), LocalConfig::default());
+        let (future, _, _) = Waits::<1>::new();
+        let waiting = handle.spawn(future);
+        let asker = {
+            let (handle, waiting) = (handle.clone(), waiting.id());
+            thread::spawn(move || {
+                assert!(handle.start_dump());
+                wait(|context| handle.poll_dump(context));
+                assert!(ids(handle.end_dump()).iter().all(|id| *id == waiting));
+            })
+        };
+        handle.close();
+        drop(handle);
+        run!(worker, parker);
+        drop(worker);
+        asker.join().unwrap();
+        assert!(result(waiting).unwrap_err().is_cancelled());
+    });
+}
+
+/// A task that nobody has polled is listed once, whichever worker takes it out of the inbox, the
+/// ring or the overflow of the other, before and after its own answer.
+#[test]
+fn answer_against_theft() {
+    check("dump: answer against theft", Bounds::preemptions(2), || {
+        let parkers = [Parker::new(), Parker::new()];
+        let unparkers = parkers.each_ref().map(Parker::unparker);
+        let (handle, workers) = stealing::new(Modelled::new(0), unparkers, Config::default());
+        let waiting = [(); 2].map(|()| handle.spawn(Waits::<1>::new().0));
+        let threads: Vec<_> = workers
+            .into_iter()
+            .zip(parkers)
+            .map(|(mut worker, parker)| thread::spawn(move || run!(worker, parker)))
+            .collect();
+        assert!(handle.start_dump());
+        wait(|context| handle.poll_dump(context));
+        let ids = ids(handle.end_dump());
+        assert_eq!(ids, waiting.iter().map(|join| join.id()).collect());
+        handle.close();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        for join in waiting {
+            assert!(result(join).unwrap_err().is_cancelled());
+        }
+    });
+}
