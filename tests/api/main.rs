@@ -5,6 +5,7 @@ mod block_in_place;
 mod blocking;
 mod combinations;
 mod coop;
+mod dump;
 mod fairness;
 mod hooks;
 mod join_set;
