@@ -143,7 +143,8 @@ impl Handle {
     /// poll for more than 100 ms is left out, with the tasks that it polled first, and named in
     /// [`Dump::silent_workers`]; so is that of a current-thread runtime if nobody is in `block_on`.
     /// Until the last worker has answered, idle ones take no work from others. Blocking jobs are not
-    /// listed, nor is the future of a `block_on`. After the shutdown there are no tasks to list.
+    /// listed, nor is the future of a `block_on`, nor what runs inside of a `LocalSet`. After the
+    /// shutdown there are no tasks to list.
     ///
     /// A task that is alive from the call until the end is in the list once. One that is spawned or
     /// ends meanwhile may be.

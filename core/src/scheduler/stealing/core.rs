@@ -326,9 +326,7 @@ impl<P: Platform> Core<P> {
     /// The other half of going to sleep.
     #[inline]
     pub(super) fn wake_up(&self) {
-        if self.asleep.replace(false)
-            && self.shared.idle.end_sleep(self.index) == Awake::Notified
-        {
+        if self.asleep.replace(false) && self.shared.idle.end_sleep(self.index) == Awake::Notified {
             self.searching.set(true);
         }
     }
