@@ -50,7 +50,7 @@ where
 }
 
 /// Keeps hyper's time-outs, such as that of reading a request's head, in the timers of the runtime
-/// that is current where hyper begins to wait. It follows a [paused](crate::time::pause) clock.
+/// that is current where hyper begins to wait. It follows a [paused](fn@crate::time::pause) clock.
 ///
 /// # Panics
 /// hyper panics if it waits outside a runtime, or in one without timers, as

@@ -142,7 +142,7 @@ impl Builder {
         self
     }
 
-    /// Whether the clock is [paused](crate::time::pause) from the beginning. For tests; needs a
+    /// Whether the clock is [paused](fn@crate::time::pause) from the beginning. For tests; needs a
     /// current-thread runtime.
     #[cfg(feature = "time")]
     pub fn start_paused(&mut self, paused: bool) -> &mut Self {

@@ -11,7 +11,7 @@ use crate::{context, timekeeper::clock};
 /// A point in time, as the clock of the current runtime shows it.
 ///
 /// It is a [`std::time::Instant`], except that [`now`](Self::now) stands still while the clock is
-/// [paused](super::pause). Differences saturate at zero.
+/// [paused](fn@super::pause). Differences saturate at zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
     std: time::Instant,

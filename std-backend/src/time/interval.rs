@@ -16,7 +16,7 @@ const PUNCTUAL: Duration = Duration::from_millis(5);
 /// Ticks now, and then each `period`. See [`interval_at`].
 ///
 /// # Panics
-/// If `period` is zero, and as [`sleep`](super::sleep).
+/// If `period` is zero, and as [`sleep`](fn@super::sleep).
 ///
 /// # Examples
 /// ```
@@ -44,7 +44,7 @@ pub fn interval(period: Duration) -> Interval {
 /// that is dropped ticks no more; it never ends by itself.
 ///
 /// # Panics
-/// If `period` is zero, and as [`sleep`](super::sleep).
+/// If `period` is zero, and as [`sleep`](fn@super::sleep).
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     check(period);
