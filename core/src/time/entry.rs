@@ -1,16 +1,14 @@
 //! What a timer leaves in the wheel: a node that the timer owns, pins and takes out again.
 //!
 //! ```text
-//!                 register                  fire
-//!     ┌──────┐ ─────────────▶ ┌───────┐ ─────────────▶ ┌───────┐
-//!     │ Idle │                │ Armed │                │ Fired │
-//!     └──────┘ ◀───────────── └───────┘                └───────┘
-//!      ▲    ▲      cancel         │ close              reset │ ▲
-//!      │    │                     ▼                          │ │ register, if the
-//!      │    │     reset       ┌────────┐                     │ │ deadline has passed
-//!      │    └──────────────── │ Closed │     Idle ◀──────────┘ │
-//!      └── new                └────────┘     Idle ─────────────┘
+//!              reset                    register                    fire
+//!   Fired ───────────────▶ Idle ──────────────────────▶ Armed ───────────────▶ Fired
+//!   Closed                  ▲                            │ │
+//!                           └────────────────────────────┘ └─────────────────▶ Closed
+//!                                       cancel                     close
 //! ```
+//!
+//! Registering leads from Idle to Fired if the deadline has been reached, to Closed if the wheel is.
 //!
 //! | state | in the wheel | deadline and waker may be written by | the entry owns a waker |
 //! |---|---|---|---|

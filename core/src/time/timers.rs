@@ -114,9 +114,8 @@ impl<L: RawLock> Timers<L> {
         if self.next(now).is_none_or(|next| now < next) {
             return 0;
         }
-        let mut fired = 0;
+        let (mut fired, mut wakers) = (0, Wakers::new());
         loop {
-            let mut wakers = Wakers::new();
             let turn = self.inner.with(|inner| {
                 let turn = inner.wheel.turn(now, BATCH, |entry| {
                     // SAFETY: the entry was in the wheel until now, and we have the lock.
@@ -142,8 +141,8 @@ impl<L: RawLock> Timers<L> {
 
     /// Like [`close`](Self::close), but hands each waker to a closure, which is to wake it.
     pub fn close_with(&self, mut wake: impl FnMut(Waker)) {
+        let mut wakers = Wakers::new();
         loop {
-            let mut wakers = Wakers::new();
             self.inner.with(|inner| {
                 inner.closed = true;
                 for _ in 0..BATCH {
@@ -186,7 +185,8 @@ impl<L: RawLock> Timers<L> {
         })
     }
 
-    /// Moves an Armed entry to another deadline. `None` if it is not Armed any more.
+    /// Moves an Armed entry to another deadline. `None` if it is not Armed any more. If it is
+    /// `Reached` the entry is Fired, and the caller takes its waker.
     ///
     /// # Safety
     /// The entry has been registered here, and the caller is its timer.

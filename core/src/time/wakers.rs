@@ -25,17 +25,16 @@ impl Wakers {
 
     /// Wakes in order, with no lock held. Returns how many. If one panics, the others are woken
     /// while the panic leaves; a second panic then ends the program, as any during a panic does.
-    pub(super) fn wake_all(self, wake: &mut impl FnMut(Waker)) -> usize {
+    pub(super) fn wake_all(&mut self, wake: &mut impl FnMut(Waker)) -> usize {
         let count = self.0.len();
-        let mut rest = Rest { wakers: self.0, wake };
-        rest.wake_all();
+        Rest { wakers: &mut self.0, wake }.wake_all();
         count
     }
 }
 
 /// Wakes what is left when it is dropped.
 struct Rest<'a, F: FnMut(Waker)> {
-    wakers: Deque<Waker, BATCH>,
+    wakers: &'a mut Deque<Waker, BATCH>,
     wake: &'a mut F,
 }
 

@@ -27,11 +27,12 @@
 //! early, and put where it belongs. That is also where the order of insertion ends to hold for it.
 //!
 //! What differs in a digit that the wheel has no level for lies in one more list, [`FAR`]. It is gone
-//! through when the time gets there, which with six levels and milliseconds is every 2.2 years.
+//! through as a whole when the time gets there, which with six levels and milliseconds is every 2.2
+//! years.
 //!
-//! [`Wheel::turn`] does a bounded amount of work, so a slot may be half empty when the lock is open
-//! and others insert. While a slot is being moved down, what belongs below it goes to its end, and
-//! keeps its turn.
+//! Apart from that [`Wheel::turn`] does a bounded amount of work, so a slot may be half empty when
+//! the lock is open and others insert. While a slot is being moved down, what belongs below it goes
+//! to its end, and keeps its turn.
 
 use core::{fmt, mem, ptr::NonNull};
 
