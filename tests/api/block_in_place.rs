@@ -204,20 +204,20 @@ fn shutdowns_wait_for_it_or_do_not() {
             (task, release)
         };
 
-        let runtime = flavour.build();
+        let runtime = flavour.build_shared();
         let (task, release) = start(&runtime);
         runtime.shutdown_timeout(Duration::from_millis(10));
         assert!(!task.is_finished());
         drop(release);
         wait_until(|| task.is_finished());
 
-        let runtime = flavour.build();
+        let runtime = flavour.build_shared();
         let (task, release) = start(&runtime);
         runtime.shutdown_background();
         drop(release);
         wait_until(|| task.is_finished());
 
-        let runtime = flavour.build();
+        let runtime = flavour.build_shared();
         let (task, release) = start(&runtime);
         let waits = thread::spawn(move || drop(runtime));
         assert!(!task.is_finished());
@@ -230,7 +230,7 @@ fn shutdowns_wait_for_it_or_do_not() {
 #[test]
 fn a_runtime_is_dropped_on_its_own_thread() {
     on_multi_thread(|flavour| {
-        let runtime = flavour.build();
+        let runtime = flavour.build_shared();
         let handle = runtime.handle().clone();
         let (done, is_done) = mpsc::channel();
         handle.spawn(async move {

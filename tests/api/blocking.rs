@@ -35,7 +35,7 @@ on_every_runtime! {
     }
 
     fn more_jobs_than_threads(flavour: Flavour) {
-        let runtime = flavour.builder().max_blocking_threads(3).build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.max_blocking_threads(3));
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         runtime.block_on(async {
             let jobs: Vec<_> = (0..200_usize)
@@ -72,7 +72,7 @@ on_every_runtime! {
     }
 
     fn a_panic_stays_in_its_job(flavour: Flavour) {
-        flavour.builder().max_blocking_threads(1).build().unwrap().block_on(async {
+        flavour.build_with(|builder| builder.max_blocking_threads(1)).block_on(async {
             let error = spawn_blocking(|| resume_unwind(Box::new("oh"))).await.unwrap_err();
             assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "oh");
             assert_eq!(spawn_blocking(|| 1).await.unwrap(), 1, "the thread goes on");
@@ -80,7 +80,7 @@ on_every_runtime! {
     }
 
     fn a_queued_job_is_aborted_and_a_running_one_is_not(flavour: Flavour) {
-        flavour.builder().max_blocking_threads(1).build().unwrap().block_on(async {
+        flavour.build_with(|builder| builder.max_blocking_threads(1)).block_on(async {
             let (release, released) = mpsc::channel();
             let (started, has_started) = mpsc::channel();
             let running = spawn_blocking(move || {
@@ -138,7 +138,7 @@ on_every_runtime! {
 
     fn idle_threads_go_home(flavour: Flavour) {
         let runtime =
-            flavour.builder().thread_keep_alive(Duration::from_millis(1)).build().unwrap();
+            flavour.build_with(|builder| builder.thread_keep_alive(Duration::from_millis(1)));
         let metrics = runtime.metrics();
         for _ in 0..3 {
             runtime.block_on(async { spawn_blocking(|| ()).await.unwrap() });
@@ -153,13 +153,10 @@ on_every_runtime! {
         let note = |log: &Mutex<Vec<_>>, what| {
             log.lock().unwrap().push((thread::current().id(), what));
         };
-        let runtime = flavour
-            .builder()
+        let runtime = flavour.build_with(|builder| builder
             .thread_name("loom shed")
             .on_thread_start(move || note(&on_start, "start"))
-            .on_thread_stop(move || note(&on_stop, "stop"))
-            .build()
-            .unwrap();
+            .on_thread_stop(move || note(&on_stop, "stop")));
         let (id, name) = runtime.block_on(async {
             let job = spawn_blocking(|| {
                 let thread = thread::current();

@@ -200,31 +200,34 @@ fn play(flavour: crate::support::Flavour, case: Case) {
 
     let (stop, stopped) = oneshot::channel::<()>();
     thread::scope(|scope| {
-        // A current-thread runtime runs nothing without this.
-        scope.spawn(|| runtime.block_on(stopped).unwrap());
-        if case.is_aborted_in_poll() {
-            entered.recv().unwrap();
-            abort.abort();
-            if case.abort == Abort::DuringTheLast {
+        let (handle, counts) = (runtime.handle().clone(), &counts);
+        scope.spawn(move || {
+            if case.is_aborted_in_poll() {
+                entered.recv().unwrap();
+                abort.abort();
+                if case.abort == Abort::DuringTheLast {
+                    abort.abort();
+                }
+                assert!(!abort.is_finished(), "{case:?}");
+                released.send(()).unwrap();
+            }
+            wait_until(|| abort.is_finished());
+            if case.abort == Abort::After {
                 abort.abort();
             }
-            assert!(!abort.is_finished(), "{case:?}");
-            released.send(()).unwrap();
-        }
-        wait_until(|| abort.is_finished());
-        if case.abort == Abort::After {
-            abort.abort();
-        }
-        if case.join == Join::DroppedAfter {
-            join = None;
-        }
-        if let Some(join) = join {
-            let result = runtime.handle().block_on(join);
-            assert_eq!(end_of(case, result), case.end(), "{case:?}");
-        }
-        // Without a handle the output goes after the task is finished.
-        wait_until(|| counts.outputs.load(SeqCst) == case.outputs());
-        stop.send(()).unwrap();
+            if case.join == Join::DroppedAfter {
+                join = None;
+            }
+            if let Some(join) = join {
+                let result = handle.block_on(join);
+                assert_eq!(end_of(case, result), case.end(), "{case:?}");
+            }
+            // Without a handle the output goes after the task is finished.
+            wait_until(|| counts.outputs.load(SeqCst) == case.outputs());
+            stop.send(()).unwrap();
+        });
+        // A runtime of one thread runs nothing without this.
+        runtime.block_on(stopped).expect("a check has failed");
     });
     drop(runtime);
     assert_eq!(counts.polls.load(SeqCst), case.polls(), "polls of {case:?}");

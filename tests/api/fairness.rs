@@ -155,7 +155,7 @@ on_every_runtime! {
             for _ in 0..20 {
                 let before = flood.polls.load(SeqCst);
                 yield_now().await;
-                if flavour == Flavour::CurrentThread {
+                if flavour.has_one_thread() {
                     must_be_soon(flavour, flood.polls.load(SeqCst) - before);
                 }
             }

@@ -18,7 +18,7 @@ use jenny::{
     task::{self, Id, spawn, yield_now},
 };
 
-use crate::support::{Flavour, on_every_runtime, wait_until};
+use crate::support::{Flavour, TestRuntime, on_every_runtime, wait_until};
 
 /// What was heard of each task.
 #[derive(Clone, Default)]
@@ -38,16 +38,15 @@ impl Heard {
     }
 }
 
-fn listening(flavour: Flavour) -> (Runtime, Heard) {
+fn listening(flavour: Flavour) -> (TestRuntime, Heard) {
     let heard = Heard::default();
-    let runtime = flavour
-        .builder()
-        .on_task_spawn(heard.hook("spawn"))
-        .on_before_task_poll(heard.hook("before"))
-        .on_after_task_poll(heard.hook("after"))
-        .on_task_terminate(heard.hook("terminate"))
-        .build()
-        .unwrap();
+    let runtime = flavour.build_with(|builder| {
+        builder
+            .on_task_spawn(heard.hook("spawn"))
+            .on_before_task_poll(heard.hook("before"))
+            .on_after_task_poll(heard.hook("after"))
+            .on_task_terminate(heard.hook("terminate"))
+    });
     (runtime, heard)
 }
 
@@ -98,13 +97,10 @@ on_every_runtime! {
                 outside.fetch_add(usize::from(!inside), SeqCst);
             }
         };
-        let runtime = flavour
-            .builder()
+        let runtime = flavour.build_with(|builder| builder
             .on_before_task_poll(check(&outside))
             .on_after_task_poll(check(&outside))
-            .on_task_terminate(check(&outside))
-            .build()
-            .unwrap();
+            .on_task_terminate(check(&outside)));
         runtime.block_on(async { spawn(yield_now()).await.unwrap() });
         assert_eq!(outside.load(SeqCst), 0);
     }
@@ -112,11 +108,8 @@ on_every_runtime! {
     fn names_are_seen(flavour: Flavour) {
         let names = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&names);
-        let runtime = flavour
-            .builder()
-            .on_task_spawn(move |task| seen.lock().unwrap().push(task.name().map(String::from)))
-            .build()
-            .unwrap();
+        let runtime = flavour.build_with(|builder| builder
+            .on_task_spawn(move |task| seen.lock().unwrap().push(task.name().map(String::from))));
         runtime.block_on(async {
             task::Builder::new().name("weaver").spawn(async {}).unwrap().await.unwrap();
             spawn(async {}).await.unwrap();
@@ -129,8 +122,7 @@ on_every_runtime! {
         let count = Arc::clone(&spawned);
         let ended = Arc::new(AtomicUsize::new(0));
         let end = Arc::clone(&ended);
-        let runtime = flavour
-            .builder()
+        let runtime = flavour.build_with(|builder| builder
             .on_task_spawn(move |_| {
                 count.fetch_add(1, SeqCst);
                 if first.swap(false, SeqCst) {
@@ -139,9 +131,7 @@ on_every_runtime! {
             })
             .on_task_terminate(move |_| {
                 end.fetch_add(1, SeqCst);
-            })
-            .build()
-            .unwrap();
+            }));
         runtime.block_on(async {
             spawn(async {}).await.unwrap();
             while ended.load(SeqCst) < 2 {
@@ -161,14 +151,11 @@ on_every_runtime! {
                 panic!("the hook's own");
             }
         };
-        let runtime = flavour
-            .builder()
+        let runtime = flavour.build_with(|builder| builder
             .on_task_spawn(hook())
             .on_before_task_poll(hook())
             .on_after_task_poll(hook())
-            .on_task_terminate(hook())
-            .build()
-            .unwrap();
+            .on_task_terminate(hook()));
         runtime.block_on(async {
             let tasks: Vec<_> = (0..100).map(|i| spawn(async move { i })).collect();
             for (i, task) in tasks.into_iter().enumerate() {
@@ -190,7 +177,7 @@ on_every_runtime! {
     }
 
     fn ignored_panics(flavour: Flavour) {
-        let runtime = flavour.builder().unhandled_panic(UnhandledPanic::Ignore).build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.unhandled_panic(UnhandledPanic::Ignore));
         runtime.block_on(async {
             assert!(spawn(async { panic!("on purpose") }).await.is_err());
             assert_eq!(spawn(async { 1 }).await.unwrap(), 1);

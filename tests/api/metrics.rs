@@ -72,7 +72,7 @@ on_every_runtime! {
         let metrics = runtime.metrics();
         let (wake, woken) = oneshot::channel();
         let sleeper = runtime.spawn(woken);
-        if flavour == Flavour::CurrentThread {
+        if flavour.has_one_thread() {
             runtime.block_on(yield_now());
         }
         wait_until(|| total(&metrics, RuntimeMetrics::worker_poll_count) == 1);
@@ -91,7 +91,7 @@ on_every_runtime! {
         }
         runtime.block_on(sleeper).unwrap().unwrap();
         wait_until(|| {
-            if flavour == Flavour::CurrentThread {
+            if flavour.has_one_thread() {
                 runtime.block_on(yield_now());
             }
             metrics.global_queue_depth() == 0
@@ -116,7 +116,7 @@ on_every_runtime! {
         let overflows = total(&metrics, RuntimeMetrics::worker_overflow_count);
         match flavour {
             // The wakes of the `block_on` future are no tasks, and the task itself runs.
-            Flavour::CurrentThread => assert_eq!((depth, overflows), (1_000, 0)),
+            Flavour::CurrentThread | Flavour::Local => assert_eq!((depth, overflows), (1_000, 0)),
             // One is in the LIFO slot, the ring takes 256.
             Flavour::OneWorker => assert_eq!((depth, overflows), (999, 999 - 256)),
             // Thieves may have been at work.
@@ -124,7 +124,7 @@ on_every_runtime! {
         }
         assert_eq!(total(&metrics, RuntimeMetrics::worker_spawn_count), 1_000 + u64::from(
             // The task that spawned the others was spawned on the worker itself.
-            flavour == Flavour::CurrentThread,
+            flavour.has_one_thread(),
         ));
         assert_eq!(metrics.spawned_tasks_count(), 1_001);
     }
@@ -182,7 +182,7 @@ on_every_runtime! {
         let busy = |worker| metrics.worker_total_busy_duration(worker);
         assert!(workers.clone().map(busy).sum::<Duration>() >= work);
         for worker in workers.clone() {
-            if flavour != Flavour::CurrentThread {
+            if !flavour.has_one_thread() {
                 wait_until(|| metrics.worker_park_unpark_count(worker) % 2 == 1);
             }
             let before = busy(worker);
@@ -254,7 +254,7 @@ on_every_runtime! {
         let threads = || -> HashSet<_> {
             (0..metrics.num_workers()).filter_map(|worker| metrics.worker_thread_id(worker)).collect()
         };
-        if flavour == Flavour::CurrentThread {
+        if flavour.has_one_thread() {
             assert!(threads().is_empty(), "nobody is in `block_on`");
         } else {
             wait_until(|| threads().len() == flavour.workers());
@@ -265,12 +265,9 @@ on_every_runtime! {
 
     fn the_histogram_counts_every_poll_once(flavour: Flavour) {
         let configuration = HistogramConfiguration::linear(Duration::from_millis(2), 3);
-        let runtime = flavour
-            .builder()
+        let runtime = flavour.build_with(|builder| builder
             .enable_metrics_poll_time_histogram()
-            .metrics_poll_time_histogram_configuration(configuration)
-            .build()
-            .unwrap();
+            .metrics_poll_time_histogram_configuration(configuration));
         let metrics = runtime.metrics();
         assert!(metrics.poll_time_histogram_enabled());
         assert_eq!(metrics.poll_time_histogram_num_buckets(), 3);
@@ -348,7 +345,7 @@ on_every_runtime! {
     }
 
     fn the_pool_counts_its_threads_and_its_jobs(flavour: Flavour) {
-        let runtime = flavour.builder().max_blocking_threads(2).build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.max_blocking_threads(2));
         let metrics = runtime.metrics();
         let (release, held) = mpsc::channel::<()>();
         let held = std::sync::Arc::new(std::sync::Mutex::new(held));

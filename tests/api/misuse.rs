@@ -15,7 +15,7 @@ use jenny::{
     time::{self, Duration, Instant},
 };
 
-use crate::support::on_every_runtime;
+use crate::support::{on_every_runtime, on_every_shared_runtime};
 
 struct Panic {
     message: String,
@@ -78,13 +78,12 @@ on_every_runtime! {
         runtime.block_on(async {
             let panic = panic_of(|| drop(inner));
             assert!(panic.message.contains("shutdown_background"), "{}", panic.message);
-            assert!(panic.message.contains("spawn_blocking"), "{}", panic.message);
             // It has ended all the same.
             assert!(left.spawn(async {}).await.unwrap_err().is_cancelled());
         });
         // The remedy that the message names.
         let inner = flavour.build();
-        runtime.block_on(async { task::spawn_blocking(|| drop(inner)).await.unwrap() });
+        runtime.block_on(async { inner.shutdown_background() });
     }
 
     fn guards_out_of_order(flavour: Flavour) {
@@ -112,7 +111,7 @@ on_every_runtime! {
 
     fn sockets_without_a_driver(flavour: Flavour) {
         let mut builder = match flavour {
-            Flavour::CurrentThread => Builder::new_current_thread(),
+            Flavour::CurrentThread | Flavour::Local => Builder::new_current_thread(),
             _ => Builder::new_multi_thread(),
         };
         let runtime = builder.build().unwrap();
@@ -128,7 +127,7 @@ const SECOND: Duration = Duration::from_secs(1);
 on_every_runtime! {
     fn time_without_timers(flavour: Flavour) {
         let mut builder = match flavour {
-            Flavour::CurrentThread => Builder::new_current_thread(),
+            Flavour::CurrentThread | Flavour::Local => Builder::new_current_thread(),
             _ => Builder::new_multi_thread(),
         };
         const NO_TIMERS: &str = "call `enable_time` or `enable_all`";
@@ -157,7 +156,7 @@ on_every_runtime! {
             refused_here("call `pause` first", || time::resume());
             let panic = panic_of(|| poll_now(time::advance(SECOND)));
             assert!(panic.message.contains("call `pause` first"), "{}", panic.message);
-            if flavour == Flavour::CurrentThread {
+            if flavour.has_one_thread() {
                 time::pause();
                 refused_here("paused already", || time::pause());
                 let panic = panic_of(|| poll_now(time::advance(Duration::MAX)));
@@ -166,7 +165,7 @@ on_every_runtime! {
                 refused_here("Builder::new_current_thread", || time::pause());
             }
         });
-        if flavour != Flavour::CurrentThread {
+        if !flavour.has_one_thread() {
             let mut builder = flavour.builder();
             refused_here("Builder::new_current_thread", || builder.start_paused(true).build());
         }
@@ -205,6 +204,19 @@ on_every_runtime! {
 fn poll_now(future: impl Future<Output = ()>) {
     let mut future = std::pin::pin!(future);
     let _ = future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+}
+
+on_every_shared_runtime! {
+    /// The other remedy.
+    fn dropping_a_runtime_in_the_pool(flavour: Flavour) {
+        let (runtime, inner, blamed) =
+            (flavour.build(), flavour.build_shared(), flavour.build_shared());
+        runtime.block_on(async {
+            let panic = panic_of(|| drop(blamed));
+            assert!(panic.message.contains("spawn_blocking"), "{}", panic.message);
+            task::spawn_blocking(|| drop(inner)).await.unwrap();
+        });
+    }
 }
 
 #[test]

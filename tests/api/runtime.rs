@@ -19,7 +19,7 @@ use jenny::{
     task::{spawn, yield_now},
 };
 
-use crate::support::{on_every_runtime, wait_until};
+use crate::support::{on_every_runtime, on_every_shared_runtime, wait_until};
 
 on_every_runtime! {
     fn the_root_future_may_borrow_and_need_not_be_send(flavour: Flavour) {
@@ -92,55 +92,6 @@ on_every_runtime! {
         runtime.block_on(join).unwrap();
     }
 
-    /// Whoever has to run the tasks: when one caller leaves, another takes over.
-    fn several_threads_block_at_once(flavour: Flavour) {
-        const THREADS: usize = 4;
-        let runtime = &flavour.build();
-        let barrier = &Barrier::new(THREADS);
-        thread::scope(|scope| {
-            for thread in 0..THREADS {
-                scope.spawn(move || {
-                    barrier.wait();
-                    for round in 0..200 {
-                        let sum = runtime.block_on(async move {
-                            let tasks: Vec<_> = (0..=thread)
-                                .map(|task| spawn(async move {
-                                    yield_now().await;
-                                    task + round
-                                }))
-                                .collect();
-                            let mut sum = 0;
-                            for task in tasks {
-                                sum += task.await.unwrap();
-                            }
-                            sum
-                        });
-                        assert_eq!(sum, (0..=thread).map(|task| task + round).sum());
-                    }
-                });
-            }
-        });
-    }
-
-    /// The one that runs the tasks leaves first, while the other waits for a task.
-    fn who_waits_for_a_task_takes_over(flavour: Flavour) {
-        let runtime = &flavour.build();
-        let (leave, left) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (go, gone) = (Arc::clone(&leave), Arc::clone(&left));
-        let task = runtime.spawn(async move {
-            go.notify_one();
-            gone.notified().await;
-            7
-        });
-        thread::scope(|scope| {
-            let runs = scope.spawn(|| runtime.block_on(leave.notified()));
-            let waits = scope.spawn(|| runtime.block_on(task));
-            runs.join().unwrap();
-            left.notify_one();
-            assert_eq!(waits.join().unwrap().unwrap(), 7);
-        });
-    }
-
     fn a_handle_spawns_from_any_thread(flavour: Flavour) {
         let runtime = flavour.build();
         let handle = runtime.handle().clone();
@@ -201,9 +152,9 @@ on_every_runtime! {
     }
 
     fn a_runtime_says_what_it_is(flavour: Flavour) {
-        let runtime = flavour.builder().name("spinning").build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.name("spinning"));
         let expected = match flavour {
-            Flavour::CurrentThread => RuntimeFlavor::CurrentThread,
+            Flavour::CurrentThread | Flavour::Local => RuntimeFlavor::CurrentThread,
             _ => RuntimeFlavor::MultiThread,
         };
         assert_eq!(runtime.handle().runtime_flavor(), expected);
@@ -243,7 +194,7 @@ on_every_runtime! {
         builder.event_interval(1).disable_lifo_slot().thread_stack_size(1 << 20);
         // A builder can be used again.
         for _ in 0..2 {
-            let runtime = builder.build().unwrap();
+            let runtime = flavour.build_from(&mut builder);
             let sum: usize = runtime.block_on(async {
                 let tasks: Vec<_> = (0..1_000_usize).map(|i| spawn(async move {
                     yield_now().await;
@@ -257,6 +208,57 @@ on_every_runtime! {
             });
             assert_eq!(sum, 499_500);
         }
+    }
+}
+
+on_every_shared_runtime! {
+    /// Whoever has to run the tasks: when one caller leaves, another takes over.
+    fn several_threads_block_at_once(flavour: Flavour) {
+        const THREADS: usize = 4;
+        let runtime = &flavour.build_shared();
+        let barrier = &Barrier::new(THREADS);
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                scope.spawn(move || {
+                    barrier.wait();
+                    for round in 0..200 {
+                        let sum = runtime.block_on(async move {
+                            let tasks: Vec<_> = (0..=thread)
+                                .map(|task| spawn(async move {
+                                    yield_now().await;
+                                    task + round
+                                }))
+                                .collect();
+                            let mut sum = 0;
+                            for task in tasks {
+                                sum += task.await.unwrap();
+                            }
+                            sum
+                        });
+                        assert_eq!(sum, (0..=thread).map(|task| task + round).sum());
+                    }
+                });
+            }
+        });
+    }
+
+    /// The one that runs the tasks leaves first, while the other waits for a task.
+    fn who_waits_for_a_task_takes_over(flavour: Flavour) {
+        let runtime = &flavour.build_shared();
+        let (leave, left) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (go, gone) = (Arc::clone(&leave), Arc::clone(&left));
+        let task = runtime.spawn(async move {
+            go.notify_one();
+            gone.notified().await;
+            7
+        });
+        thread::scope(|scope| {
+            let runs = scope.spawn(|| runtime.block_on(leave.notified()));
+            let waits = scope.spawn(|| runtime.block_on(task));
+            runs.join().unwrap();
+            left.notify_one();
+            assert_eq!(waits.join().unwrap().unwrap(), 7);
+        });
     }
 }
 

@@ -18,7 +18,7 @@ use jenny::{
     task::{JoinHandle, spawn, yield_now},
 };
 
-use crate::support::{Flavour, on_every_runtime, wait_until};
+use crate::support::{Flavour, TestRuntime, on_every_runtime, wait_until};
 
 /// Counts its drops.
 #[derive(Clone, Default)]
@@ -52,7 +52,7 @@ fn must_be_cancelled<T: std::fmt::Debug>(gone: &Handle, join: JoinHandle<T>) {
 }
 
 /// A job of the blocking pool that stays in its closure until the sender is dropped.
-fn stuck_job(runtime: &Runtime) -> (JoinHandle<()>, mpsc::Sender<()>) {
+fn stuck_job(runtime: &TestRuntime) -> (JoinHandle<()>, mpsc::Sender<()>) {
     let (release, released) = mpsc::channel::<()>();
     let (started, has_started) = mpsc::channel();
     let join = runtime.spawn_blocking(move || {
@@ -113,7 +113,7 @@ on_every_runtime! {
         releaser.join().unwrap();
         assert_eq!(drops.count(), TASKS);
         joins.into_iter().for_each(|join| must_be_cancelled(&handle, join));
-        if flavour == Flavour::CurrentThread {
+        if flavour.has_one_thread() {
             assert_eq!(ran.load(SeqCst), 0);
         }
     }
@@ -192,7 +192,7 @@ on_every_runtime! {
     }
 
     fn a_started_job_is_waited_for_and_a_queued_one_is_not_run(flavour: Flavour) {
-        let runtime = flavour.builder().max_blocking_threads(1).build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.max_blocking_threads(1));
         let handle = runtime.handle().clone();
         let (started, release) = stuck_job(&runtime);
         let drops = Drops::default();
@@ -353,7 +353,7 @@ fn a_stuck_poll_is_left_behind_after_the_time_out() {
 #[test]
 fn a_task_ends_its_own_runtime() {
     for flavour in [Flavour::OneWorker, Flavour::FourWorkers] {
-        let runtime = flavour.build();
+        let runtime = flavour.build_shared();
         let handle = runtime.handle().clone();
         let (give, take) = oneshot::channel::<Runtime>();
         let join = runtime.spawn(async move {
@@ -370,7 +370,7 @@ fn a_task_ends_its_own_runtime() {
 fn a_long_inbox_is_cancelled_to_its_last_task() {
     const TASKS: usize = 20_000;
     for flavour in [Flavour::OneWorker, Flavour::FourWorkers] {
-        let runtime = flavour.builder().event_interval(1).build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.event_interval(1));
         let handle = runtime.handle().clone();
         let drops = Drops::default();
         let (spawned, all_spawned) = mpsc::channel();
@@ -405,10 +405,7 @@ fn no_thread_outlives_the_drop() {
     let stopped = Arc::new(AtomicUsize::new(0));
     let on_stop = Arc::clone(&stopped);
     let runtime = Flavour::FourWorkers
-        .builder()
-        .on_thread_stop(move || _ = on_stop.fetch_add(1, SeqCst))
-        .build()
-        .unwrap();
+        .build_with(|builder| builder.on_thread_stop(move || _ = on_stop.fetch_add(1, SeqCst)));
     let jobs = (0..3).map(|_| runtime.spawn_blocking(|| ())).collect::<Vec<_>>();
     runtime.block_on(async {
         for job in jobs {

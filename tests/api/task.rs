@@ -274,14 +274,15 @@ on_every_runtime! {
             told.recv().unwrap();
             pending::<()>().await;
         });
+        let abort = join.abort_handle();
         std::thread::scope(|scope| {
-            let abort = join.abort_handle();
-            let joiner = scope.spawn(|| runtime.block_on(join));
-            entered.recv().unwrap();
-            abort.abort();
-            assert!(!abort.is_finished());
-            go_on.send(()).unwrap();
-            assert!(joiner.join().unwrap().unwrap_err().is_cancelled());
+            scope.spawn(move || {
+                entered.recv().unwrap();
+                abort.abort();
+                assert!(!abort.is_finished());
+                go_on.send(()).unwrap();
+            });
+            assert!(runtime.block_on(join).unwrap_err().is_cancelled());
         });
     }
 }
@@ -289,7 +290,7 @@ on_every_runtime! {
 /// Where one thread runs all tasks, their order is that of the queue.
 #[test]
 fn a_yield_lets_the_others_go_first() {
-    for flavour in [Flavour::CurrentThread, Flavour::OneWorker] {
+    for flavour in [Flavour::CurrentThread, Flavour::Local, Flavour::OneWorker] {
         let runtime = flavour.build();
         let order = Arc::new(Mutex::new(Vec::new()));
         let occupied = flavour.occupy(runtime.handle());

@@ -200,13 +200,15 @@ on_every_runtime! {
             future
         };
         let deadline = future.deadline();
-        if flavour == Flavour::CurrentThread {
+        if flavour.has_one_thread() {
             // Its thread has to be there to fire.
             let (stop, stopped) = oneshot::channel::<()>();
-            let host = thread::spawn(move || runtime.block_on(stopped));
-            other.block_on(future);
-            stop.send(()).unwrap();
-            host.join().unwrap().unwrap();
+            let waiting = thread::spawn(move || {
+                other.block_on(future);
+                stop.send(()).unwrap();
+            });
+            runtime.block_on(stopped).unwrap();
+            waiting.join().unwrap();
         } else {
             other.block_on(future);
         }

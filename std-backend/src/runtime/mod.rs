@@ -219,9 +219,14 @@ impl Drop for Runtime {
         }
         self.shutdown(Some(Duration::ZERO));
         if !std::thread::panicking() {
+            let remedy = match self.handle.ambient.owner {
+                // It cannot leave its thread.
+                Some(_) => "drop it outside",
+                None => "drop it in `spawn_blocking`",
+            };
             panic!(
                 "a runtime was dropped inside a runtime, where it must not wait for its threads: \
-                 drop it in `spawn_blocking`, or call `shutdown_background`"
+                 {remedy}, or call `shutdown_background`"
             );
         }
     }
