@@ -178,7 +178,7 @@ on_every_runtime! {
     /// The last waker is the one that counts.
     fn a_sleep_moves_from_task_to_task(flavour: Flavour) {
         flavour.build().block_on(async {
-            let mut future = Box::pin(sleep(10 * MS));
+            let mut future = Box::pin(sleep(200 * MS));
             assert!(poll(future.as_mut()).is_pending());
             let first = spawn(async move {
                 assert!(timeout(MS, future.as_mut()).await.is_err());
