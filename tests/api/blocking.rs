@@ -14,11 +14,11 @@ use std::{
 };
 
 use jenny::{
-    runtime::{Handle, Runtime},
+    runtime::Handle,
     task::{self, TrySpawnError, spawn, spawn_blocking, yield_now},
 };
 
-use crate::support::{Flavour, on_every_runtime, wait_until};
+use crate::support::{Flavour, TestRuntime, on_every_runtime, wait_until};
 
 on_every_runtime! {
     fn jobs_run_elsewhere_and_give_their_result(flavour: Flavour) {
@@ -174,7 +174,7 @@ on_every_runtime! {
     /// Threads are called one after the other, each by the one before.
     fn jobs_that_wait_for_each_other_get_a_thread_each(flavour: Flavour) {
         const JOBS: usize = 40;
-        let runtime = flavour.builder().max_blocking_threads(JOBS).build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.max_blocking_threads(JOBS));
         let metrics = runtime.metrics();
         for _ in 0..3 {
             let barrier = Arc::new(Barrier::new(JOBS));
@@ -198,7 +198,7 @@ on_every_runtime! {
     }
 
     fn the_figures_are_exact(flavour: Flavour) {
-        let runtime = flavour.builder().max_blocking_threads(2).build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.max_blocking_threads(2));
         let metrics = runtime.metrics();
         let figures = || {
             let threads = metrics.num_blocking_threads();
@@ -222,7 +222,7 @@ on_every_runtime! {
         for max_queue in [0, 2] {
             let mut builder = flavour.builder();
             builder.max_blocking_threads(2).max_blocking_queue(max_queue);
-            let runtime = builder.build().unwrap();
+            let runtime = flavour.build_from(&mut builder);
             let handle = runtime.handle().clone();
             let stuck = [Stuck::new(&runtime), Stuck::new(&runtime)];
             let ran = Arc::new(AtomicUsize::new(0));
@@ -260,7 +260,7 @@ on_every_runtime! {
     fn with_room_for_none_a_free_thread_is_enough(flavour: Flavour) {
         let mut builder = flavour.builder();
         builder.max_blocking_threads(8).max_blocking_queue(0);
-        let runtime = builder.build().unwrap();
+        let runtime = flavour.build_from(&mut builder);
         let (release, released) = mpsc::channel::<()>();
         let released = Arc::new(Mutex::new(released));
         let jobs: Vec<_> = (0..8)
@@ -290,7 +290,7 @@ on_every_runtime! {
         }
         let drops = Arc::new(AtomicUsize::new(0));
         let held = || PanicsInDrop(Arc::clone(&drops));
-        let runtime = flavour.builder().max_blocking_threads(1).build().unwrap();
+        let runtime = flavour.build_with(|builder| builder.max_blocking_threads(1));
         let handle = runtime.handle().clone();
 
         let result = held();
@@ -319,11 +319,11 @@ on_every_runtime! {
     /// A thread of the pool ends, and its last destructor drops the runtime, while others end, too.
     fn a_thread_of_the_pool_drops_the_runtime_at_its_end(flavour: Flavour) {
         thread_local! {
-            static LAST: RefCell<Option<(Runtime, mpsc::Sender<()>)>> = const { RefCell::new(None) };
+            static LAST: RefCell<Option<(TestRuntime, mpsc::Sender<()>)>> = const { RefCell::new(None) };
         }
         for _ in 0..20 {
             let runtime =
-                flavour.builder().thread_keep_alive(Duration::from_millis(1)).build().unwrap();
+                flavour.build_with(|builder| builder.thread_keep_alive(Duration::from_millis(1)));
             let (give, take) = mpsc::channel();
             let (tell_gone, gone) = mpsc::channel();
             let both = Arc::new(Barrier::new(2));
@@ -346,7 +346,7 @@ struct Stuck {
 }
 
 impl Stuck {
-    fn new(runtime: &Runtime) -> Self {
+    fn new(runtime: &TestRuntime) -> Self {
         let (release, released) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
         drop(runtime.spawn_blocking(move || {
@@ -362,7 +362,7 @@ impl Stuck {
 #[cfg(target_pointer_width = "64")]
 #[test]
 fn without_a_thread_the_caller_hears_of_it() {
-    let runtime = Flavour::CurrentThread.builder().thread_stack_size(1 << 46).build().unwrap();
+    let runtime = Flavour::CurrentThread.build_with(|builder| builder.thread_stack_size(1 << 46));
     let held = Arc::new(());
     let work = |held: &Arc<()>| {
         let held = Arc::clone(held);
@@ -384,9 +384,9 @@ fn without_a_thread_the_caller_hears_of_it() {
 #[test]
 fn the_end_of_any_thread_may_drop_a_runtime() {
     thread_local! {
-        static LAST: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<TestRuntime>> = const { RefCell::new(None) };
     }
-    for flavour in [Flavour::CurrentThread, Flavour::OneWorker] {
+    for flavour in [Flavour::CurrentThread, Flavour::Local, Flavour::OneWorker] {
         let drops = Arc::new(());
         let held = Arc::clone(&drops);
         let thread = thread::spawn(move || {

@@ -9,7 +9,7 @@ use std::{
 
 use jenny::{
     runtime::{Builder, EnterGuard, Handle, LocalOptions, LocalRuntime, Runtime, RuntimeMetrics},
-    task::JoinHandle,
+    task::{JoinHandle, TrySpawnError},
 };
 
 /// A test that takes longer hangs.
@@ -134,6 +134,17 @@ impl TestRuntime {
         work: impl FnOnce() -> R + Send + 'static,
     ) -> JoinHandle<R> {
         delegate!(self, runtime => runtime.spawn_blocking(work))
+    }
+
+    pub(crate) fn try_spawn_blocking<F, R>(
+        &self,
+        work: F,
+    ) -> Result<JoinHandle<R>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        delegate!(self, runtime => runtime.try_spawn_blocking(work))
     }
 
     #[track_caller]

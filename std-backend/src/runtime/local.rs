@@ -5,7 +5,7 @@ use std::{fmt, future::Future, io, marker::PhantomData, rc::Rc, time::Duration};
 use jenny_core::task::{JoinHandle, Spawned};
 
 use super::{Builder, EnterGuard, Handle, Runtime, RuntimeMetrics};
-use crate::context::travels_boxed;
+use crate::{blocking::TrySpawnError, context::travels_boxed};
 
 /// Settings that only a [`LocalRuntime`] has. There are none yet; make them by `default()`.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +87,20 @@ impl LocalRuntime {
         R: Send + 'static,
     {
         self.runtime.spawn_blocking(work)
+    }
+
+    /// Runs a closure that blocks, unless too many wait already. See
+    /// [`task::try_spawn_blocking`](crate::task::try_spawn_blocking).
+    ///
+    /// # Errors
+    /// [`TrySpawnError`] says why and holds the closure.
+    #[track_caller]
+    pub fn try_spawn_blocking<F, R>(&self, work: F) -> Result<JoinHandle<R>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.runtime.try_spawn_blocking(work)
     }
 
     /// Runs a future, and the runtime's tasks, until the future is ready.
