@@ -14,11 +14,11 @@ use std::{
 };
 
 use jenny::{
-    runtime::Handle,
+    runtime::{Handle, Runtime},
     task::{self, TrySpawnError, spawn, spawn_blocking, yield_now},
 };
 
-use crate::support::{Flavour, TestRuntime, on_every_runtime, wait_until};
+use crate::support::{Flavour, TestRuntime, on_every_runtime, on_every_shared_runtime, wait_until};
 
 on_every_runtime! {
     fn jobs_run_elsewhere_and_give_their_result(flavour: Flavour) {
@@ -315,15 +315,17 @@ on_every_runtime! {
         handle.block_on(cancelled).unwrap_err();
         drop(stuck);
     }
+}
 
+on_every_shared_runtime! {
     /// A thread of the pool ends, and its last destructor drops the runtime, while others end, too.
     fn a_thread_of_the_pool_drops_the_runtime_at_its_end(flavour: Flavour) {
         thread_local! {
-            static LAST: RefCell<Option<(TestRuntime, mpsc::Sender<()>)>> = const { RefCell::new(None) };
+            static LAST: RefCell<Option<(Runtime, mpsc::Sender<()>)>> = const { RefCell::new(None) };
         }
         for _ in 0..20 {
             let runtime =
-                flavour.build_with(|builder| builder.thread_keep_alive(Duration::from_millis(1)));
+                flavour.builder().thread_keep_alive(Duration::from_millis(1)).build().unwrap();
             let (give, take) = mpsc::channel();
             let (tell_gone, gone) = mpsc::channel();
             let both = Arc::new(Barrier::new(2));

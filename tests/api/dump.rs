@@ -184,7 +184,7 @@ on_every_runtime! {
 
 /// A runtime from which another is looked at.
 fn watcher() -> jenny::runtime::Runtime {
-    Flavour::CurrentThread.build()
+    Flavour::CurrentThread.build_shared()
 }
 
 #[test]
