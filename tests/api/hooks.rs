@@ -13,7 +13,7 @@ use std::{
 };
 
 use jenny::{
-    runtime::{Builder, Handle, Runtime, TaskMeta, UnhandledPanic},
+    runtime::{Builder, Handle, LocalOptions, Runtime, TaskMeta, UnhandledPanic},
     sync::oneshot,
     task::{self, Id, spawn, yield_now},
 };
@@ -256,5 +256,31 @@ fn a_panic_ends_all_who_block_on_the_runtime() {
         }
         wait_until(|| polled.lock().unwrap().len() >= 3);
         drop(runtime.spawn(async { panic!("on purpose") }));
+    });
+}
+
+#[test]
+fn a_local_runtime_has_hooks_and_falls() {
+    let heard = Heard::default();
+    let runtime = Builder::new_current_thread()
+        .on_task_spawn(heard.hook("spawn"))
+        .on_before_task_poll(heard.hook("before"))
+        .on_after_task_poll(heard.hook("after"))
+        .on_task_terminate(heard.hook("terminate"))
+        .unhandled_panic(UnhandledPanic::ShutdownRuntime)
+        .build_local(LocalOptions::default())
+        .unwrap();
+    let task = runtime.block_on(async {
+        let task = task::spawn_local(yield_now());
+        let id = task.id();
+        task.await.unwrap();
+        id
+    });
+    assert_eq!(heard.of(task), "spawn before after before after terminate");
+    falls(|| {
+        runtime.block_on(async {
+            drop(task::spawn_local(async { panic!("on purpose") }));
+            pending::<()>().await;
+        });
     });
 }

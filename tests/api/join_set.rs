@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     future::{pending, poll_fn, ready},
     panic::AssertUnwindSafe,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -13,8 +14,9 @@ use std::{
 };
 
 use jenny::{
+    runtime::{Builder, LocalOptions},
     sync::{Notify, Semaphore, oneshot},
-    task::{self, JoinSet, coop::has_budget_remaining, yield_now},
+    task::{self, JoinSet, LocalSet, coop::has_budget_remaining, yield_now},
 };
 
 use crate::support::{Flavour, on_every_runtime, wait_until};
@@ -385,6 +387,37 @@ on_every_runtime! {
         });
     }
 
+    /// Outputs and futures that are not `Send`, on a local set of any runtime.
+    fn local_tasks_are_members(flavour: Flavour) {
+        let (runtime, local) = (flavour.build(), LocalSet::new());
+        let mut set = JoinSet::new();
+        let one = Rc::new(1);
+        let shared = Rc::clone(&one);
+        set.spawn_local_on(async move { shared }, &local);
+        let shared = Rc::clone(&one);
+        set.build_task().name("on").spawn_local_on(async move { shared }, &local).unwrap();
+        local.block_on(&runtime, async {
+            let shared = Rc::clone(&one);
+            set.spawn_local(async move { shared });
+            let shared = Rc::clone(&one);
+            set.build_task().name("here").spawn_local(async move { shared }).unwrap();
+            assert!(set.join_all().await.iter().all(|output| Rc::ptr_eq(output, &one)));
+            // Those that wait are dropped by the thread that they belong to.
+            let mut waiting = JoinSet::new();
+            let shared = Rc::clone(&one);
+            waiting.spawn_local(async move {
+                let _shared = shared;
+                pending::<()>().await;
+            });
+            yield_now().await;
+            assert_eq!(Rc::strong_count(&one), 2);
+            drop(waiting);
+            while Rc::strong_count(&one) > 1 {
+                yield_now().await;
+            }
+        });
+    }
+
     /// A task of the set gets the set.
     fn a_set_moves(flavour: Flavour) {
         flavour.build().block_on(async {
@@ -430,4 +463,19 @@ fn ends_from_everywhere() {
         }
     });
     assert_eq!(joined, 4_000);
+}
+
+#[test]
+fn local_tasks_of_a_local_runtime_are_members() {
+    let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
+    let outputs = runtime.block_on(async {
+        let mut set = JoinSet::new();
+        for i in 0..10 {
+            let shared = Rc::new(i);
+            set.spawn_local(async move { *shared });
+        }
+        set.spawn(async { 10 });
+        set.join_all().await
+    });
+    assert_eq!(outputs.into_iter().sum::<i32>(), 55);
 }

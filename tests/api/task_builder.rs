@@ -1,6 +1,8 @@
 //! Tasks that are spawned with a name.
 
-use jenny::task::{self, Builder};
+use std::rc::Rc;
+
+use jenny::task::{self, Builder, LocalSet};
 
 use crate::support::on_every_runtime;
 
@@ -18,6 +20,17 @@ on_every_runtime! {
             for task in outside.into_iter().chain(inside) {
                 assert_eq!(task.await.unwrap(), 1);
             }
+        });
+    }
+
+    fn local_tasks_can_have_a_name(flavour: Flavour) {
+        let (runtime, set) = (flavour.build(), LocalSet::new());
+        let (first, second) = (Rc::new(1), Rc::new(2));
+        let on = Builder::new().name("on").spawn_local_on(async move { *first }, &set).unwrap();
+        set.block_on(&runtime, async {
+            let here = Builder::new().name("here").spawn_local(async move { *second }).unwrap();
+            assert!(format!("{here:?}").contains("\"here\""));
+            assert_eq!(on.await.unwrap() + here.await.unwrap(), 3);
         });
     }
 

@@ -4,7 +4,11 @@ use std::io;
 
 use jenny_core::task::{JoinHandle, Spawned};
 
-use crate::{context, runtime::Handle};
+use super::LocalSet;
+use crate::{
+    context::{self, local},
+    runtime::Handle,
+};
 
 /// Says what a task is called before it is spawned.
 ///
@@ -69,6 +73,35 @@ impl<'a> Builder<'a> {
         F::Output: Send + 'static,
     {
         Ok(runtime.ambient().spawn_as(future, self.spawned()))
+    }
+
+    /// Spawns a task that stays on this thread. See [`spawn_local`](super::spawn_local).
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    /// Outside of every [`LocalSet`] and [`LocalRuntime`](crate::runtime::LocalRuntime).
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Ok(local::spawn(future, self.spawned()))
+    }
+
+    /// Spawns a task on this set.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, set: &LocalSet) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Ok(set.spawn_as(future, self.spawned()))
     }
 
     /// Runs a closure that blocks on the current runtime's pool. See

@@ -10,6 +10,7 @@ use std::{
 
 use jenny_core::task::{AbortHandle, Id, JoinError, JoinHandle};
 
+use super::LocalSet;
 use crate::{coop, join_list::JoinList, runtime::Handle, task};
 
 /// Tasks with the same type of output, joined in the order in which they finish.
@@ -94,6 +95,27 @@ impl<T: 'static> JoinSet<T> {
         T: Send,
     {
         self.insert(runtime.spawn(future))
+    }
+
+    /// Spawns a task that stays on this thread. See [`task::spawn_local`].
+    ///
+    /// # Panics
+    /// Outside of every [`LocalSet`] and [`LocalRuntime`](crate::runtime::LocalRuntime).
+    #[track_caller]
+    pub fn spawn_local<F>(&mut self, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(task::spawn_local(future))
+    }
+
+    /// Spawns a task on this set of local tasks.
+    #[track_caller]
+    pub fn spawn_local_on<F>(&mut self, future: F, set: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(set.spawn_local(future))
     }
 
     /// Runs a closure that blocks on the current runtime's pool. See [`task::spawn_blocking`].
@@ -317,6 +339,33 @@ impl<'a, T: 'static> Builder<'a, T> {
         T: Send,
     {
         Ok(self.set.insert(self.builder.spawn_on(future, runtime)?))
+    }
+
+    /// As [`JoinSet::spawn_local`].
+    ///
+    /// # Errors
+    /// As [`task::Builder::spawn_local`].
+    ///
+    /// # Panics
+    /// Outside of every [`LocalSet`] and [`LocalRuntime`](crate::runtime::LocalRuntime).
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> io::Result<AbortHandle>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        Ok(self.set.insert(self.builder.spawn_local(future)?))
+    }
+
+    /// As [`JoinSet::spawn_local_on`].
+    ///
+    /// # Errors
+    /// As [`task::Builder::spawn_local_on`].
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, set: &LocalSet) -> io::Result<AbortHandle>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        Ok(self.set.insert(self.builder.spawn_local_on(future, set)?))
     }
 
     /// As [`JoinSet::spawn_blocking`].
