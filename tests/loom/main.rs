@@ -4,6 +4,7 @@
 mod harness;
 mod platform;
 
+mod block_on;
 mod broken;
 mod dump;
 mod handoff;
