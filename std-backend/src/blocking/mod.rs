@@ -24,6 +24,9 @@ pub use self::error::TrySpawnError;
 
 use self::pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError};
 
+/// What a thread does that takes over a worker.
+pub(crate) type Seat = Box<dyn FnOnce() + Send>;
+
 /// The blocking pool of a runtime.
 pub(crate) struct Blocking(Pool<BlockingJob>);
 
@@ -85,10 +88,7 @@ impl Blocking {
     /// Hands the closure back when no thread is idle and the system gives none, or, with
     /// [`io::ErrorKind::Other`], when the pool has been shut down.
     #[allow(dead_code, reason = "a current-thread runtime hands no worker over")]
-    pub(crate) fn run_now(
-        &self,
-        seat: Box<dyn FnOnce() + Send>,
-    ) -> Result<(), (io::Error, Box<dyn FnOnce() + Send>)> {
+    pub(crate) fn run_now(&self, seat: Seat) -> Result<(), (io::Error, Seat)> {
         let (error, job) = match self.0.run_now(BlockingJob::Seat(seat)) {
             Ok(()) => return Ok(()),
             Err(SpawnError::NoThreads { job, source }) => (source, job),
@@ -137,7 +137,7 @@ enum BlockingJob {
     Task(Runnable),
     /// A worker, which goes on here while its own thread blocks.
     #[allow(dead_code, reason = "a current-thread runtime hands no worker over")]
-    Seat(Box<dyn FnOnce() + Send>),
+    Seat(Seat),
 }
 
 impl Job for BlockingJob {

@@ -400,6 +400,38 @@ fn threads_of_the_pool_may_shut_it_down() {
     assert_eq!(pool.metrics().threads, 0);
 }
 
+/// Its thread has taken itself off the list, and may be the one that the others join.
+#[test]
+fn a_destructor_of_a_thread_local_may_shut_the_pool_down() {
+    struct ShutsDown(Arc<Pool<Call>>, Sender<()>);
+    impl Drop for ShutsDown {
+        fn drop(&mut self) {
+            self.0.shutdown(None);
+            self.1.send(()).unwrap();
+        }
+    }
+    std::thread_local! {
+        static LAST: std::cell::RefCell<Option<ShutsDown>> = const { std::cell::RefCell::new(None) };
+    }
+    for threads in [1, 2] {
+        let pool =
+            Arc::new(Pool::new(Config { keep_alive: Duration::from_millis(1), ..config(threads) }));
+        let (done, is_done) = mpsc::channel();
+        let all = Arc::new(Barrier::new(threads));
+        for _ in 0..threads {
+            let (last, all) = (ShutsDown(Arc::clone(&pool), done.clone()), Arc::clone(&all));
+            let job = call(move |_| {
+                LAST.set(Some(last));
+                all.wait();
+            });
+            pool.spawn(job, Mandatory::No).unwrap();
+        }
+        for _ in 0..threads {
+            is_done.recv_timeout(LONG).unwrap();
+        }
+    }
+}
+
 /// More address space than there is, so that the system refuses the thread.
 #[cfg(target_pointer_width = "64")]
 #[test]
