@@ -21,3 +21,4 @@ mod task_builder;
 mod task_local;
 mod time;
 mod time_paused;
+mod time_workers;

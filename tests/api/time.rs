@@ -74,13 +74,12 @@ on_every_runtime! {
             for task in tasks {
                 task.await.unwrap();
             }
-            let mut order = order.lock().unwrap().clone();
-            // Several workers may be woken late and write in any order, but none woke early.
+            let order = order.lock().unwrap();
             assert!(order.iter().all(|(ms, woken)| *woken >= now + *ms * MS));
-            if flavour.workers() > 1 {
-                order.sort_by_key(|(_, woken)| *woken);
+            // Several workers may be late by different times.
+            if flavour.workers() == 1 {
+                assert_eq!(order.iter().map(|(ms, _)| *ms).collect::<Vec<_>>(), [10, 20, 30, 40]);
             }
-            assert_eq!(order.iter().map(|(ms, _)| *ms).collect::<Vec<_>>(), [10, 20, 30, 40]);
         });
     }
 
