@@ -396,7 +396,7 @@ on_every_runtime! {
         set.spawn_local_on(async move { shared }, &local);
         let shared = Rc::clone(&one);
         set.build_task().name("on").spawn_local_on(async move { shared }, &local).unwrap();
-        local.block_on(&runtime, async {
+        runtime.block_on(local.run_until(async {
             let shared = Rc::clone(&one);
             set.spawn_local(async move { shared });
             let shared = Rc::clone(&one);
@@ -415,7 +415,7 @@ on_every_runtime! {
             while Rc::strong_count(&one) > 1 {
                 yield_now().await;
             }
-        });
+        }));
     }
 
     /// A task of the set gets the set.

@@ -27,11 +27,11 @@ on_every_runtime! {
         let (runtime, set) = (flavour.build(), LocalSet::new());
         let (first, second) = (Rc::new(1), Rc::new(2));
         let on = Builder::new().name("on").spawn_local_on(async move { *first }, &set).unwrap();
-        set.block_on(&runtime, async {
+        runtime.block_on(set.run_until(async {
             let here = Builder::new().name("here").spawn_local(async move { *second }).unwrap();
             assert!(format!("{here:?}").contains("\"here\""));
             assert_eq!(on.await.unwrap() + here.await.unwrap(), 3);
-        });
+        }));
     }
 
     /// The handle says where the task was spawned, and what it is called.

@@ -16,7 +16,7 @@ use jenny::{
     time::{Duration, Instant, sleep, timeout},
 };
 
-use crate::support::{Flavour, on_every_runtime, within_a_minute};
+use crate::support::{Flavour, on_every_runtime, on_every_shared_runtime, within_a_minute};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -96,9 +96,9 @@ fn a_local_runtime_keeps_time() {
     });
 }
 
-on_every_runtime! {
+on_every_shared_runtime! {
     fn local_tasks_keep_time(flavour: Flavour) {
-        let runtime = flavour.build();
+        let runtime = flavour.build_shared();
         let local = LocalSet::new();
         local.block_on(&runtime, async {
             let start = Instant::now();
@@ -110,7 +110,9 @@ on_every_runtime! {
             assert!(start.elapsed() >= 5 * MS);
         });
     }
+}
 
+on_every_runtime! {
     /// Others begin to sleep while the runtime goes away: whichever comes first, all are woken, and
     /// told why.
     fn threads_begin_to_sleep_while_the_runtime_ends(flavour: Flavour) {
