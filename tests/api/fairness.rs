@@ -149,6 +149,66 @@ on_every_runtime! {
         });
     }
 
+    /// The future of `block_on` is always ready, and a task waits for the driver, which takes the
+    /// events one by one.
+    fn a_yielding_root_lets_in_the_driver(flavour: Flavour) {
+        let runtime = flavour.build_with(|builder| builder.max_io_events_per_tick(1));
+        runtime.block_on(async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut readers = Vec::new();
+            for _ in 0..5 {
+                let mut peer =
+                    std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                let (mut stream, _) = listener.accept().await.unwrap();
+                readers.push(spawn(async move { stream.read_exact(&mut [0]).await.unwrap() }));
+                yield_now().await;
+                peer.write_all(b"x").unwrap();
+            }
+            let mut yields = 0;
+            while !readers.iter().all(JoinHandle::is_finished) {
+                yield_now().await;
+                yields += 1;
+            }
+            if flavour.has_one_thread() {
+                must_be_soon(flavour, yields);
+            }
+        });
+    }
+
+    /// The driver has its turn after a thousand polls; the inbox is looked at in between if it is
+    /// asked for.
+    fn the_inbox_has_an_interval_of_its_own(flavour: Flavour) {
+        let waits = |inbox: Option<u32>| {
+            let runtime = flavour.build_with(|builder| {
+                builder.event_interval(1_000);
+                match inbox {
+                    Some(interval) => builder.global_queue_interval(interval),
+                    None => builder,
+                }
+            });
+            runtime.block_on(async {
+                spawn(async {
+                    let handle = Handle::current();
+                    let arrived = elsewhere(move || handle.spawn(async {}));
+                    let mut yields = 0;
+                    while !arrived.is_finished() {
+                        yield_now().await;
+                        yields += 1;
+                    }
+                    yields
+                })
+                .await
+                .unwrap()
+            })
+        };
+        if flavour.workers() == 1 {
+            let (rare, often) = (waits(None), waits(Some(3)));
+            assert!(rare > 500 && often <= 10, "{rare} and {often} yields");
+        } else {
+            waits(Some(3));
+        }
+    }
+
     fn a_flood_lets_in_the_root_future(flavour: Flavour) {
         flavour.build().block_on(async move {
             let flood = Flood::start(8 * flavour.workers());

@@ -22,7 +22,7 @@ use super::counted::{Counted, Credit, Shared as SharedRef};
 use super::dump::{Desk, Running, Seen};
 use super::frame;
 use super::metrics::{Arrival, CountedInbox, Counter, Counters};
-use super::{IDS, TICK, Tick, WorkerDump, WorkerMetrics};
+use super::{IDS, Round, TICK, Tick, WorkerDump, WorkerMetrics};
 use crate::{
     frame::Frame,
     owned::LocalOwnedTasks,
@@ -69,6 +69,7 @@ struct Core<P: Platform> {
     /// There has been work since the worker last went to sleep.
     found: Cell<bool>,
     interval: u32,
+    inbox_interval: u32,
 }
 
 // SAFETY: the parts of the core are cells (`!Sync`) of what may move between threads: Runnables,
@@ -80,13 +81,16 @@ unsafe impl<P: Platform> Send for Core<P> {}
 pub struct Config {
     /// How many tasks run before the driver and the inbox get a turn. At least 1.
     pub event_interval: u32,
+    /// How many tasks run at most between two looks at the inbox, within a tick, which always starts
+    /// with one. At least 1.
+    pub inbox_interval: u32,
     /// Who is told of the life of every task.
     pub observer: Option<Box<dyn Observer>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { event_interval: TICK, observer: None }
+        Self { event_interval: TICK, inbox_interval: u32::MAX, observer: None }
     }
 }
 
@@ -116,6 +120,7 @@ pub fn new<P: Platform>(platform: P, unpark: P::Unpark, config: Config) -> (Hand
         // Nobody has woken it yet, so its first sleep follows no empty wake.
         found: Cell::new(true),
         interval: config.event_interval.max(1),
+        inbox_interval: config.inbox_interval,
     };
     (Handle(shared), Worker(Box::new(core)))
 }
@@ -355,6 +360,7 @@ impl<P: Platform> Entered<'_, P> {
             return self.tick_closing();
         }
         core.take_inbox();
+        let mut until_inbox = Round::new(core.inbox_interval);
         for _ in 0..core.interval {
             let Some(task) = core.pop() else {
                 if core.sleep() {
@@ -367,6 +373,9 @@ impl<P: Platform> Entered<'_, P> {
             self.run(task);
             if due() {
                 break;
+            }
+            if until_inbox.count() {
+                core.take_inbox();
             }
         }
         Tick::Ran

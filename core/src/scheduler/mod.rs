@@ -33,5 +33,29 @@ pub enum Tick {
 /// beat in time with the task counts of a program.
 const TICK: u32 = crate::sync::shrunk(61, 2);
 
+/// Comes round with every so many tasks.
+struct Round {
+    interval: u32,
+    left: u32,
+}
+
+impl Round {
+    fn new(interval: u32) -> Self {
+        let interval = interval.max(1);
+        Self { interval, left: interval }
+    }
+
+    /// Counts a task; true if the round is over, and the next begins.
+    #[inline]
+    fn count(&mut self) -> bool {
+        self.left -= 1;
+        let over = self.left == 0;
+        if over {
+            self.left = self.interval;
+        }
+        over
+    }
+}
+
 /// How many task ids a worker takes at once.
 const IDS: u32 = 512;

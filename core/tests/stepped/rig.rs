@@ -138,6 +138,7 @@ impl Rig {
             Kind::Local => {
                 let config = local::Config {
                     event_interval: config.event_interval,
+                    inbox_interval: config.inbox_interval,
                     observer: config.observer,
                 };
                 let (handle, worker) = local::new(toy, unparked[0].clone(), config);

@@ -54,6 +54,7 @@ pub struct Builder {
     shutdown_on_panic: bool,
     rng_seed: Option<RngSeed>,
     event_interval: Option<u32>,
+    inbox_interval: Option<u32>,
     lifo_slot: bool,
     enable_io: bool,
     max_io_events: Option<usize>,
@@ -86,6 +87,7 @@ impl Builder {
             shutdown_on_panic: false,
             rng_seed: None,
             event_interval: None,
+            inbox_interval: None,
             lifo_slot: true,
             enable_io: false,
             max_io_events: None,
@@ -249,6 +251,22 @@ impl Builder {
         self
     }
 
+    /// How many tasks a worker runs at most before it looks for tasks from other threads.
+    ///
+    /// There is no queue that the workers share: each has an inbox, for what is spawned or woken on
+    /// threads that are not the runtime's. A worker looks into its own with every
+    /// [event interval](Self::event_interval), and when it has nothing else to do; a smaller number
+    /// here makes it look in between, too. A larger one changes nothing.
+    ///
+    /// # Panics
+    /// If it is zero.
+    #[track_caller]
+    pub fn global_queue_interval(&mut self, tasks: u32) -> &mut Self {
+        assert!(tasks > 0, "the global queue interval counts tasks: pass 1 or more");
+        self.inbox_interval = Some(tasks);
+        self
+    }
+
     /// Queues a task that another one wakes behind those that wait already, instead of running it
     /// next.
     pub fn disable_lifo_slot(&mut self) -> &mut Self {
@@ -326,6 +344,9 @@ impl Builder {
         if let Some(interval) = self.event_interval {
             config.event_interval = interval;
         }
+        if let Some(interval) = self.inbox_interval {
+            config.inbox_interval = interval;
+        }
         let panicked = self.shutdown_on_panic.then(Arc::default);
         let stats = self.stats(1);
         let task_hooks = TaskHooks { panicked: panicked.clone(), ..self.task_hooks(&stats) };
@@ -352,6 +373,9 @@ impl Builder {
         let mut config = stealing::Config { lifo_slot: self.lifo_slot, ..Default::default() };
         if let Some(interval) = self.event_interval {
             config.event_interval = interval;
+        }
+        if let Some(interval) = self.inbox_interval {
+            config.inbox_interval = interval;
         }
         let stats = self.stats(count);
         config.observer = self.task_hooks(&stats).observer();

@@ -21,6 +21,9 @@ use crate::{
 pub struct Config {
     /// How many tasks run before the driver and the inbox get a turn. At least 1.
     pub event_interval: u32,
+    /// How many tasks run at most between two looks at the inbox, within a tick, which always starts
+    /// with one. At least 1.
+    pub inbox_interval: u32,
     /// Whether the task that was scheduled last runs next, on the worker that scheduled it.
     pub lifo_slot: bool,
     /// Who is told of the life of every task.
@@ -29,7 +32,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { event_interval: super::super::TICK, lifo_slot: true, observer: None }
+        Self {
+            event_interval: super::super::TICK,
+            inbox_interval: u32::MAX,
+            lifo_slot: true,
+            observer: None,
+        }
     }
 }
 

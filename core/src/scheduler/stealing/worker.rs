@@ -9,7 +9,7 @@ use super::shared::{Config, Shared};
 use crate::{
     frame::Frame,
     platform::Platform,
-    scheduler::{Tick, counted::Shared as SharedRef, frame, metrics::Arrival},
+    scheduler::{Round, Tick, counted::Shared as SharedRef, frame, metrics::Arrival},
     sync::Ordering,
     task::{Outcome, Runnable},
 };
@@ -112,6 +112,7 @@ impl<P: Platform> Entered<'_, P> {
             return self.tick_closing(core);
         }
         maintain(core);
+        let mut until_inbox = Round::new(core.shared.config.inbox_interval);
         for _ in 0..core.shared.config.event_interval.max(1) {
             // Borrowed anew for each task: the one before may have handed the core off.
             let Some(core) = self.core() else { return Tick::HandedOff };
@@ -120,6 +121,9 @@ impl<P: Platform> Entered<'_, P> {
             };
             core.end_search();
             core.found.set(true);
+            if until_inbox.count() {
+                core.accept(core.index);
+            }
             self.run(task);
         }
         if self.holder.get().is_some() { Tick::Ran } else { Tick::HandedOff }
