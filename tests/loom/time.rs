@@ -2,8 +2,10 @@
 //! is missed by an owner that sleeps until the one it has read.
 
 use std::{
+    mem::ManuallyDrop,
+    ops::{Deref, DerefMut},
     pin::Pin,
-    sync::Arc as StdArc,
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -13,10 +15,7 @@ use jenny_core::{
 };
 use loom::{
     alloc::Track,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::*},
-    },
+    sync::atomic::{AtomicUsize, Ordering::*},
     thread,
 };
 
@@ -28,6 +27,7 @@ use crate::{
 /// The timers of a worker, which parks until the next deadline.
 #[derive(Clone)]
 struct Worker {
+    // Not loom's, which does not bear to be dropped after a report.
     shared: Arc<(Timers<Lock>, Parker)>,
     /// An earlier registration unparks it.
     told: bool,
@@ -62,37 +62,29 @@ struct Task {
 }
 
 impl Wake for Task {
-    fn wake(self: StdArc<Self>) {
+    fn wake(self: Arc<Self>) {
         self.wakes.fetch_add(1, AcqRel);
         self.parker.unparker().unpark();
     }
 }
 
 impl Task {
-    fn new() -> StdArc<Self> {
-        StdArc::new(Self {
-            wakes: AtomicUsize::new(0),
-            parker: Parker::new(),
-            _leak: Track::new(()),
-        })
+    fn new() -> Arc<Self> {
+        Arc::new(Self { wakes: AtomicUsize::new(0), parker: Parker::new(), _leak: Track::new(()) })
     }
 
     /// Polls a timer whose first deadline is 10, at the time 0.
-    fn poll(self: &StdArc<Self>, timer: &mut Pin<Box<Timer<Worker>>>) -> Poll<Result<(), Closed>> {
+    fn poll(self: &Arc<Self>, timer: &mut Pinned) -> Poll<Result<(), Closed>> {
         self.poll_until(10, timer)
     }
 
-    fn poll_until(
-        self: &StdArc<Self>,
-        deadline: u64,
-        timer: &mut Pin<Box<Timer<Worker>>>,
-    ) -> Poll<Result<(), Closed>> {
-        let waker = Waker::from(StdArc::clone(self));
+    fn poll_until(self: &Arc<Self>, deadline: u64, timer: &mut Pinned) -> Poll<Result<(), Closed>> {
+        let waker = Waker::from(Arc::clone(self));
         timer.as_mut().poll(deadline, || 0, &mut Context::from_waker(&waker))
     }
 
     /// Polls as a task does: again after each wake-up.
-    fn wait(self: &StdArc<Self>, timer: &mut Pin<Box<Timer<Worker>>>) -> Result<(), Closed> {
+    fn wait(self: &Arc<Self>, timer: &mut Pinned) -> Result<(), Closed> {
         loop {
             match self.poll(timer) {
                 Poll::Ready(result) => return result,
@@ -106,8 +98,34 @@ impl Task {
     }
 }
 
-fn timer(worker: &Worker) -> Pin<Box<Timer<Worker>>> {
-    Box::pin(Timer::new(worker.clone()))
+/// A timer that is left alone after a report of loom's: its drop would meet nothing but loom.
+struct Pinned(ManuallyDrop<Pin<Box<Timer<Worker>>>>);
+
+impl Deref for Pinned {
+    type Target = Pin<Box<Timer<Worker>>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Pinned {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: it is dropped here and nowhere else, and not used again.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
+        }
+    }
+}
+
+fn timer(worker: &Worker) -> Pinned {
+    Pinned(ManuallyDrop::new(Box::pin(Timer::new(worker.clone()))))
 }
 
 /// Runs `f` on the timers in another thread.
@@ -120,10 +138,10 @@ fn meanwhile<R: 'static>(
 }
 
 /// The wheel and the waker are let go of, whoever was first.
-fn assert_over(worker: &Worker, tasks: &[&StdArc<Task>]) {
+fn assert_over(worker: &Worker, tasks: &[&Arc<Task>]) {
     assert!(worker.timers().is_empty());
     for task in tasks {
-        assert_eq!(StdArc::strong_count(task), 1, "a waker was kept, or leaked");
+        assert_eq!(Arc::strong_count(task), 1, "a waker was kept, or leaked");
     }
 }
 
@@ -147,7 +165,7 @@ fn registrations_against_a_cancellation_and_a_fire() {
     check("time: register and cancel against fire", Bounds::preemptions(4), || {
         let (worker, waiting, leaving) = (Worker::new(), Task::new(), Task::new());
         let other = {
-            let (worker, leaving) = (worker.clone(), StdArc::clone(&leaving));
+            let (worker, leaving) = (worker.clone(), Arc::clone(&leaving));
             thread::spawn(move || {
                 let mut timer = timer(&worker);
                 let _ = leaving.poll(&mut timer);
@@ -287,7 +305,7 @@ pub(crate) fn a_stranger_registers(event: Meanwhile) {
         meanwhile(&worker, |timers| timers.fire(2))
     });
     let stranger = {
-        let (worker, task) = (worker.clone(), StdArc::clone(&task));
+        let (worker, task) = (worker.clone(), Arc::clone(&task));
         thread::spawn(move || task.wait(&mut timer(&worker)))
     };
     // The owner's loop. A short wait is over as soon as it begins, a long one only by an unpark.
