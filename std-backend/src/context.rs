@@ -92,6 +92,8 @@ impl Ambient {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        #[cfg(feature = "tracing")]
+        let (future, spawned) = crate::trace::instrument(future, crate::trace::Kind::Task, spawned);
         if travels_boxed::<F>() {
             return self.scheduler.spawn(Box::pin(future), spawned);
         }

@@ -41,7 +41,8 @@
 //! | `macros` | `#[main]`, `#[test]`, `select!`, `join!`, `try_join!` |
 //! | `sync`, `io-util` | Tokio's channels and locks, and its I/O helpers, which need no runtime |
 //! | `hyper` | hyper's `rt` traits on sockets, its executor and its timer |
-//! | `full` (default) | all of these but `hyper` |
+//! | `tracing` | tasks as spans, named as `console-subscriber` expects them |
+//! | `full` (default) | all of these but `hyper` and `tracing` |
 //!
 //! # The floors
 //! A file imports only from lower floors, and siblings do not import each other.
@@ -53,7 +54,8 @@
 //! 3  context                           which runtime a thread belongs to
 //! 2  io  blocking  local_set           the driver; the pool; the scheduler inside a future;
 //!    timekeeper                        clock and wheels
-//! 1  park  coop  stats  join_list      sleeping; the budget; what workers report; finished tasks
+//! 1  park  coop  stats  join_list      sleeping; the budget; what workers report; finished tasks;
+//!    trace                             spans
 //! 0  platform  primitives              what the core needs; the switch for the model checker
 //! ```
 
@@ -78,6 +80,8 @@ pub mod task;
 pub mod time;
 #[cfg(all(feature = "time", not(jenny_loom)))]
 mod timekeeper;
+#[cfg(all(feature = "tracing", not(jenny_loom)))]
+mod trace;
 
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 mod blocking;

@@ -22,3 +22,4 @@ mod task_local;
 mod time;
 mod time_paused;
 mod time_workers;
+mod tracing;

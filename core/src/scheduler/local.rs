@@ -207,7 +207,8 @@ impl<P: Platform> Handle<P> {
         if let Some(core) = self.local() {
             let scheduler = core.credit.lend(&core.shared);
             // SAFETY: the count was taken; the rest is the caller's promise.
-            let (task, join) = unsafe { task::new(future, scheduler, core.id(), spawned) };
+            let (task, join) =
+                unsafe { task::new(future, scheduler, spawned.id_or(|| core.id()), spawned) };
             core.shared.counters.spawns.add(1);
             if core.bind(&task) {
                 core.push(task);
@@ -216,7 +217,7 @@ impl<P: Platform> Handle<P> {
             }
             return join;
         }
-        let id = task::id(self.0.platform.task_ids(1));
+        let id = spawned.id_or(|| task::id(self.0.platform.task_ids(1)));
         // SAFETY: as above.
         let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
         self.0.inject(task, Arrival::Spawned);

@@ -2,13 +2,34 @@
 
 use core::{cell::Cell, fmt, mem::MaybeUninit, num::NonZeroU64, ptr::NonNull, task::Waker};
 
-use super::origin::Origin;
+use super::origin::{Origin, Spawned};
 use super::state::State;
 use crate::{link::Link, list::Pointers, sync::UnsafeCell};
 
 /// A task's name for as long as a handle to it lives: unique in the process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub(crate) NonZeroU64);
+
+impl Id {
+    /// The id as a number.
+    pub fn as_u64(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl Spawned<'_> {
+    /// Gives the task an id that was reserved for it, and for no other.
+    pub fn with_id(mut self, id: Id) -> Self {
+        self.id = Some(id.0);
+        self
+    }
+
+    /// The id that was reserved for the task, or one of its scheduler.
+    #[inline]
+    pub fn id_or(&self, of_scheduler: impl FnOnce() -> Id) -> Id {
+        self.id.map_or_else(of_scheduler, Id)
+    }
+}
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -124,8 +124,10 @@ fn new_task<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
     spawned: Spawned<'_>,
 ) -> (BlockingJob, JoinHandle<R>) {
-    let id = Current::<AnyRuntime>::new_task_id(&AnyRuntime::new());
     let work = Work(Some(work));
+    #[cfg(feature = "tracing")]
+    let (work, spawned) = crate::trace::instrument(work, crate::trace::Kind::Blocking, spawned);
+    let id = spawned.id_or(|| Current::<AnyRuntime>::new_task_id(&AnyRuntime::new()));
     // SAFETY: the scheduler has no state, so nothing has to be counted; the closure and its result
     // are `Send` and `'static`.
     let (task, join) = unsafe { task::new(work, NonNull::<Nowhere>::dangling(), id, spawned) };

@@ -124,6 +124,9 @@ impl LocalScheduler {
         F: Future + 'static,
         F::Output: 'static,
     {
+        #[cfg(feature = "tracing")]
+        let (future, spawned) =
+            crate::trace::instrument(future, crate::trace::Kind::Local, spawned);
         if travels_boxed::<F>() {
             // SAFETY: passed on from the caller.
             unsafe { self.spawn_as_is(Box::pin(future), spawned) }

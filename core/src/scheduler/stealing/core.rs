@@ -102,7 +102,8 @@ impl<P: Platform> Core<P> {
     {
         let scheduler = self.credit.lend(&self.shared);
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
-        let (task, join) = unsafe { task::new(future, scheduler, self.id(), spawned) };
+        let (task, join) =
+            unsafe { task::new(future, scheduler, spawned.id_or(|| self.id()), spawned) };
         self.spawns.set(self.spawns.get().wrapping_add(1));
         if self.spawns.get().is_multiple_of(SPAWNS_PER_COLLECT) {
             self.owned.collect(&self.slot().owned);

@@ -47,7 +47,7 @@ impl<P: Platform> Handle<P> {
             drop(refused);
             return join;
         }
-        let id = task::id(self.0.platform.task_ids(1));
+        let id = spawned.id_or(|| task::id(self.0.platform.task_ids(1)));
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
         let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
         self.0.inject(task, Arrival::Spawned);

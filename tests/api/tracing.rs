@@ -1,0 +1,270 @@
+//! Tasks as spans: what `console-subscriber` reads.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    future::poll_fn,
+    sync::{Arc, Mutex, mpsc},
+    task::{Poll, Waker},
+    thread,
+};
+
+use ::tracing::{
+    Dispatch, Event, Metadata, Subscriber, dispatcher,
+    field::{Field, Visit},
+    span,
+};
+use jenny::{
+    runtime::Runtime,
+    task::{self, LocalSet, yield_now},
+};
+
+use crate::support::{Flavour, on_every_runtime, wait_until};
+
+type Fields = BTreeMap<&'static str, String>;
+
+/// What a subscriber was told.
+#[derive(Clone, Debug, PartialEq)]
+enum Told {
+    New(u64, &'static str, &'static str, Fields),
+    Enter(u64),
+    Exit(u64),
+    Close(u64),
+    Event(&'static str, Fields),
+}
+
+/// Writes down everything about tasks.
+#[derive(Clone, Default)]
+struct Scribe {
+    told: Arc<Mutex<Vec<Told>>>,
+    /// How many handles there are to each span.
+    handles: Arc<Mutex<BTreeMap<u64, usize>>>,
+}
+
+struct Reader<'a>(&'a mut Fields);
+
+impl Visit for Reader<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+impl Subscriber for Scribe {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("tokio::task")
+    }
+
+    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
+        let mut handles = self.handles.lock().unwrap();
+        let id = handles.len() as u64 + 1;
+        handles.insert(id, 1);
+        let mut fields = Fields::new();
+        attributes.record(&mut Reader(&mut fields));
+        assert!(attributes.is_root(), "a task is no part of the one that spawned it");
+        let metadata = attributes.metadata();
+        self.tell(Told::New(id, metadata.name(), metadata.target(), fields));
+        span::Id::from_u64(id)
+    }
+
+    fn clone_span(&self, id: &span::Id) -> span::Id {
+        *self.handles.lock().unwrap().get_mut(&id.into_u64()).unwrap() += 1;
+        id.clone()
+    }
+
+    fn try_close(&self, id: span::Id) -> bool {
+        let mut handles = self.handles.lock().unwrap();
+        let left = handles.get_mut(&id.into_u64()).unwrap();
+        *left -= 1;
+        let closed = *left == 0;
+        if closed {
+            self.tell(Told::Close(id.into_u64()));
+        }
+        closed
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::new();
+        event.record(&mut Reader(&mut fields));
+        self.tell(Told::Event(event.metadata().target(), fields));
+    }
+
+    fn enter(&self, id: &span::Id) {
+        self.tell(Told::Enter(id.into_u64()));
+    }
+
+    fn exit(&self, id: &span::Id) {
+        self.tell(Told::Exit(id.into_u64()));
+    }
+}
+
+impl Scribe {
+    fn tell(&self, told: Told) {
+        self.told.lock().unwrap().push(told);
+    }
+
+    fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// The span of the task with this id: its number, its target and its fields.
+    fn span_of(&self, task: task::Id) -> (u64, &'static str, Fields) {
+        let task = task.to_string();
+        let mut spans = self.told().into_iter().filter_map(|told| match told {
+            Told::New(id, "runtime.spawn", target, fields) if fields["task.id"] == task => {
+                Some((id, target, fields))
+            }
+            _ => None,
+        });
+        let span = spans.next().expect("the task has a span");
+        assert!(spans.next().is_none(), "and only one");
+        span
+    }
+
+    /// What happened to a span after it was made, in short. Wakes may come from anywhere.
+    fn story(&self, span: u64) -> Vec<String> {
+        let of_span = |told| match told {
+            Told::Enter(id) if id == span => Some("enter".into()),
+            Told::Exit(id) if id == span => Some("exit".into()),
+            Told::Close(id) if id == span => Some("close".into()),
+            Told::Event("tokio::task::waker", fields) => {
+                (fields["task.id"] == span.to_string()).then(|| fields["op"].clone())
+            }
+            _ => None,
+        };
+        self.told().into_iter().filter_map(of_span).collect()
+    }
+}
+
+/// A runtime on whose threads, and on this one, the scribe listens.
+fn listened(flavour: Flavour) -> (Runtime, Scribe, dispatcher::DefaultGuard) {
+    let scribe = Scribe::default();
+    let dispatch = Dispatch::new(scribe.clone());
+    let here = dispatcher::set_default(&dispatch);
+    let runtime = flavour
+        .builder()
+        .on_thread_start(move || {
+            // Until the thread ends.
+            std::mem::forget(dispatcher::set_default(&dispatch));
+        })
+        .build()
+        .unwrap();
+    (runtime, scribe, here)
+}
+
+fn expected(fields: &Fields, kind: &str, name: &str, line: u32) {
+    let field = |name| fields[name].as_str();
+    assert_eq!((field("kind"), field("task.name")), (kind, name));
+    assert_eq!((field("loc.file"), field("loc.line")), (file!(), line.to_string().as_str()));
+    assert!(field("loc.col").parse::<u32>().unwrap() > 0);
+    assert!(field("size.bytes").parse::<usize>().is_ok());
+}
+
+on_every_runtime! {
+    fn a_task_is_a_span_that_each_poll_enters(flavour: Flavour) {
+        let (runtime, scribe, _here) = listened(flavour);
+        let (id, line) = runtime.block_on(async {
+            let builder = task::Builder::new().name("weaver");
+            let task = builder
+                .spawn(async {
+                    yield_now().await;
+                    yield_now().await;
+                })
+                .unwrap();
+            let line = line!() - 5;
+            let id = task.id();
+            task.await.unwrap();
+            (id, line)
+        });
+        let (span, target, fields) = scribe.span_of(id);
+        assert_eq!(target, "tokio::task");
+        expected(&fields, "task", "weaver", line);
+        let poll = ["enter", "waker.wake_by_ref", "exit"];
+        assert_eq!(scribe.story(span), [&poll[..], &poll, &["enter", "exit", "close"]].concat());
+    }
+
+    fn a_task_without_a_name_says_so_by_an_empty_one(flavour: Flavour) {
+        let (runtime, scribe, _here) = listened(flavour);
+        let line = line!() + 1;
+        let task = runtime.spawn(async {});
+        let id = task.id();
+        runtime.block_on(task).unwrap();
+        expected(&scribe.span_of(id).2, "task", "", line);
+    }
+
+    fn the_uses_of_a_waker_are_events(flavour: Flavour) {
+        let (runtime, scribe, _here) = listened(flavour);
+        let (give, given) = mpsc::channel::<Waker>();
+        let mut polls = 0;
+        let task = runtime.spawn(poll_fn(move |context| {
+            polls += 1;
+            if polls == 2 {
+                return Poll::Ready(());
+            }
+            assert!(context.waker().will_wake(&context.waker().clone()), "a clone and a drop");
+            give.send(context.waker().clone()).unwrap();
+            Poll::Pending
+        }));
+        let id = task.id();
+        let dispatch = Dispatch::new(scribe.clone());
+        let waker = thread::spawn({
+            let scribe = scribe.clone();
+            move || {
+                let waker = given.recv().unwrap();
+                let span = scribe.span_of(id).0;
+                wait_until(|| scribe.story(span).last().is_some_and(|told| told == "exit"));
+                dispatcher::with_default(&dispatch, || waker.wake());
+            }
+        });
+        runtime.block_on(task).unwrap();
+        waker.join().unwrap();
+        let story = scribe.story(scribe.span_of(id).0);
+        assert_eq!(
+            story,
+            [
+                "enter", "waker.clone", "waker.drop", "waker.clone", "exit", "waker.wake", "enter",
+                "exit", "close",
+            ]
+        );
+    }
+
+    fn an_aborted_task_ends_its_span(flavour: Flavour) {
+        let (runtime, scribe, _here) = listened(flavour);
+        let task = runtime.spawn(std::future::pending::<()>());
+        let id = task.id();
+        task.abort();
+        runtime.block_on(task).unwrap_err();
+        assert_eq!(scribe.story(scribe.span_of(id).0).last().unwrap(), "close");
+    }
+
+    fn a_blocking_job_is_a_span_that_is_entered_once(flavour: Flavour) {
+        let (runtime, scribe, _here) = listened(flavour);
+        let line = line!() + 1;
+        let job = runtime.spawn_blocking(task::id);
+        let id = job.id();
+        assert_eq!(runtime.block_on(job).unwrap(), id, "the span's id is the task's");
+        let (span, target, fields) = scribe.span_of(id);
+        assert_eq!(target, "tokio::task::blocking");
+        expected(&fields, "blocking", "", line);
+        assert_eq!(scribe.story(span), ["enter", "exit", "close"]);
+    }
+
+    fn a_local_task_says_that_it_is_one(flavour: Flavour) {
+        let (runtime, scribe, _here) = listened(flavour);
+        let set = LocalSet::new();
+        let line = line!() + 1;
+        let task = set.spawn_local(async {});
+        let id = task.id();
+        runtime.block_on(set.run_until(task)).unwrap();
+        let (span, _, fields) = scribe.span_of(id);
+        expected(&fields, "local", "", line);
+        assert_eq!(scribe.story(span), ["enter", "exit", "close"]);
+    }
+}
