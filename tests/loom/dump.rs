@@ -19,23 +19,24 @@ use loom::thread;
 
 use crate::{
     harness::{Bounds, check},
-    platform::{Modelled, Parker, Unparker},
+    platform::{Modelled, Parker},
     task::{Waits, ready, result},
 };
 
-/// Unparks whoever waits for the answers.
-struct Bell(Unparker);
+/// Unparks whoever waits for the answers. Its `Arc` is std's: what loom watches the drop of may not
+/// be in it.
+struct Bell(Parker);
 
 impl Wake for Bell {
     fn wake(self: StdArc<Self>) {
-        self.0.unpark();
+        self.0.unparker().unpark();
     }
 }
 
 /// Waits until `poll` is ready; a lost wake is a deadlock.
 fn wait(mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) {
     let parker = Parker::new();
-    let waker = Waker::from(StdArc::new(Bell(parker.unparker())));
+    let waker = Waker::from(StdArc::new(Bell(parker.clone())));
     while poll(&mut Context::from_waker(&waker)).is_pending() {
         parker.park();
     }
@@ -70,7 +71,7 @@ macro_rules! run {
 fn answer_against_completion_and_sleep() {
     check("dump: answer against completion and sleep", Bounds::preemptions(2), || {
         let parker = Parker::new();
-        let (handle, mut worker) =
+        let (handle, worker) =
             local::new(Modelled::new(0), parker.unparker(), LocalConfig::default());
         let worker = thread::spawn(move || run!(worker, parker));
         let (future, _, _) = Waits::<1>::new();
