@@ -57,6 +57,7 @@ pub struct Builder {
     inbox_interval: Option<u32>,
     lifo_slot: bool,
     enable_io: bool,
+    #[cfg(feature = "net")]
     max_io_events: Option<usize>,
     #[cfg(feature = "time")]
     time: TimeSettings,
@@ -90,6 +91,7 @@ impl Builder {
             inbox_interval: None,
             lifo_slot: true,
             enable_io: false,
+            #[cfg(feature = "net")]
             max_io_events: None,
             #[cfg(feature = "time")]
             time: TimeSettings::default(),

@@ -19,7 +19,7 @@ pub use self::local_set::{LocalEnterGuard, LocalSet, spawn_local};
 pub use self::task_local::{AccessError, LocalKey};
 pub use self::yield_now::yield_now;
 pub use crate::blocking::TrySpawnError;
-pub use crate::coop::{consume_budget, unconstrained};
+pub use crate::coop::{Unconstrained, consume_budget, unconstrained};
 
 /// Futures of this module.
 pub mod futures {
