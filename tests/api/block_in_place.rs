@@ -127,7 +127,7 @@ fn the_task_goes_on_as_a_task() {
                     spawn(async move {
                         let id = jenny::task::id();
                         for _ in 0..5 {
-                            block_in_place(|| thread::yield_now());
+                            block_in_place(thread::yield_now);
                             assert_eq!(jenny::task::id(), id);
                             let child = spawn(async move { number });
                             yield_now().await;
