@@ -434,6 +434,22 @@ fn an_urgent_job_takes_an_idle_thread() {
     }
 }
 
+/// The only thread is about to see a job in the queue when an urgent one could take it.
+#[test]
+fn an_urgent_job_leaves_the_last_thread_to_the_queue() {
+    check("pool: an urgent job and the last thread", Bounds::preemptions(2), || {
+        let house = House::with_refusal(1, ALWAYS_IDLE, Some(1));
+        house.warm_up();
+        let done = Countdown::from(1);
+        house.spawn_then(Mandatory::No, done.step());
+        let regular = done.clone();
+        house.run_now(Some(Box::new(move || regular.wait())));
+        done.wait();
+        house.pool.shutdown(None);
+        house.ledger.closes_with(3);
+    });
+}
+
 #[test]
 fn an_urgent_job_against_shutdown() {
     check("pool: an urgent job against shutdown", Bounds::preemptions(3), || {
