@@ -437,7 +437,7 @@ fn an_urgent_job_takes_an_idle_thread() {
 /// The only thread is about to see a job in the queue when an urgent one could take it.
 #[test]
 fn an_urgent_job_leaves_the_last_thread_to_the_queue() {
-    check("pool: an urgent job and the last thread", Bounds::preemptions(2), || {
+    check("pool: an urgent job and the last thread", Bounds::preemptions(3), || {
         let house = House::with_refusal(1, ALWAYS_IDLE, Some(1));
         house.warm_up();
         let done = Countdown::from(1);
