@@ -330,7 +330,7 @@ on_every_shared_runtime! {
             let (tell_gone, gone) = mpsc::channel();
             let both = Arc::new(Barrier::new(2));
             let other = Arc::clone(&both);
-            drop(runtime.spawn_blocking(move || drop(other.wait())));
+            drop(runtime.spawn_blocking(move || other.wait().is_leader()));
             drop(runtime.spawn_blocking(move || {
                 LAST.set(Some((take.recv().unwrap(), tell_gone)));
                 both.wait();
