@@ -87,7 +87,7 @@ on_every_runtime! {
         assert_eq!(dump.silent_workers().count(), flavour.workers());
         for (worker, silent) in dump.silent_workers().enumerate() {
             assert_eq!(silent.worker(), worker);
-            assert_eq!(silent.running().is_some(), flavour != Flavour::CurrentThread);
+            assert_eq!(silent.running().is_some(), !flavour.has_one_thread());
         }
         assert_eq!(dump.tasks().iter().count(), 0);
         drop(stuck);

@@ -9,6 +9,8 @@ mod dump;
 mod fairness;
 mod hooks;
 mod join_set;
+mod local_runtime;
+mod local_set;
 mod metrics;
 mod misuse;
 mod net_tcp;

@@ -10,12 +10,12 @@ use std::{
 
 use jenny::{
     net::TcpListener,
-    runtime::{Builder, Handle, UnhandledPanic},
+    runtime::{Builder, Handle, LocalOptions, LocalRuntime, UnhandledPanic},
     task::{self, JoinSet},
     time::{self, Duration, Instant},
 };
 
-use crate::support::{on_every_runtime, on_every_shared_runtime};
+use crate::support::{Flavour, on_every_runtime, on_every_shared_runtime};
 
 struct Panic {
     message: String,
@@ -55,6 +55,7 @@ fn refused_here<R>(text: &str, misuse: impl FnOnce() -> R) {
 }
 
 const NO_RUNTIME: &str = "there is no jenny runtime here";
+const NOT_LOCAL: &str = "`spawn_local` needs a scheduler that belongs to this thread";
 const INSIDE: &str = "cannot block on a runtime from inside a runtime";
 
 on_every_runtime! {
@@ -203,7 +204,7 @@ on_every_runtime! {
 /// Polls once, and drops.
 fn poll_now(future: impl Future<Output = ()>) {
     let mut future = std::pin::pin!(future);
-    let _ = future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
 }
 
 on_every_shared_runtime! {
@@ -217,6 +218,62 @@ on_every_shared_runtime! {
             task::spawn_blocking(|| drop(inner)).await.unwrap();
         });
     }
+}
+
+on_every_shared_runtime! {
+    /// Neither the root future nor a task of such a runtime stays on its thread.
+    fn local_tasks_without_a_local_scheduler(flavour: Flavour) {
+        let runtime = flavour.build();
+        runtime.block_on(async {
+            refused_here(NOT_LOCAL, || task::spawn_local(async {}));
+            let task = task::spawn(async { refused_here(NOT_LOCAL, || task::spawn_local(async {})) });
+            task.await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn local_tasks_on_a_thread_that_is_not_theirs() {
+    refused_here(NOT_LOCAL, || task::spawn_local(async {}));
+    let runtime = LocalRuntime::new().unwrap();
+    let handle = runtime.handle().clone();
+    let other = thread::spawn(move || {
+        let _entered = handle.enter();
+        refused_here(NOT_LOCAL, || task::spawn_local(async {}));
+    });
+    other.join().unwrap();
+    runtime.block_on(async {
+        let job = task::spawn_blocking(|| refused_here(NOT_LOCAL, || task::spawn_local(async {})));
+        job.await.unwrap();
+    });
+}
+
+#[test]
+fn a_local_runtime_with_workers() {
+    refused_here("build it with `Builder::new_current_thread`", || {
+        Builder::new_multi_thread().build_local(LocalOptions::default())
+    });
+}
+
+/// A local set makes even a multi-thread runtime's root future one of several on its thread.
+#[test]
+fn blocking_inside_a_local_set() {
+    let (runtime, set) = (Flavour::OneWorker.build(), task::LocalSet::new());
+    runtime.block_on(set.run_until(async {
+        refused_here("here all tasks share this thread", || task::block_in_place(|| ()));
+        let task = task::spawn_local(async {
+            refused_here("here all tasks share this thread", || task::block_in_place(|| ()));
+            refused_here(INSIDE, || Handle::current().block_on(async {}));
+        });
+        task.await.unwrap();
+    }));
+    runtime.block_on(async { task::block_in_place(|| ()) });
+    // Outside of a runtime nothing forbids it: the set only waits.
+    let outside = task::LocalSet::new();
+    outside.spawn_local(async move { runtime.block_on(async {}) });
+    let mut outside = std::pin::pin!(outside);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(outside.as_mut().poll(&mut context).is_ready());
 }
 
 #[test]
