@@ -283,6 +283,22 @@ on_every_runtime! {
     }
 }
 
+/// Where the future of `block_on` shares its thread with the tasks, it is one of them in this, too.
+#[test]
+fn a_root_that_yields_lets_the_others_go_first() {
+    for flavour in [Flavour::CurrentThread, Flavour::Local] {
+        flavour.build().block_on(async {
+            let ran = Arc::new(AtomicUsize::new(0));
+            for _ in 0..20 {
+                let ran = Arc::clone(&ran);
+                spawn(async move { ran.fetch_add(1, SeqCst) });
+            }
+            yield_now().await;
+            assert_eq!(ran.load(SeqCst), 20);
+        });
+    }
+}
+
 /// One worker is in a poll that does not return: the other takes what it has queued.
 #[test]
 fn a_stuck_worker_is_stolen_from() {
@@ -293,8 +309,8 @@ fn a_stuck_worker_is_stolen_from() {
             let done = Arc::clone(&done);
             spawn(async move { done.fetch_add(1, SeqCst) });
         }
-        // The last one stays in the LIFO slot, which is the stuck worker's own.
-        while done.load(SeqCst) < 99 {
+        // The last one, in the LIFO slot, is beyond the reach of thieves, but not of the standby.
+        while done.load(SeqCst) < 100 {
             thread::yield_now();
         }
     });

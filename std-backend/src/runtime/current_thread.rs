@@ -211,9 +211,11 @@ impl Taken<'_> {
                 {
                     return Some(output);
                 }
-                // The future goes next when it is due, like a task; driver and timers then have their
-                // turn now and then, not after each task.
-                match worker.tick_until(due) {
+                // The future goes next when it is due, like a task that was woken; driver and timers
+                // then have their turn now and then, not after each task. One that has woken itself
+                // lets the others go first.
+                let yields = root.woken.load(Ordering::Relaxed);
+                match worker.tick_until(|| if yields { home.has_panicked() } else { due() }) {
                     Tick::Ran | Tick::Idle if due() => {
                         turns = turns.wrapping_add(1);
                         if turns.is_multiple_of(ROOT_POLLS_PER_TURN) {
