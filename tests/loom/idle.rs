@@ -1,7 +1,10 @@
 //! The idle protocol of `scheduler/README.md`, with flags for queues: no published work is left to
 //! sleepers. If it is, loom reports a deadlock.
 
-use std::{array, mem, sync::Arc as StdArc};
+use std::{
+    array, mem,
+    sync::{Arc as StdArc, atomic::AtomicUsize as Count},
+};
 
 use jenny_core::{
     platform::Unpark,
@@ -35,7 +38,9 @@ impl<const N: usize> Workers<N> {
     }
 
     pub(crate) fn publish(&self, queue: usize) {
-        self.queues[queue].store(true, Release);
+        // An exchange, as the push on a real queue is: loom does not order a store after the exchange
+        // that has to come before it.
+        self.queues[queue].swap(true, Release);
         self.unpark(self.idle.notify(queue));
     }
 
@@ -49,16 +54,19 @@ impl<const N: usize> Workers<N> {
         self.queues[queue].load(Relaxed) && self.queues[queue].swap(false, Acquire)
     }
 
-    /// A worker's loop, which takes, searches and sleeps as `scheduler/stealing` does, up to its
-    /// first piece of work: that one never ends.
-    fn work(&self, own: usize) {
-        self.work_and_sleep(own, false, true);
+    /// A worker's loop, which takes, searches and sleeps as `scheduler/stealing` does, until it has
+    /// found so many pieces of work. The last one keeps it busy for ever.
+    fn work(&self, own: usize, pieces: usize) {
+        for _ in 0..pieces {
+            self.work_and_sleep(own, false, true);
+        }
     }
 
     /// The same for one that is registered as asleep.
-    fn awake(&self, own: usize) {
+    fn awake(&self, own: usize, pieces: usize) {
         let searching = self.idle.end_sleep(own) == Awake::Notified;
         self.work_and_sleep(own, searching, true);
+        self.work(own, pieces - 1);
     }
 
     /// With `look_again` it looks into the queues between registering as asleep and the park.
@@ -89,41 +97,85 @@ impl<const N: usize> Workers<N> {
     }
 }
 
-/// Work is published while the only worker goes to sleep.
+/// Starts a thread that works on a share of the model.
+fn start<const N: usize>(
+    workers: &StdArc<Workers<N>>,
+    share: impl FnOnce(&Workers<N>) + 'static,
+) -> thread::JoinHandle<()> {
+    let workers = StdArc::clone(workers);
+    thread::spawn(move || share(&workers))
+}
+
+/// Work is published from two sides while the only worker goes to sleep.
 #[test]
 fn one_worker_against_two_producers() {
     check("idle: one worker, two producers", Bounds::preemptions(2), || {
-        let workers = Workers::<1>::new();
-        let others = [(); 2].map(|()| {
-            let workers = StdArc::clone(&workers);
-            thread::spawn(move || workers.publish(0))
-        });
-        workers.work(0);
-        for other in others {
-            other.join().unwrap();
-        }
+        // The second worker is busy for ever.
+        let workers = Workers::<2>::new();
+        let producers = [0, 1].map(|queue| start(&workers, move |all| all.publish(queue)));
+        workers.work(0, 2);
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
     });
 }
 
-/// Two producers, each with a queue of its own, and two workers that have to share the work: one
-/// producer may stop at a search that is just ending.
+/// The only sleeper awakes for no reason while one producer is choosing it and the other relies on
+/// that choice.
 #[test]
-fn two_workers_against_two_producers() {
-    check("idle: two workers, two producers", Bounds::preemptions(1), || {
+fn a_sleeper_awakes_by_itself() {
+    check("idle: awake by itself, two producers", Bounds::preemptions(2), || {
         let workers = Workers::<2>::new();
-        let others = [0, 1].map(|queue| {
-            let workers = StdArc::clone(&workers);
-            thread::spawn(move || workers.publish(queue))
-        });
-        let second = {
-            let workers = StdArc::clone(&workers);
-            thread::spawn(move || workers.work(1))
+        workers.idle.start_sleep(0, false);
+        let producers = [0, 1].map(|queue| start(&workers, move |all| all.publish(queue)));
+        workers.awake(0, 2);
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+    });
+}
+
+/// Work is published while one worker goes to sleep and the other does already. Whoever finds it
+/// publishes more and stays busy, so that neither may rely on the other's search.
+#[test]
+fn two_workers_against_a_producer() {
+    check("idle: two workers, a producer", Bounds::preemptions(2), || {
+        let workers = Workers::<2>::new();
+        workers.idle.start_sleep(1, false);
+        // No part of the model, so it is std's.
+        let finders = StdArc::new(Count::new(0));
+        let others = StdArc::clone(&finders);
+        let publish_more = |all: &Workers<2>, found_by, finders: &Count| {
+            if finders.fetch_add(1, SeqCst) == 0 {
+                all.publish(found_by);
+            }
         };
-        workers.work(0);
-        for other in others {
-            other.join().unwrap();
-        }
+        let second = start(&workers, move |all| {
+            all.parkers[1].park();
+            all.awake(1, 1);
+            publish_more(all, 1, &others);
+        });
+        let producer = start(&workers, |all| all.publish(1));
+        workers.work(0, 1);
+        publish_more(&workers, 0, &finders);
+        producer.join().unwrap();
         second.join().unwrap();
+    });
+}
+
+/// One of two sleepers has been woken for the first piece of work. The producer of the second stops
+/// because that one is about to search: it has to wake the other.
+#[test]
+fn two_sleepers_share_the_work() {
+    check("idle: two sleepers, a producer", Bounds::preemptions(3), || {
+        let workers = Workers::<2>::new();
+        workers.idle.start_sleep(0, false);
+        workers.idle.start_sleep(1, false);
+        workers.publish(0);
+        let sleepers = [0, 1].map(|worker| {
+            start(&workers, move |all| {
+                all.parkers[worker].park();
+                all.awake(worker, 1);
+            })
+        });
+        workers.publish(1);
+        sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
     });
 }
 
@@ -131,45 +183,13 @@ fn two_workers_against_two_producers() {
 /// so it has to pass the search on.
 #[test]
 fn the_last_searcher_hands_over() {
-    check("idle: the last searcher hands over", Bounds::preemptions(2), || {
+    check("idle: the last searcher hands over", Bounds::preemptions(3), || {
         let workers = Workers::<2>::new();
         assert!(workers.idle.start_search());
-        let second = {
-            let workers = StdArc::clone(&workers);
-            thread::spawn(move || workers.work(1))
-        };
-        let producer = {
-            let workers = StdArc::clone(&workers);
-            thread::spawn(move || workers.publish(0))
-        };
+        let second = start(&workers, |all| all.work(1, 1));
+        let producer = start(&workers, |all| all.publish(0));
         workers.unpark(workers.idle.end_search(0));
         second.join().unwrap();
         producer.join().unwrap();
-    });
-}
-
-/// The first awakes for no reason, while one producer is choosing it and the other relies on that.
-#[test]
-fn a_sleeper_awakes_by_itself() {
-    check("idle: awake by itself, two producers", Bounds::preemptions(1), || {
-        let workers = Workers::<2>::new();
-        for worker in [0, 1] {
-            workers.idle.start_sleep(worker, false);
-        }
-        let producers = [0, 1].map(|queue| {
-            let workers = StdArc::clone(&workers);
-            thread::spawn(move || workers.publish(queue))
-        });
-        let second = {
-            let workers = StdArc::clone(&workers);
-            thread::spawn(move || {
-                workers.parkers[1].park();
-                workers.awake(1);
-            })
-        };
-        workers.awake(0);
-        for other in producers.into_iter().chain([second]) {
-            other.join().unwrap();
-        }
     });
 }

@@ -7,9 +7,8 @@ use crate::sync::{AtomicUsize, CachePadded, Ordering, fence};
 /// The sleeping workers, and the number of those that look for work in other workers' queues.
 #[derive(Debug)]
 pub struct Idle {
-    /// How many workers search, or have been woken to search, as a signed number. A worker that
-    /// awakes by itself between the two steps of [`take`](Self::take) may take itself off before
-    /// it has been counted, so the number can be too small and below zero, but never too large.
+    /// How many workers search or have been woken to search, and notifiers that are about to wake
+    /// one.
     searching: CachePadded<AtomicUsize>,
     /// A bit per sleeping worker.
     sleeping: Box<[AtomicUsize]>,
