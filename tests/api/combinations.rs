@@ -1,4 +1,5 @@
-//! Every panic × every fate of the handle × every moment of an abort, on every runtime.
+//! Every panic × every fate of the handle × every moment of an abort, on every runtime and in a
+//! local set on each.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -14,10 +15,10 @@ use std::{
 
 use jenny::{
     sync::oneshot,
-    task::{JoinError, JoinHandle},
+    task::{JoinError, LocalSet},
 };
 
-use crate::support::{on_every_runtime, wait_until};
+use crate::support::{Flavour, on_every_runtime, wait_until};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Panic {
@@ -31,6 +32,8 @@ enum Panic {
 enum Join {
     Kept,
     DroppedBefore,
+    /// During a poll; of a task that is never polled, during the drop of its future.
+    DroppedDuring,
     DroppedAfter,
 }
 
@@ -41,9 +44,11 @@ enum Abort {
     Before,
     /// During a poll that returns `Pending`.
     During,
-    /// Twice during a poll that returns `Ready` or panics: too late.
+    /// During a poll that returns `Ready` or panics: too late.
     DuringTheLast,
     After,
+    /// Twice, during a poll that returns `Pending`, and once more afterwards.
+    Twice,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +68,15 @@ enum End {
 impl Case {
     fn all() -> impl Iterator<Item = Self> {
         let panics = [Panic::Nowhere, Panic::InPoll, Panic::InDropOfFuture, Panic::InDropOfOutput];
-        let joins = [Join::Kept, Join::DroppedBefore, Join::DroppedAfter];
-        let aborts =
-            [Abort::Never, Abort::Before, Abort::During, Abort::DuringTheLast, Abort::After];
+        let joins = [Join::Kept, Join::DroppedBefore, Join::DroppedDuring, Join::DroppedAfter];
+        let aborts = [
+            Abort::Never,
+            Abort::Before,
+            Abort::During,
+            Abort::DuringTheLast,
+            Abort::After,
+            Abort::Twice,
+        ];
         panics.into_iter().flat_map(move |panic| {
             joins.into_iter().flat_map(move |join| {
                 aborts.into_iter().map(move |abort| Self { panic, join, abort })
@@ -74,7 +85,7 @@ impl Case {
     }
 
     fn is_cancelled(self) -> bool {
-        matches!(self.abort, Abort::Before | Abort::During)
+        matches!(self.abort, Abort::Before | Abort::During | Abort::Twice)
     }
 
     fn end(self) -> End {
@@ -96,7 +107,12 @@ impl Case {
     }
 
     fn is_aborted_in_poll(self) -> bool {
-        matches!(self.abort, Abort::During | Abort::DuringTheLast)
+        matches!(self.abort, Abort::During | Abort::DuringTheLast | Abort::Twice)
+    }
+
+    /// Whether the other thread does something while the task is being polled or dropped.
+    fn is_met(self) -> bool {
+        self.is_aborted_in_poll() || self.join == Join::DroppedDuring
     }
 }
 
@@ -110,8 +126,18 @@ struct Counts {
 struct Subject {
     case: Case,
     counts: Arc<Counts>,
-    in_poll: Sender<()>,
+    entered: Sender<()>,
     go_on: Receiver<()>,
+}
+
+impl Subject {
+    /// Lets the other thread do its part, once.
+    fn meet(&self) {
+        if self.case.is_met() {
+            self.entered.send(()).unwrap();
+            self.go_on.recv().unwrap();
+        }
+    }
 }
 
 struct Output {
@@ -129,11 +155,8 @@ impl Future for Subject {
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Output> {
         self.counts.polls.fetch_add(1, SeqCst);
-        if self.case.is_aborted_in_poll() {
-            self.in_poll.send(()).unwrap();
-            self.go_on.recv().unwrap();
-        }
-        if self.case.abort == Abort::During {
+        self.meet();
+        if self.case.is_cancelled() {
             return Poll::Pending;
         }
         if self.case.panic == Panic::InPoll {
@@ -145,6 +168,9 @@ impl Future for Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
+        if self.case.polls() == 0 {
+            self.meet();
+        }
         self.counts.futures.fetch_add(1, SeqCst);
         if self.case.panic == Panic::InDropOfFuture {
             panic_with(Panic::InDropOfFuture);
@@ -173,21 +199,35 @@ fn end_of(case: Case, result: Result<Output, JoinError>) -> End {
     }
 }
 
+/// What the task is spawned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Runtime,
+    LocalSet,
+}
+
 on_every_runtime! {
     fn each_ends_as_it_should(flavour: Flavour) {
-        Case::all().for_each(|case| play(flavour, case));
+        Case::all().for_each(|case| play(flavour, Place::Runtime, case));
+    }
+
+    fn each_ends_as_it_should_in_a_local_set(flavour: Flavour) {
+        Case::all().for_each(|case| play(flavour, Place::LocalSet, case));
     }
 }
 
-fn play(flavour: crate::support::Flavour, case: Case) {
-    let runtime = flavour.build();
+fn play(flavour: Flavour, place: Place, case: Case) {
+    let (runtime, set) = (flavour.build(), LocalSet::new());
     let counts = Arc::new(Counts::default());
-    let (in_poll, entered) = mpsc::channel();
-    let (released, go_on) = mpsc::channel();
-    let subject = Subject { case, counts: Arc::clone(&counts), in_poll, go_on };
+    let (entered, is_entered) = mpsc::channel();
+    let (release, go_on) = mpsc::channel();
+    let subject = Subject { case, counts: Arc::clone(&counts), entered, go_on };
 
     let occupied = flavour.occupy(runtime.handle());
-    let join: JoinHandle<Output> = runtime.spawn(subject);
+    let join = match place {
+        Place::Runtime => runtime.spawn(subject),
+        Place::LocalSet => set.spawn_local(subject),
+    };
     let abort = join.abort_handle();
     let mut join = Some(join);
     if case.abort == Abort::Before {
@@ -202,17 +242,22 @@ fn play(flavour: crate::support::Flavour, case: Case) {
     thread::scope(|scope| {
         let (handle, counts) = (runtime.handle().clone(), &counts);
         scope.spawn(move || {
-            if case.is_aborted_in_poll() {
-                entered.recv().unwrap();
-                abort.abort();
-                if case.abort == Abort::DuringTheLast {
+            if case.is_met() {
+                is_entered.recv().unwrap();
+                if case.is_aborted_in_poll() {
                     abort.abort();
                 }
+                if case.abort == Abort::Twice {
+                    abort.abort();
+                }
+                if case.join == Join::DroppedDuring {
+                    join = None;
+                }
                 assert!(!abort.is_finished(), "{case:?}");
-                released.send(()).unwrap();
+                release.send(()).unwrap();
             }
             wait_until(|| abort.is_finished());
-            if case.abort == Abort::After {
+            if matches!(case.abort, Abort::After | Abort::Twice) {
                 abort.abort();
             }
             if case.join == Join::DroppedAfter {
@@ -226,9 +271,10 @@ fn play(flavour: crate::support::Flavour, case: Case) {
             wait_until(|| counts.outputs.load(SeqCst) == case.outputs());
             stop.send(()).unwrap();
         });
-        // A runtime of one thread runs nothing without this.
-        runtime.block_on(stopped).expect("a check has failed");
+        // Neither a local set nor a runtime of one thread runs anything without this.
+        runtime.block_on(set.run_until(stopped)).expect("a check has failed");
     });
+    drop(set);
     drop(runtime);
     assert_eq!(counts.polls.load(SeqCst), case.polls(), "polls of {case:?}");
     assert_eq!(counts.futures.load(SeqCst), 1, "drops of the future of {case:?}");
