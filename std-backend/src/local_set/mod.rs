@@ -2,7 +2,7 @@
 //!
 //! [`Set`] owns the worker of a local scheduler. Nobody but a poll of the set runs its tasks, so a
 //! worker that sleeps is a set that is not polled, and its [`Unpark`](jenny_core::platform::Unpark)
-//! wakes the [hosts](hosts): the tasks or `block_on` futures that polled the set last.
+//! wakes the [hosts]: the tasks or `block_on` futures that polled the set last.
 //!
 //! # No wake is lost
 //! A poll registers its waker first and ticks then. What was published before the tick said

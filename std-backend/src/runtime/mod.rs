@@ -133,7 +133,7 @@ impl Runtime {
     /// [`task::try_spawn_blocking`](crate::task::try_spawn_blocking).
     ///
     /// # Errors
-    /// [`TrySpawnError`](crate::task::TrySpawnError) says why and holds the closure.
+    /// [`TrySpawnError`] says why and holds the closure.
     #[track_caller]
     pub fn try_spawn_blocking<F, R>(&self, work: F) -> Result<JoinHandle<R>, TrySpawnError<F>>
     where

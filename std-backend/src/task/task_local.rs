@@ -18,7 +18,7 @@ use std::{
 
 /// Declares task-local keys.
 ///
-/// Each declaration becomes a `static` of the type [`LocalKey`](crate::task::LocalKey).
+/// Each declaration becomes a `static` of the type [`LocalKey`].
 ///
 /// # Examples
 /// ```

@@ -111,6 +111,6 @@ pub struct Metrics {
     pub idle_threads: usize,
     /// Jobs that wait for a thread.
     pub queue_depth: usize,
-    /// Jobs that are queued or running, those of [`Pool::run_now`] excepted.
+    /// Jobs that are queued or running, those of `Pool::run_now` excepted.
     pub alive_jobs: usize,
 }
