@@ -72,6 +72,10 @@ mod join_list;
 mod platform;
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 pub mod runtime;
+#[cfg(jenny_loom)]
+mod runtime {
+    pub(crate) mod stop;
+}
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 mod stats;
 #[cfg(all(feature = "rt", not(jenny_loom)))]

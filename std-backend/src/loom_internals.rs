@@ -19,6 +19,10 @@ pub mod park {
     };
 }
 
+pub mod runtime {
+    pub use crate::runtime::stop::stop;
+}
+
 #[cfg(feature = "net")]
 pub mod io {
     pub use crate::io::driver::{Direction, Interest, Readiness, Ready, WakeList};

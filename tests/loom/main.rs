@@ -11,6 +11,8 @@ mod handoff;
 mod idle;
 mod join_list;
 mod local;
+mod local_set;
+mod one_thread;
 mod owned;
 mod park;
 mod pool;

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    marker::PhantomData,
     num::NonZeroU64,
     ptr,
     sync::{
@@ -21,24 +22,30 @@ loom::thread_local! {
 
 /// Deterministic, so that loom can repeat an execution. What is no part of a model is std's: loom
 /// does not see it.
-pub(crate) struct Modelled {
+pub(crate) struct Modelled<U = Unparker> {
     /// Where strangers push: with two workers, 0 is the first one's inbox and 1 the second's.
     affinity: usize,
     next_id: AtomicU64,
     in_use: DropCheck,
+    _unpark: PhantomData<fn(U)>,
 }
 
-impl Modelled {
+impl<U> Modelled<U> {
     pub(crate) fn new(affinity: usize) -> Self {
-        Self { affinity, next_id: AtomicU64::new(1), in_use: DropCheck::new() }
+        Self {
+            affinity,
+            next_id: AtomicU64::new(1),
+            in_use: DropCheck::new(),
+            _unpark: PhantomData,
+        }
     }
 }
 
 // SAFETY: the slot is a cell of the loom thread, which nothing else writes. The closure runs once,
 // here and now. The ids are those of a counter.
-unsafe impl Platform for Modelled {
+unsafe impl<U: Unpark> Platform for Modelled<U> {
     type Lock = Lock;
-    type Unpark = Unparker;
+    type Unpark = U;
 
     fn slot() -> *const Frame {
         SLOT.with(Cell::get)

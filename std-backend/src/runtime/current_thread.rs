@@ -19,7 +19,7 @@ use jenny_core::{
     scheduler::{Current, Tick, local},
 };
 
-use super::{hooks::Hooks, timing::LoopTimers};
+use super::{hooks::Hooks, stop::stop, timing::LoopTimers};
 use crate::{
     context::{RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver, Unparker, block_on_waker},
@@ -159,18 +159,6 @@ impl CurrentThread {
         drop(taken.core.take());
         self.driver.shutdown();
         self.timers.close();
-    }
-}
-
-/// Cancels all tasks of a scheduler that has been closed.
-fn stop(worker: &local::Entered<'_, RuntimePlatform>, parker: &mut Parker<RuntimeDriver>) {
-    loop {
-        match worker.tick() {
-            Tick::Ran => parker.turn_now(),
-            // Some thread has a task in its hands and is about to bring it.
-            Tick::Idle => parker.park(),
-            Tick::Stopped | Tick::HandedOff => return,
-        }
     }
 }
 

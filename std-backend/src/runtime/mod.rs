@@ -42,6 +42,7 @@ mod metrics;
 #[cfg(feature = "rt-multi-thread")]
 mod multi_thread;
 mod policy;
+mod stop;
 mod task_hooks;
 mod timing;
 
