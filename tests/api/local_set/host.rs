@@ -78,3 +78,29 @@ fn a_guard_inside_a_poll_ends_with_it() {
     while poll(both.as_mut(), &waker).is_pending() {}
     assert!(ran.get());
 }
+
+/// The one that was to go on is dropped before it does: the other is woken in its place.
+#[test]
+fn is_woken_when_another_goes_away() {
+    let (set, open) = (LocalSet::new(), Arc::new(Notify::new()));
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            let gate = Arc::clone(&open);
+            set.spawn_local(async move { gate.notified().await })
+        })
+        .collect();
+    let (stays, stay) = Host::new();
+    let (leaves, leave) = Host::new();
+    let mut first = Box::pin(set.run_until(pending::<()>()));
+    while !poll(first.as_mut(), &stay).is_ready() && stays.wakes() > 0 {}
+    let mut second = Box::pin(set.run_until(async {
+        open.notify_waiters();
+        pending::<()>().await;
+    }));
+    assert!(poll(second.as_mut(), &leave).is_pending());
+    assert_eq!((leaves.wakes(), stays.wakes()), (1, 0), "it has only begun");
+    drop(second);
+    assert_eq!(stays.wakes(), 1);
+    while !poll(first.as_mut(), &stay).is_ready() && stays.wakes() > 0 {}
+    assert!(tasks.iter().all(|task| task.is_finished()));
+}
