@@ -14,6 +14,7 @@ use jenny::{
     runtime::{Builder, Handle, Runtime},
     sync::oneshot,
     task::{block_in_place, spawn, spawn_blocking, yield_now},
+    time::sleep,
 };
 
 use crate::support::{Flavour, wait_until, within_a_minute};
@@ -249,6 +250,12 @@ fn a_stuck_worker_keeps_neither_its_next_task_nor_the_driver() {
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
+            // The other worker is woken all the time, so it looks around in passing or not at all.
+            let ticker = spawn(async {
+                loop {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            });
             for _ in 0..20 {
                 let (woken, is_woken) = oneshot::channel();
                 let (result, passed) = mpsc::channel();
@@ -277,6 +284,7 @@ fn a_stuck_worker_keeps_neither_its_next_task_nor_the_driver() {
                 waits.await.unwrap();
                 client.join().unwrap();
             }
+            ticker.abort();
         });
         let metrics = runtime.metrics();
         let rescues: u64 = (0..2).map(|worker| metrics.worker_rescue_count(worker)).sum();

@@ -138,19 +138,27 @@ impl Recorder<'_> {
         now
     }
 
-    /// The worker goes to sleep.
-    pub(crate) fn park(&mut self, polls: usize) {
+    /// The worker goes to sleep. Returns the time, as [`ran`](Self::ran) does.
+    pub(crate) fn park(&mut self, polls: usize) -> u64 {
         let now = self.stats.now();
         self.average(now, polls);
         self.worker.busy.pause(now);
         self.turn_parity();
+        now
     }
 
-    /// The worker has slept.
-    pub(crate) fn unpark(&mut self) {
+    /// The worker has slept. Returns the time, as [`ran`](Self::ran) does.
+    pub(crate) fn unpark(&mut self) -> u64 {
         self.since = self.stats.now();
         self.worker.busy.resume(self.since);
         self.turn_parity();
+        self.since
+    }
+
+    /// The time, as [`ran`](Self::ran) returns it.
+    #[cfg(feature = "rt-multi-thread")]
+    pub(crate) fn now(&self) -> u64 {
+        self.stats.now()
     }
 
     fn turn_parity(&self) {

@@ -2,10 +2,7 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
-use jenny_core::scheduler::{
-    Tick,
-    stealing::{self, Others},
-};
+use jenny_core::scheduler::{Tick, stealing};
 
 use super::{super::timing::LoopTimers, Occupied, Team, Worker};
 use crate::{
@@ -34,9 +31,9 @@ pub(super) struct Desk {
     occupied: Cell<Option<Occupied>>,
     /// Whether this worker is on standby.
     standby: Cell<bool>,
-    /// Standby periods in a row in which nobody was awake.
+    /// Looks in a row that found nobody awake.
     quiet: Cell<u32>,
-    /// When a busy worker looks after the others next, in nanoseconds of the recorder's clock.
+    /// When this worker looks after the others next, in nanoseconds of the recorder's clock.
     look_at: Cell<u64>,
 }
 
@@ -108,7 +105,7 @@ impl Desk {
                 Tick::Ran => {
                     let now = recorder.ran(worker.polls());
                     self.with_parker(Parker::turn_now);
-                    self.look_after_now_and_then(worker, now);
+                    self.look_after_the_others(worker, now);
                 }
                 Tick::Idle => self.sleep(worker, &mut recorder),
                 Tick::Stopped | Tick::HandedOff => return,
@@ -134,20 +131,32 @@ impl Desk {
         self.team.scheduler.workers() == 1
     }
 
-    // ---- busy ----
+    // ---- the others ----
 
-    /// A busy worker looks after the others, too: perhaps nobody sleeps.
-    fn look_after_now_and_then(&self, worker: &Entered<'_>, now: u64) {
-        if now >= self.look_at.get() && !self.is_alone() {
-            let (period, _) = self.look_after(worker);
-            self.look_at.set(now + period.as_nanos() as u64);
+    /// Takes over what stuck workers neglect, if the last look is long enough ago. True if there is
+    /// something to run now.
+    ///
+    /// Everybody does so in passing, on standby or not: a worker that is woken more often than every
+    /// [`PERIOD`] never sees its standby through.
+    fn look_after_the_others(&self, worker: &Entered<'_>, now: u64) -> bool {
+        if now < self.look_at.get() || self.is_alone() {
+            return false;
         }
+        let others = worker.look_after(|other| self.timers.fire_neglected(other));
+        let period = if others.exposed { SHORT_PERIOD } else { PERIOD };
+        self.look_at.set(now + period.as_nanos() as u64);
+        let quiet = if others.awake == 0 { self.quiet.get() + 1 } else { 0 };
+        self.quiet.set(quiet);
+        others.work || worker.has_work()
     }
 
-    /// Takes over what stuck workers neglect. Returns when to do so again.
-    fn look_after(&self, worker: &Entered<'_>) -> (Duration, Others) {
-        let others = worker.look_after(|other| self.timers.fire_neglected(other));
-        (if others.exposed { SHORT_PERIOD } else { PERIOD }, others)
+    /// Ends the standby if all workers have slept for a while.
+    fn retire_after_a_while(&self) {
+        if self.standby.get() && self.quiet.get() >= QUIET_PERIODS {
+            let scheduler = &self.team.scheduler;
+            let retired = self.team.standby.retire(|| scheduler.sleepers() == scheduler.workers());
+            self.standby.set(!retired);
+        }
     }
 
     // ---- asleep ----
@@ -158,13 +167,15 @@ impl Desk {
         // The hook may have spawned, on this very worker.
         if !worker.has_work() {
             self.quiet.set(0);
-            if !self.is_alone() {
-                self.standby.set(team.standby.join());
+            self.standby.set(!self.is_alone() && team.standby.join());
+            let mut now = recorder.park(worker.polls());
+            while !self.look_after_the_others(worker, now)
+                && self.sleep_once(now) == Awoke::ByItself
+            {
+                self.retire_after_a_while();
+                now = recorder.now();
             }
-            recorder.park(worker.polls());
-            let mut period = PERIOD;
-            while self.sleep_for(worker, &mut period) {}
-            recorder.unpark();
+            now = recorder.unpark();
             worker.wake_up();
             if self.standby.replace(false) {
                 team.standby.leave();
@@ -172,42 +183,24 @@ impl Desk {
             if !self.is_alone() && team.standby.is_vacant() {
                 team.scheduler.recruit();
             }
+            self.look_after_the_others(worker, now);
         }
         team.hooks.thread_unpark();
     }
 
-    /// Sleeps once; true if nothing has happened.
-    fn sleep_for(&self, worker: &Entered<'_>, period: &mut Duration) -> bool {
+    /// Sleeps until there is something to do, or the next look at the others is due.
+    fn sleep_once(&self, now: u64) -> Awoke {
         let own_timers = self.timers.time_left();
-        let limit = if self.standby.get() { Some(*period) } else { None };
-        if limit.is_none()
-            || own_timers.is_some_and(|left| limit.is_some_and(|limit| left <= limit))
-        {
-            self.with_parker(|parker| parker.park_for(own_timers));
-            return false;
-        }
-        if self.with_parker(|parker| parker.park_for(limit)) == Awoke::ForWork {
-            return false;
-        }
-        let others;
-        (*period, others) = self.look_after(worker);
-        if others.work || worker.has_work() {
-            return false;
-        }
-        self.retire_after_a_while(others);
-        true
-    }
-
-    /// Ends the standby when all workers have slept for a while.
-    fn retire_after_a_while(&self, others: Others) {
-        if others.awake > 0 {
-            return self.quiet.set(0);
-        }
-        self.quiet.set(self.quiet.get() + 1);
-        if self.quiet.get() >= QUIET_PERIODS {
-            let scheduler = &self.team.scheduler;
-            let retired = self.team.standby.retire(|| scheduler.sleepers() == scheduler.workers());
-            self.standby.set(!retired);
+        let look = Duration::from_nanos(self.look_at.get().saturating_sub(now));
+        let limit = self.standby.get().then_some(look);
+        match (own_timers, limit) {
+            (Some(left), Some(look)) if look < left => self.with_parker(|p| p.park_timeout(look)),
+            (None, limit) => self.with_parker(|parker| parker.park_for(limit)),
+            (Some(left), _) => {
+                // What fires then is work.
+                self.with_parker(|parker| parker.park_timeout(left));
+                Awoke::ForWork
+            }
         }
     }
 }
