@@ -29,11 +29,15 @@ use jenny_core::{
     platform::Platform,
     scheduler::{
         Tick,
-        local::{self, Entered, Handle, Worker},
+        local::{self, Config, Entered, Handle, Worker},
     },
+    task::{Observer, TaskMeta},
 };
 
-use crate::{park::block_on_waker, primitives::Arc};
+use crate::{
+    park::block_on_waker,
+    primitives::{Arc, AtomicBool, Ordering},
+};
 
 mod hosts;
 
@@ -45,15 +49,29 @@ pub struct Set<P: Platform<Unpark = UnparkHosts>> {
     worker: Worker<P>,
     handle: Handle<P>,
     hosts: Arc<Hosts>,
+    /// Whether a task has panicked, if that is to end the set.
+    panicked: Option<Arc<AtomicBool>>,
 }
 
 impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
     /// Makes an empty set.
     pub fn new(platform: P) -> Self {
+        Self::with(platform, None)
+    }
+
+    /// Makes an empty set that stops running tasks when one of them panics.
+    pub fn ending_on_panic(platform: P) -> Self {
+        Self::with(platform, Some(Arc::new(AtomicBool::new(false))))
+    }
+
+    fn with(platform: P, panicked: Option<Arc<AtomicBool>>) -> Self {
         let hosts = Arc::new(Hosts::default());
-        let unpark = UnparkHosts::new(&hosts);
-        let (handle, worker) = local::new(platform, unpark, local::Config::default());
-        Self { worker, handle, hosts }
+        let mut config = Config::default();
+        if let Some(panicked) = &panicked {
+            config.observer = Some(Box::new(Panics(Arc::clone(panicked))));
+        }
+        let (handle, worker) = local::new(platform, UnparkHosts::new(&hosts), config);
+        Self { worker, handle, hosts, panicked }
     }
 
     /// Spawns on this set.
@@ -65,8 +83,8 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         self.hosts.register(context.waker());
         self.worker.enter(|worker| {
-            let tick = worker.tick();
-            if self.worker.tasks() == 0 && !worker.has_work() {
+            let tick = self.tick(worker);
+            if self.is_empty_inside(worker) {
                 self.hosts.leave(context.waker());
                 return Poll::Ready(());
             }
@@ -91,10 +109,29 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
             if polled.is_ready() {
                 self.hosts.leave(context.waker());
             } else {
-                go_on(worker.tick(), context);
+                go_on(self.tick(worker), context);
             }
             polled
         })
+    }
+
+    fn tick(&self, worker: &Entered<'_, P>) -> Tick {
+        worker.tick_until(|| self.has_panicked())
+    }
+
+    /// Whether no task is alive.
+    pub fn is_empty(&self) -> bool {
+        self.worker.enter(|worker| self.is_empty_inside(worker))
+    }
+
+    fn is_empty_inside(&self, worker: &Entered<'_, P>) -> bool {
+        self.worker.tasks() == 0 && !worker.has_work()
+    }
+
+    /// Whether a task has panicked, if that is to end the set.
+    pub fn has_panicked(&self) -> bool {
+        // Ordering: Relaxed; it is set by the thread of the set.
+        self.panicked.as_ref().is_some_and(|panicked| panicked.load(Ordering::Relaxed))
     }
 
     /// One of several futures that poll the set is gone: the others go on without it.
@@ -118,6 +155,15 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
             }
         });
         self.hosts.forget();
+    }
+}
+
+/// Takes note of a panic.
+struct Panics(Arc<AtomicBool>);
+
+impl Observer for Panics {
+    fn panicked(&self, _: &TaskMeta<'_>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

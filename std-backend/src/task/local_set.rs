@@ -18,7 +18,7 @@ use crate::{
     },
     local_set::Set,
     platform::Std,
-    runtime::{Id, Runtime},
+    runtime::{Id, Runtime, UnhandledPanic},
 };
 
 /// Spawns a task that stays on this thread, so that its future need not be `Send`.
@@ -156,6 +156,43 @@ impl LocalSet {
         RunUntil { set: self, future }
     }
 
+    /// Says what a panic of a task does beside ending the task; by default, nothing.
+    ///
+    /// With [`UnhandledPanic::ShutdownRuntime`] it ends the set: the other tasks are cancelled, and
+    /// whoever waits in [`run_until`](Self::run_until) or for the set panics.
+    ///
+    /// # Panics
+    /// If the set has tasks already.
+    ///
+    /// # Examples
+    /// ```should_panic
+    /// use jenny::{runtime::UnhandledPanic, task::{LocalSet, spawn_local}};
+    ///
+    /// # #[jenny::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let mut set = LocalSet::new();
+    /// set.unhandled_panic(UnhandledPanic::ShutdownRuntime);
+    /// set.run_until(async {
+    ///     spawn_local(async { panic!("boom") });
+    ///     std::future::pending::<()>().await;
+    /// })
+    /// .await;
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn unhandled_panic(&mut self, policy: UnhandledPanic) -> &mut Self {
+        assert!(
+            self.set.is_empty(),
+            "the set has tasks already: call `unhandled_panic` before anything is spawned on it"
+        );
+        self.set.shut_down();
+        self.set = match policy {
+            UnhandledPanic::Ignore => Set::new(Std::new()),
+            UnhandledPanic::ShutdownRuntime => Set::ending_on_panic(Std::new()),
+        };
+        self
+    }
+
     /// The identity of this set: different from that of any other set and of any runtime.
     pub fn id(&self) -> Id {
         self.id
@@ -171,6 +208,17 @@ impl LocalSet {
         let guard = unsafe { local::enter_scope(self.scheduler()) };
         (guard, context::run_bound_tasks())
     }
+
+    /// Ends the set, and whoever polls it, if a panic is to do that.
+    fn check_panics(&self) {
+        if self.set.has_panicked() {
+            self.set.shut_down();
+            panic!(
+                "a task of this `LocalSet` has panicked, which ends the set: it was told so by \
+                 `unhandled_panic`"
+            );
+        }
+    }
 }
 
 impl Future for LocalSet {
@@ -178,7 +226,9 @@ impl Future for LocalSet {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let _entered = self.start_poll();
-        self.set.poll(context)
+        let polled = self.set.poll(context);
+        self.check_panics();
+        polled
     }
 }
 
@@ -228,6 +278,10 @@ impl<F: Future> Future for RunUntil<'_, F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _entered = this.set.start_poll();
-        this.set.set.poll_beside(this.future, context)
+        let polled = this.set.set.poll_beside(this.future, context);
+        if polled.is_pending() {
+            this.set.check_panics();
+        }
+        polled
     }
 }

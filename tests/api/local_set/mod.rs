@@ -3,7 +3,8 @@
 use std::{
     cell::{Cell, RefCell},
     future::{pending, poll_fn},
-    pin::Pin,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     rc::Rc,
     sync::{
         Arc,
@@ -16,7 +17,7 @@ use std::{
 };
 
 use jenny::{
-    runtime::{Handle, Runtime, RuntimeFlavor},
+    runtime::{Handle, Runtime, RuntimeFlavor, UnhandledPanic},
     sync::{Notify, oneshot},
     task::{self, LocalSet, spawn, spawn_local, yield_now},
 };
@@ -434,6 +435,55 @@ on_every_shared_runtime! {
         });
         assert_eq!(sum, 6);
     }
+}
+
+/// The set ends, not the runtime around it.
+#[test]
+fn a_panic_may_end_the_set() {
+    for by_run_until in [false, true] {
+        let mut set = LocalSet::new();
+        set.unhandled_panic(UnhandledPanic::ShutdownRuntime);
+        let (held, dropped_on) = DroppedOn::new();
+        let waiting = set.spawn_local(async move {
+            let _held = held;
+            pending::<()>().await;
+        });
+        let panicking = set.spawn_local(async { std::panic::resume_unwind(Box::new("oh")) });
+        let ran = Rc::new(Cell::new(false));
+        let told = Rc::clone(&ran);
+        let behind = set.spawn_local(async move { told.set(true) });
+        let (_, waker) = Host::new();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            if by_run_until {
+                poll(pin!(set.run_until(pending::<()>())), &waker)
+            } else {
+                poll(pin!(&mut set), &waker)
+            }
+        }));
+        let message = *ended.unwrap_err().downcast::<&str>().unwrap();
+        assert!(message.contains("a task of this `LocalSet` has panicked"), "{message}");
+        assert_eq!(dropped_on.get(), Some(thread::current().id()));
+        assert!(panicking.is_finished() && behind.is_finished() && waiting.is_finished());
+        assert!(!ran.get(), "cancelled before its turn");
+        assert!(set.spawn_local(async {}).is_finished(), "cancelled, too");
+        let again = catch_unwind(AssertUnwindSafe(|| poll(pin!(&mut set), &waker)));
+        assert!(again.is_err());
+    }
+}
+
+#[test]
+fn a_policy_comes_first() {
+    let mut set = LocalSet::new();
+    set.unhandled_panic(UnhandledPanic::ShutdownRuntime).unhandled_panic(UnhandledPanic::Ignore);
+    let panicking = set.spawn_local(async { std::panic::resume_unwind(Box::new("oh")) });
+    let late = catch_unwind(AssertUnwindSafe(|| {
+        set.unhandled_panic(UnhandledPanic::ShutdownRuntime);
+    }));
+    let message = *late.unwrap_err().downcast::<&str>().unwrap();
+    assert!(message.contains("before anything is spawned"), "{message}");
+    let (_, waker) = Host::new();
+    assert!(poll(pin!(set), &waker).is_ready());
+    assert!(panicking.is_finished());
 }
 
 #[test]
