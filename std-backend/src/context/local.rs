@@ -38,6 +38,7 @@ struct Entry {
 thread_local! {
     static ENTERED: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
     static NEXT_ID: Cell<u64> = const { Cell::new(0) };
+    static DRIVER_IS_DUE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Keeps a local scheduler entered on its own thread.
@@ -150,4 +151,15 @@ impl LocalScheduler {
             Self::Runtime(handle) => unsafe { handle.spawn_local_as(future, spawned) },
         }
     }
+}
+
+/// Says that a poll of a local set has run as many tasks as a worker may between two turns of its
+/// driver. Whoever polled it may not know: to a runtime it was one poll.
+pub(crate) fn driver_is_due() {
+    DRIVER_IS_DUE.set(true);
+}
+
+/// Whether the driver of this thread is due for the sake of a local set; it is answered once.
+pub(crate) fn take_driver_is_due() -> bool {
+    DRIVER_IS_DUE.replace(false)
 }

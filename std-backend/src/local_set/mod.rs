@@ -19,6 +19,7 @@
 #![allow(unreachable_pub, reason = "re-exported for the loom models only")]
 
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
     pin::Pin,
@@ -49,6 +50,8 @@ pub struct Set<P: Platform<Unpark = UnparkHosts>> {
     worker: Worker<P>,
     handle: Handle<P>,
     hosts: Arc<Hosts>,
+    /// The last tick has left work behind.
+    cut_short: Cell<bool>,
     /// Whether a task has panicked, if that is to end the set.
     panicked: Option<Arc<AtomicBool>>,
 }
@@ -71,7 +74,7 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
             config.observer = Some(Box::new(Panics(Arc::clone(panicked))));
         }
         let (handle, worker) = local::new(platform, UnparkHosts::new(&hosts), config);
-        Self { worker, handle, hosts, panicked }
+        Self { worker, handle, hosts, cut_short: Cell::new(false), panicked }
     }
 
     /// Spawns on this set.
@@ -88,7 +91,7 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
                 self.hosts.leave(context.waker());
                 return Poll::Ready(());
             }
-            go_on(tick, context);
+            self.go_on(tick, context);
             Poll::Pending
         })
     }
@@ -109,7 +112,7 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
             if polled.is_ready() {
                 self.hosts.leave(context.waker());
             } else {
-                go_on(self.tick(worker), context);
+                self.go_on(self.tick(worker), context);
             }
             polled
         })
@@ -117,6 +120,19 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
 
     fn tick(&self, worker: &Entered<'_, P>) -> Tick {
         worker.tick_until(|| self.has_panicked())
+    }
+
+    /// Sees to it that a host comes back for the rest.
+    fn go_on(&self, tick: Tick, context: &Context<'_>) {
+        self.cut_short.set(tick == Tick::Ran);
+        if tick == Tick::Ran {
+            context.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether the last poll ended because it had run enough tasks, not because there were no more.
+    pub fn was_cut_short(&self) -> bool {
+        self.cut_short.get()
     }
 
     /// Whether no task is alive.
@@ -164,13 +180,6 @@ struct Panics(Arc<AtomicBool>);
 impl Observer for Panics {
     fn panicked(&self, _: &TaskMeta<'_>) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Sees to it that a host comes back for the rest.
-fn go_on(tick: Tick, context: &Context<'_>) {
-    if tick == Tick::Ran {
-        context.waker().wake_by_ref();
     }
 }
 

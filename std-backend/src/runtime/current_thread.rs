@@ -21,7 +21,7 @@ use jenny_core::{
 
 use super::{hooks::Hooks, stop::stop, timing::LoopTimers};
 use crate::{
-    context::{RuntimeDriver, RuntimePlatform},
+    context::{self, RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver, Unparker, block_on_waker},
     platform::AnyRuntime,
     stats::Stats,
@@ -206,7 +206,8 @@ impl Taken<'_> {
                 match worker.tick_until(|| if yields { home.has_panicked() } else { due() }) {
                     Tick::Ran | Tick::Idle if due() => {
                         turns = turns.wrapping_add(1);
-                        if turns.is_multiple_of(ROOT_POLLS_PER_TURN) {
+                        let a_set_says_so = context::local::take_driver_is_due();
+                        if a_set_says_so || turns.is_multiple_of(ROOT_POLLS_PER_TURN) {
                             parker.turn_now();
                             timers.fire_due();
                         }

@@ -209,8 +209,14 @@ impl LocalSet {
         (guard, context::run_bound_tasks())
     }
 
-    /// Ends the set, and whoever polls it, if a panic is to do that.
-    fn check_panics(&self) {
+    /// Draws the consequences of a poll.
+    ///
+    /// # Panics
+    /// If a task has panicked, and that is to end the set and whoever polls it.
+    fn end_poll(&self) {
+        if self.set.was_cut_short() {
+            local::driver_is_due();
+        }
         if self.set.has_panicked() {
             self.set.shut_down();
             panic!(
@@ -227,7 +233,7 @@ impl Future for LocalSet {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let _entered = self.start_poll();
         let polled = self.set.poll(context);
-        self.check_panics();
+        self.end_poll();
         polled
     }
 }
@@ -280,7 +286,7 @@ impl<F: Future> Future for RunUntil<'_, F> {
         let _entered = this.set.start_poll();
         let polled = this.set.set.poll_beside(this.future, context);
         if polled.is_pending() {
-            this.set.check_panics();
+            this.set.end_poll();
         }
         polled
     }

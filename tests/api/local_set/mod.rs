@@ -304,6 +304,45 @@ on_every_runtime! {
         runtime.block_on(set);
     }
 
+    /// Each poll of the set counts as one to its host, and as a tick to the driver.
+    fn a_flood_in_a_set_lets_in_the_events_of_a_socket(flavour: Flavour) {
+        use jenny::{io::AsyncReadExt, net::TcpListener};
+        use std::io::Write;
+        let (runtime, set) = (flavour.build(), LocalSet::new());
+        runtime.block_on(set.run_until(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            peer.set_nodelay(true).unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let polls = Rc::new(Cell::new(0_usize));
+            for _ in 0..8 {
+                let polls = Rc::clone(&polls);
+                spawn_local(async move {
+                    loop {
+                        polls.set(polls.get() + 1);
+                        yield_now().await;
+                    }
+                });
+            }
+            for _ in 0..20 {
+                let counted = Rc::clone(&polls);
+                let before = Rc::new(Cell::new(0));
+                let noted = Rc::clone(&before);
+                let mut copy = peer.try_clone().unwrap();
+                // From a task, so that the reader really waits for the driver.
+                spawn_local(async move {
+                    noted.set(counted.get());
+                    copy.write_all(b"x").unwrap();
+                });
+                stream.read_exact(&mut [0]).await.unwrap();
+                if flavour.has_one_thread() {
+                    let waited = polls.get() - before.get();
+                    assert!(waited < 1_000, "waited for {waited} polls of others");
+                }
+            }
+        }));
+    }
+
     fn ids_and_budgets_are_those_of_the_task(flavour: Flavour) {
         let (runtime, set) = (flavour.build(), LocalSet::new());
         runtime.block_on(set.run_until(async {
