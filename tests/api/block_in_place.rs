@@ -188,6 +188,64 @@ fn a_panic_is_the_tasks_and_the_worker_survives() {
     });
 }
 
+/// What is bound to a worker that nobody could take over is not lost with the closure's panic.
+#[test]
+fn a_panic_without_a_thread_to_hand_off_to_keeps_the_worker() {
+    struct TellDrop(mpsc::Sender<()>);
+
+    impl Drop for TellDrop {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    on_multi_thread(|flavour| {
+        let runtime = flavour.build_shared();
+        let (dropped, is_dropped) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        let both = runtime.spawn(async move {
+            // On this very worker, by the time the other one panics.
+            spawn(async move {
+                let _tells = TellDrop(dropped);
+                std::future::pending::<()>().await;
+            });
+            yield_now().await;
+            may_go.recv().unwrap();
+            block_in_place(|| panic!("planned"));
+        });
+        wait_until(|| runtime.metrics().num_alive_tasks() == 2);
+        runtime.shutdown_background();
+        // The blocking pool is closed now: it takes no worker over.
+        go.send(()).unwrap();
+        is_dropped.recv().unwrap();
+        wait_until(|| both.is_finished());
+    });
+}
+
+/// A thread that cannot be named is one that cannot be started.
+#[test]
+fn a_hand_off_survives_a_panic_of_the_threads_name() {
+    on_multi_thread(|flavour| {
+        let named = std::sync::atomic::AtomicUsize::new(0);
+        let workers = flavour.workers();
+        let runtime = flavour.build_with(|builder| {
+            builder.thread_name_fn(move || {
+                let number = named.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                assert!(number < workers, "planned");
+                number.to_string()
+            })
+        });
+        runtime.block_on(async {
+            let other = spawn(async {
+                let child = spawn(yield_now());
+                assert_eq!(block_in_place(|| 1), 1);
+                child.await.unwrap();
+            });
+            other.await.unwrap();
+        });
+    });
+}
+
 #[test]
 fn shutdowns_wait_for_it_or_do_not() {
     on_multi_thread(|flavour| {

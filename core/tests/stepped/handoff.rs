@@ -6,9 +6,12 @@ use std::{
     task::{Poll, Waker},
 };
 
-use jenny_core::scheduler::{
-    Tick,
-    stealing::{self, Worker},
+use jenny_core::{
+    scheduler::{
+        Tick,
+        stealing::{self, Worker},
+    },
+    task::{Observer, TaskMeta},
 };
 
 use crate::{
@@ -185,6 +188,48 @@ fn a_drop_cannot_take_the_worker() {
         rig.settle(&mut Dice::new(2));
         rig.stop(&mut Dice::new(2));
         assert_eq!(*taken.lock().unwrap(), Some(false));
+    });
+}
+
+/// Takes the worker away when it is told of a task that is spawned inside a poll.
+struct Thief {
+    handle: Arc<Mutex<Option<stealing::Handle<Toy>>>>,
+    elsewhere: Elsewhere,
+}
+
+impl Observer for Thief {
+    fn spawned(&self, _: &TaskMeta<'_>) {
+        let handle = self.handle.lock().unwrap().clone();
+        if let Some(handle) = handle {
+            leave(&handle, &self.elsewhere);
+        }
+    }
+}
+
+#[test]
+fn an_observer_takes_the_worker_in_the_middle_of_a_spawn() {
+    no_leaks(|| {
+        let (told, elsewhere) = (Arc::new(Mutex::new(None)), Elsewhere::default());
+        let thief = Thief { handle: Arc::clone(&told), elsewhere: Arc::clone(&elsewhere) };
+        let mut rig = Rig::with(Kind::Stealing(1), Toy::new(1, true), |config| {
+            config.observer = Some(Box::new(thief));
+        });
+        let handle = rig.stealing().clone();
+        let task = rig.inside(0, || {
+            let inside = handle.clone();
+            handle.spawn(async move { inside.spawn(async { 42 }) })
+        });
+        *told.lock().unwrap() = Some(handle.clone());
+        assert_eq!(rig.tick(0), Tick::HandedOff);
+        told.lock().unwrap().take();
+
+        assert_eq!(handle.injected(), 1, "the spawner was a stranger by then");
+        let mut worker = elsewhere.lock().unwrap().take().unwrap();
+        assert_eq!(run(&mut worker), Tick::Idle);
+        let child = result(task).unwrap();
+        assert_eq!(result(child).unwrap(), 42);
+        handle.close();
+        assert_eq!(run(&mut worker), Tick::Stopped);
     });
 }
 

@@ -1,7 +1,7 @@
 //! What only a worker touches, and how it takes and gives tasks.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{cell::Cell, future::Future, num::NonZeroU64, ptr, ptr::NonNull};
+use core::{cell::Cell, num::NonZeroU64, ptr, ptr::NonNull};
 
 use super::shared::{Shared, Slot};
 use crate::{
@@ -11,12 +11,12 @@ use crate::{
     rand::Rng,
     scheduler::{
         IDS,
-        counted::{Credit, Shared as SharedRef},
+        counted::{Counted, Credit, Shared as SharedRef},
         dump::Seen,
         idle::Awake,
     },
     sync::{Ordering, shrunk},
-    task::{self, JoinHandle, OwnedRef, Runnable, Spawned},
+    task::{self, OwnedRef, Runnable},
 };
 
 /// How often in a row the LIFO slot goes first: enough for request and answer between two tasks,
@@ -88,22 +88,17 @@ impl<P: Platform> Core<P> {
 
     // ---- giving ----
 
-    /// Spawns a task on this worker: no shared cache line is written. The caller drops the task that
-    /// comes back: the scheduler is closed, and the drop may run code that takes this core away.
+    /// A count on the scheduler for a task that is about to be spawned here: no shared cache line is
+    /// written.
     #[inline]
-    pub(super) fn spawn<F>(
-        &self,
-        future: F,
-        spawned: Spawned<'_>,
-    ) -> (JoinHandle<F::Output>, Option<Runnable>)
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let scheduler = self.credit.lend(&self.shared);
-        // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
-        let (task, join) =
-            unsafe { task::new(future, scheduler, spawned.id_or(|| self.id()), spawned) };
+    pub(super) fn lend(&self) -> NonNull<Counted<Shared<P>>> {
+        self.credit.lend(&self.shared)
+    }
+
+    /// Takes in a task that was spawned here. The caller drops the task that comes back: the
+    /// scheduler is closed, and the drop may run code that takes this core away.
+    #[inline]
+    pub(super) fn take_in(&self, task: Runnable) -> Option<Runnable> {
         self.spawns.set(self.spawns.get().wrapping_add(1));
         if self.spawns.get().is_multiple_of(SPAWNS_PER_COLLECT) {
             self.owned.collect(&self.slot().owned);
@@ -111,9 +106,9 @@ impl<P: Platform> Core<P> {
         self.slot().own.counters.spawns.add(1);
         if self.bind(&task) {
             self.schedule(task);
-            return (join, None);
+            return None;
         }
-        (join, Some(task))
+        Some(task)
     }
 
     /// Takes a task into this worker's owned list; false if it is closed.
@@ -372,7 +367,8 @@ impl<P: Platform> Core<P> {
         false
     }
 
-    fn id(&self) -> task::Id {
+    /// An id for a task that is spawned here.
+    pub(super) fn id(&self) -> task::Id {
         let (next, left) = self.next_id.get();
         let (next, left) =
             if left > 0 { (next, left) } else { (self.shared.platform.task_ids(IDS).get(), IDS) };

@@ -42,15 +42,17 @@ impl<P: Platform> Handle<P> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if let Some(core) = Core::current(self.0.pointer()) {
-            let (join, refused) = core.spawn(future, spawned);
-            drop(refused);
-            return join;
-        }
-        let id = spawned.id_or(|| task::id(self.0.platform.task_ids(1)));
+        let (scheduler, id) = match Core::current(self.0.pointer()) {
+            Some(core) => (core.lend(), spawned.id_or(|| core.id())),
+            None => (self.0.lend(), spawned.id_or(|| task::id(self.0.platform.task_ids(1)))),
+        };
         // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
-        let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
-        self.0.inject(task, Arrival::Spawned);
+        let (task, join) = unsafe { task::new(future, scheduler, id, spawned) };
+        // Borrowed anew: an observer has been told of the task, and may have taken the core away.
+        match Core::current(self.0.pointer()) {
+            Some(core) => drop(core.take_in(task)),
+            None => self.0.inject(task, Arrival::Spawned),
+        }
         join
     }
 

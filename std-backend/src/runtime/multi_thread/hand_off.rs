@@ -4,13 +4,19 @@
 //! this thread when it is done blocking. Whoever comes first has it. If it is the pool's thread, this
 //! one finishes the poll as a stranger to the scheduler, and then ends, or goes back to the pool.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     Worker,
     seat::{Desk, Seat},
 };
-use crate::context::{Id, worker::OnThread};
+use crate::{
+    context::{Id, worker::OnThread},
+    primitives::contain,
+};
 
 impl OnThread for Desk {
     fn runtime(&self) -> Id {
@@ -18,12 +24,16 @@ impl OnThread for Desk {
     }
 
     fn go_on_elsewhere(&self, block: &mut dyn FnMut()) {
-        self.team.scheduler.detached(|worker| {
+        let blocked = self.team.scheduler.detached(|worker| {
             // None if the worker is elsewhere already, or shutting down.
             let lent = worker.and_then(|worker| Lent::to_the_pool(self, worker));
-            block();
-            (lent.and_then(|lent| lent.take_back(self)), ())
+            // After a panic, too, this may be the only thread that the worker gets.
+            let blocked = catch_unwind(AssertUnwindSafe(block));
+            (lent.and_then(|lent| lent.take_back(self)), blocked)
         });
+        if let Err(panic) = blocked {
+            resume_unwind(panic);
+        }
     }
 }
 
@@ -39,8 +49,9 @@ impl Lent {
                 seat.run();
             }
         });
-        // Without a thread the worker waits for the closure to return. Other workers steal from it.
-        drop(desk.team.ambient.blocking.run_now(run));
+        // Without a thread, or a name for it, the worker waits for the closure to return. Other
+        // workers steal from it.
+        contain(|| drop(desk.team.ambient.blocking.run_now(run)));
         Some(lent)
     }
 
