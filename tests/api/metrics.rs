@@ -298,6 +298,7 @@ on_every_runtime! {
         let metrics = flavour.build().metrics();
         assert!(!metrics.poll_time_histogram_enabled());
         assert_eq!(metrics.poll_time_histogram_num_buckets(), 0);
+        assert_eq!(metrics.poll_time_histogram_bucket_count(0, 0), 0);
     }
 
     fn the_mean_poll_time_follows_the_polls(flavour: Flavour) {

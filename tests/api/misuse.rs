@@ -355,6 +355,7 @@ fn impossible_settings() {
     refused_here("pass 1 or more", || {
         Builder::new_current_thread().global_queue_interval(0).build()
     });
+    refused_here("a blank name", || Builder::new_current_thread().name(" ").build());
     refused_here("use `Builder::new_current_thread`", || {
         Builder::new_multi_thread().unhandled_panic(UnhandledPanic::ShutdownRuntime).build()
     });

@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     future::{pending, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind},
     rc::Rc,
     sync::{
         Arc, Barrier, Mutex,
@@ -14,7 +14,8 @@ use std::{
 };
 
 use jenny::{
-    runtime::{Builder, Handle, Runtime, RuntimeFlavor},
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Handle, LocalRuntime, Runtime, RuntimeFlavor, worker_index},
     sync::{Notify, oneshot},
     task::{spawn, yield_now},
 };
@@ -211,6 +212,26 @@ on_every_runtime! {
     }
 }
 
+on_every_runtime! {
+    /// The index is that of the metrics, and nobody else has one.
+    fn workers_know_their_index(flavour: Flavour) {
+        let runtime = flavour.build();
+        let metrics = runtime.metrics();
+        assert_eq!(worker_index(), None);
+        {
+            let _entered = runtime.enter();
+            assert_eq!(worker_index(), None);
+        }
+        let root = runtime.block_on(async { worker_index() });
+        assert_eq!(root, flavour.has_one_thread().then_some(0));
+        let (index, thread) = runtime
+            .block_on(runtime.spawn(async { (worker_index(), thread::current().id()) }))
+            .unwrap();
+        assert_eq!(metrics.worker_thread_id(index.unwrap()), Some(thread));
+        assert_eq!(runtime.block_on(runtime.spawn_blocking(worker_index)).unwrap(), None);
+    }
+}
+
 on_every_shared_runtime! {
     /// Whoever has to run the tasks: when one caller leaves, another takes over.
     fn several_threads_block_at_once(flavour: Flavour) {
@@ -260,6 +281,21 @@ on_every_shared_runtime! {
             assert_eq!(waits.join().unwrap().unwrap(), 7);
         });
     }
+}
+
+/// They may be used on both sides of a `catch_unwind`, without `AssertUnwindSafe`.
+#[test]
+fn runtimes_survive_an_unwinding() {
+    fn survives<T: UnwindSafe + RefUnwindSafe>() {}
+    survives::<Runtime>();
+    survives::<LocalRuntime>();
+    survives::<Handle>();
+    survives::<TcpListener>();
+    survives::<TcpStream>();
+
+    let runtime = Builder::new_current_thread().build().unwrap();
+    catch_unwind(|| runtime.block_on(async { panic!("in the root future") })).unwrap_err();
+    assert_eq!(runtime.block_on(runtime.spawn(async { 42 })).unwrap(), 42);
 }
 
 #[test]

@@ -338,7 +338,9 @@ impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.payload, self.message()) {
             (None, _) => write!(f, "JoinError::Cancelled({:?})", self.id),
-            (Some(_), Some(message)) => write!(f, "JoinError::Panic({:?}, {message:?})", self.id),
+            (Some(_), Some(message)) => {
+                write!(f, "JoinError::Panic({:?}, {message:?}, ...)", self.id)
+            }
             (Some(_), None) => write!(f, "JoinError::Panic({:?}, ...)", self.id),
         }
     }

@@ -24,6 +24,8 @@ mod driver;
 pub(crate) mod driver;
 
 #[cfg(all(feature = "net", not(jenny_loom)))]
-pub(crate) use driver::{Direction, DriverMetrics, Event, Evented, Handle, IoDriver};
+pub(crate) use driver::{
+    Direction, DriverMetrics, Event, Evented, Handle, IoDriver, is_shutting_down,
+};
 #[cfg(feature = "net")]
 pub use driver::{Interest, Ready};

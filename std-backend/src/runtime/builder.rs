@@ -277,8 +277,14 @@ impl Builder {
     }
 
     /// Names the runtime, for its [`Handle`] and whoever looks at it.
+    ///
+    /// # Panics
+    /// If the name is blank.
+    #[track_caller]
     pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
-        self.name = Some(name.into());
+        let name = name.into();
+        assert!(!name.trim().is_empty(), "a blank name names nothing: pass one that can be read");
+        self.name = Some(name);
         self
     }
 

@@ -1,6 +1,13 @@
 //! The way to a runtime from any thread.
 
-use std::{fmt, future::Future, pin::pin, sync::Arc, task::Context, task::Poll};
+use std::{
+    fmt,
+    future::Future,
+    panic::{RefUnwindSafe, UnwindSafe},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use jenny_core::{scheduler::Current, task::JoinHandle};
 
@@ -75,6 +82,10 @@ pub enum RuntimeFlavor {
     /// Tasks run on worker threads.
     MultiThread,
 }
+
+// The panics of tasks are caught, and no lock is held where code of others runs.
+impl UnwindSafe for Handle {}
+impl RefUnwindSafe for Handle {}
 
 impl Handle {
     /// The current runtime: that of the running task, `block_on` or [`enter`](Self::enter) guard.

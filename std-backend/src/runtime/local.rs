@@ -1,6 +1,14 @@
 //! A current-thread runtime that never leaves its thread.
 
-use std::{fmt, future::Future, io, marker::PhantomData, rc::Rc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    marker::PhantomData,
+    panic::{RefUnwindSafe, UnwindSafe},
+    rc::Rc,
+    time::Duration,
+};
 
 use jenny_core::task::{JoinHandle, Spawned};
 
@@ -45,6 +53,10 @@ pub struct LocalRuntime {
     runtime: Runtime,
     _stays_here: PhantomData<Rc<()>>,
 }
+
+// As for the `Runtime` in it, which alone is shared with others.
+impl UnwindSafe for LocalRuntime {}
+impl RefUnwindSafe for LocalRuntime {}
 
 impl LocalRuntime {
     pub(super) fn of(runtime: Runtime) -> Self {

@@ -206,13 +206,17 @@ impl RuntimeMetrics {
         self.poll_times(bucket).configuration.range(bucket)
     }
 
-    /// How many polls of this worker a bucket has counted.
+    /// How many polls of this worker a bucket has counted. None, if the builder was not asked for
+    /// the histogram.
     ///
     /// # Panics
-    /// If there is no such worker or bucket.
+    /// If there is no such worker, or the histogram has no such bucket.
     #[track_caller]
     pub fn poll_time_histogram_bucket_count(&self, worker: usize, bucket: usize) -> u64 {
         let worker = self.checked(worker);
+        if !self.poll_time_histogram_enabled() {
+            return 0;
+        }
         self.poll_times(bucket).count(worker, bucket)
     }
 

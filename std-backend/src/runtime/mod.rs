@@ -22,6 +22,7 @@
 use std::{
     fmt,
     future::Future,
+    panic::{RefUnwindSafe, UnwindSafe},
     time::{Duration, Instant},
 };
 
@@ -89,6 +90,10 @@ enum Kind {
     #[cfg(feature = "rt-multi-thread")]
     MultiThread(MultiThread),
 }
+
+// As for its `Handle`; and whoever runs the tasks gives that back when `block_on` unwinds.
+impl UnwindSafe for Runtime {}
+impl RefUnwindSafe for Runtime {}
 
 impl Runtime {
     fn of(kind: Kind, handle: Handle) -> Self {
@@ -240,4 +245,54 @@ impl fmt::Debug for Runtime {
             .field("id", &self.handle.id())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether an I/O error only says that the runtime of the resource is shutting down.
+///
+/// Callable from anywhere. False for all other errors, and for those of tasks that a shutdown has
+/// cancelled.
+///
+/// # Examples
+/// ```
+/// use jenny::{net::TcpListener, runtime::{Runtime, is_rt_shutdown_err}};
+///
+/// let (runtime, other) = (Runtime::new()?, Runtime::new()?);
+/// let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+/// drop(runtime);
+/// let error = other.block_on(listener.accept()).unwrap_err();
+/// assert!(is_rt_shutdown_err(&error));
+/// # Ok::<_, std::io::Error>(())
+/// ```
+#[cfg(feature = "net")]
+pub fn is_rt_shutdown_err(error: &std::io::Error) -> bool {
+    crate::io::is_shutting_down(error)
+}
+
+/// The worker that this thread is for the current runtime, if it is one: the index that
+/// [`RuntimeMetrics`] counts by.
+///
+/// On a current-thread runtime, whoever runs its tasks is worker 0. The thread in `block_on` of a
+/// multi-thread runtime is none, nor are the threads of the blocking pool, and a task that blocks in
+/// [`block_in_place`](crate::task::block_in_place) may have lost its worker to another thread. It may
+/// be another one after each `await`.
+///
+/// Callable from anywhere; outside of a runtime there is no worker.
+///
+/// # Examples
+/// ```
+/// # use jenny::runtime::worker_index;
+/// # #[jenny::main]
+/// # async fn main() {
+/// assert_eq!(worker_index(), None);
+/// assert!(jenny::spawn(async { worker_index() }).await.unwrap().is_some());
+/// # }
+/// ```
+pub fn worker_index() -> Option<usize> {
+    context::try_with(|ambient| match &ambient.scheduler {
+        context::Scheduler::CurrentThread(scheduler) => scheduler.is_entered().then_some(0),
+        #[cfg(feature = "rt-multi-thread")]
+        context::Scheduler::MultiThread(scheduler) => scheduler.entered_worker(),
+    })
+    .ok()
+    .flatten()
 }

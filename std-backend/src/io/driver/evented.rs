@@ -1,6 +1,10 @@
 //! A resource together with its registration.
 
-use std::{fmt, io, ops::Deref};
+use std::{
+    fmt, io,
+    ops::Deref,
+    panic::{RefUnwindSafe, UnwindSafe},
+};
 
 use mio::event::Source;
 
@@ -12,6 +16,10 @@ pub(crate) struct Evented<S: Source> {
     source: Option<S>,
     registration: Registration,
 }
+
+// No code of others runs while the registration is being changed, so no panic leaves it half changed.
+impl<S: Source> UnwindSafe for Evented<S> {}
+impl<S: Source> RefUnwindSafe for Evented<S> {}
 
 impl<S: Source> Evented<S> {
     /// Registers for reading and writing.

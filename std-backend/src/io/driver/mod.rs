@@ -8,7 +8,7 @@
 //! at the same time. So waiting costs no system call, and an operation goes to the system only when
 //! it has reason to believe that there is something to do.
 
-use std::{fmt, io, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
 use mio::event::Source;
 
@@ -286,8 +286,24 @@ impl DriverWaker for Handle {
 }
 
 /// What operations end with when there is no driver any more.
+#[derive(Debug)]
+struct ShuttingDown;
+
+impl fmt::Display for ShuttingDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime is shutting down, its I/O driver reports nothing any more")
+    }
+}
+
+impl Error for ShuttingDown {}
+
 fn shutting_down() -> io::Error {
-    io::Error::other("the runtime is shutting down, its I/O driver reports nothing any more")
+    io::Error::other(ShuttingDown)
+}
+
+/// Whether an operation has failed because its driver is gone.
+pub(crate) fn is_shutting_down(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<ShuttingDown>())
 }
 
 impl fmt::Debug for IoDriver {

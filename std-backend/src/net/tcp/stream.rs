@@ -313,6 +313,25 @@ impl TcpStream {
         self.io.set_nodelay(nodelay)
     }
 
+    /// Whether what arrives is acknowledged at once (`TCP_QUICKACK`).
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub fn quickack(&self) -> io::Result<bool> {
+        SockRef::from(&*self.io).tcp_quickack()
+    }
+
+    /// Sets whether what arrives is acknowledged at once (`TCP_QUICKACK`). The system may change
+    /// that by itself later.
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        SockRef::from(&*self.io).set_tcp_quickack(quickack)
+    }
+
     /// How long a close waits for data that is not sent yet (`SO_LINGER`).
     ///
     /// # Errors
