@@ -6,7 +6,9 @@
 //! keep its worker from the others.
 
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -19,7 +21,9 @@ use crate::platform::AnyRuntime;
 #[derive(Debug)]
 #[must_use = "a unit is given back at once if this is dropped"]
 pub struct RestoreOnPending {
-    progress: std::cell::Cell<bool>,
+    progress: Cell<bool>,
+    /// The unit is that of the task on this thread.
+    _not_send: PhantomData<*mut ()>,
 }
 
 impl RestoreOnPending {
@@ -43,7 +47,7 @@ impl Drop for RestoreOnPending {
 #[inline]
 pub fn poll_proceed(context: &mut Context<'_>) -> Poll<RestoreOnPending> {
     if budget::proceed::<AnyRuntime>() {
-        Poll::Ready(RestoreOnPending { progress: std::cell::Cell::new(false) })
+        Poll::Ready(RestoreOnPending { progress: Cell::new(false), _not_send: PhantomData })
     } else {
         context.waker().wake_by_ref();
         Poll::Pending

@@ -442,6 +442,26 @@ fn to_std_and_back() {
     });
 }
 
+/// The options of a socket survive its way through a bare descriptor.
+#[test]
+#[cfg(unix)]
+fn to_a_descriptor_and_back() {
+    use std::os::fd::{FromRawFd, IntoRawFd};
+
+    on_both(|| async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_nodelay(true).unwrap();
+        let descriptor = socket.into_raw_fd();
+        // SAFETY: nobody else has the descriptor.
+        let socket = unsafe { TcpSocket::from_raw_fd(descriptor) };
+        let (_listener, address) = listener().await;
+        let stream = socket.connect(address).await.unwrap();
+        let whole: &TcpStream = stream.as_ref();
+        assert!(whole.nodelay().unwrap());
+        assert_eq!(whole.peer_addr().unwrap(), address);
+    });
+}
+
 /// Its socket always has something to read, and still it lets others run.
 #[test]
 fn an_ever_ready_socket_shares_its_worker() {

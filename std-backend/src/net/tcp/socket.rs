@@ -231,9 +231,9 @@ impl fmt::Debug for TcpSocket {
 
 #[cfg(unix)]
 mod sys {
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 
-    use super::TcpSocket;
+    use super::{Socket, TcpSocket};
 
     impl AsRawFd for TcpSocket {
         fn as_raw_fd(&self) -> RawFd {
@@ -244,6 +244,23 @@ mod sys {
     impl AsFd for TcpSocket {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.inner.as_fd()
+        }
+    }
+
+    impl FromRawFd for TcpSocket {
+        /// Takes over a TCP socket that is non-blocking.
+        ///
+        /// # Safety
+        /// The descriptor is open, and nobody else owns it.
+        unsafe fn from_raw_fd(descriptor: RawFd) -> Self {
+            // SAFETY: passed on from the caller.
+            Self { inner: unsafe { Socket::from_raw_fd(descriptor) } }
+        }
+    }
+
+    impl IntoRawFd for TcpSocket {
+        fn into_raw_fd(self) -> RawFd {
+            self.inner.into_raw_fd()
         }
     }
 }

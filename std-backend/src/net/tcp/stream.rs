@@ -506,6 +506,13 @@ impl AsyncWrite for TcpStream {
     }
 }
 
+/// So that code may take a stream or one of its halves.
+impl AsRef<TcpStream> for TcpStream {
+    fn as_ref(&self) -> &TcpStream {
+        self
+    }
+}
+
 impl TryFrom<StdStream> for TcpStream {
     type Error = io::Error;
 
