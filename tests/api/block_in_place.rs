@@ -287,6 +287,29 @@ fn shutdowns_wait_for_it_or_do_not() {
 }
 
 #[test]
+fn after_a_shutdown_its_worker_still_cancels_what_it_waits_for() {
+    on_multi_thread(|flavour| {
+        let runtime = flavour.build_shared();
+        let handle = runtime.handle().clone();
+        let (entered, is_entered) = mpsc::channel();
+        let (shut_down, is_shut_down) = mpsc::channel();
+        let task = runtime.spawn(async move {
+            let neighbour = spawn(std::future::pending::<()>());
+            entered.send(()).unwrap();
+            is_shut_down.recv().unwrap();
+            block_in_place(|| handle.block_on(neighbour)).unwrap_err().is_cancelled()
+        });
+        is_entered.recv().unwrap();
+        // Waits neither for the worker nor for the pool, which takes nothing more.
+        runtime.shutdown_background();
+        shut_down.send(()).unwrap();
+        wait_until(|| task.is_finished());
+        // The task itself was in a poll, and finishes it.
+        assert!(Flavour::CurrentThread.build().block_on(task).unwrap());
+    });
+}
+
+#[test]
 fn a_runtime_is_dropped_on_its_own_thread() {
     on_multi_thread(|flavour| {
         let runtime = flavour.build_shared();
