@@ -4,12 +4,9 @@
 //! repeats the choices of a run, as far as the threads let it.
 #![cfg(not(jenny_loom))]
 
-mod ledger;
-mod rng;
 mod scenarios;
 mod strangers;
 mod tasks;
-mod watchdog;
 
 use std::{
     env,
@@ -19,11 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ledger::Summary;
-use rng::Rng;
+use jenny_tests::{
+    Rng, Watchdog,
+    ledger::{self, Summary},
+};
 use scenarios::{Flavour, churn, flood};
 use strangers::Strangers;
-use watchdog::Watchdog;
 
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     let value = env::var(name).ok()?;

@@ -6,9 +6,9 @@ use jenny::{
     runtime::{Builder, Handle, Runtime},
     task::{JoinHandle, yield_now},
 };
+use jenny_tests::Rng;
 
 use crate::{
-    rng::Rng,
     strangers::{Parcel, Strangers},
     tasks::{Expect, Output, Script, closure, judge},
 };

@@ -7,8 +7,9 @@ use std::{
 };
 
 use jenny::task::{AbortHandle, JoinHandle};
+use jenny_tests::{Rng, ledger};
 
-use crate::{ledger, rng::Rng, tasks::Output};
+use crate::tasks::Output;
 
 /// How many old wakers a stranger keeps.
 const MEMORIES: usize = 512;

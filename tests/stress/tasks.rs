@@ -13,12 +13,12 @@ use jenny::{
     runtime::Handle,
     task::{JoinError, JoinHandle},
 };
-
-use crate::{
+use jenny_tests::{
+    Rng,
     ledger::{self, Kind, Token},
-    rng::Rng,
-    strangers::{Parcel, Strangers},
 };
+
+use crate::strangers::{Parcel, Strangers};
 
 /// How deep tasks spawn tasks.
 const GENERATIONS: u8 = 2;

@@ -10,13 +10,16 @@ use crate::ledger;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) struct Watchdog {
+/// Ends the process if nothing is counted for a minute.
+#[derive(Debug)]
+pub struct Watchdog {
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl Watchdog {
-    pub(crate) fn start() -> Self {
+    /// Begins to watch.
+    pub fn start() -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
             let mut seen = (ledger::steps(), Instant::now());
@@ -32,7 +35,8 @@ impl Watchdog {
         Self { stop, thread }
     }
 
-    pub(crate) fn stop(self) {
+    /// Stops watching.
+    pub fn stop(self) {
         drop(self.stop);
         self.thread.join().unwrap();
     }

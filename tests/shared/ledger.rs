@@ -10,10 +10,14 @@ use std::{
 
 /// What a token stands for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A future.
     Future,
+    /// What a future gives.
     Output,
+    /// What a panic carries.
     Payload,
+    /// A job of the blocking pool.
     Closure,
 }
 
@@ -38,19 +42,20 @@ const DEAD: u64 = 0xdead_dead_dead_dead;
 /// On the heap, so that the address sanitizer sees a second drop or a late use; and marked, so that
 /// a plain run sees it, too.
 #[derive(Debug)]
-pub(crate) struct Token {
+pub struct Token {
     kind: Kind,
     mark: Box<u64>,
 }
 
 impl Token {
-    pub(crate) fn new(kind: Kind) -> Self {
+    /// Counts one in.
+    pub fn new(kind: Kind) -> Self {
         ACCOUNTS[kind as usize].born.fetch_add(1, Relaxed);
         Self { kind, mark: Box::new(ALIVE) }
     }
 
     /// Fails if this has been dropped.
-    pub(crate) fn check(&self) {
+    pub fn check(&self) {
         if *self.mark != ALIVE {
             die(&format!("a {:?} was used after its drop", self.kind));
         }
@@ -67,21 +72,22 @@ impl Drop for Token {
 }
 
 /// Tells the watchdog that something moves.
-pub(crate) fn step() {
+pub fn step() {
     STEPS.fetch_add(1, Relaxed);
 }
 
-pub(crate) fn steps() -> u64 {
+/// How much has happened so far.
+pub fn steps() -> u64 {
     STEPS.load(Relaxed)
 }
 
 /// How many futures there have been.
-pub(crate) fn futures() -> u64 {
+pub fn futures() -> u64 {
     ACCOUNTS[Kind::Future as usize].born.load(Relaxed)
 }
 
 /// Whether everything that was born is dead.
-pub(crate) fn is_settled() -> bool {
+pub fn is_settled() -> bool {
     // What is dead is read first: it can only be too low.
     ACCOUNTS.iter().all(|account| {
         let dead = account.dead.load(SeqCst);
@@ -90,13 +96,14 @@ pub(crate) fn is_settled() -> bool {
 }
 
 /// Ends the process: what is broken may be memory, and an unwinding thread would be contained.
-pub(crate) fn die(why: &str) -> ! {
+pub fn die(why: &str) -> ! {
     eprintln!("{why}\n{Summary}");
     std::process::abort();
 }
 
 /// Prints the accounts.
-pub(crate) struct Summary;
+#[derive(Debug)]
+pub struct Summary;
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
