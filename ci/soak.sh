@@ -3,7 +3,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 seconds=20
-[ $# = 0 ] || seconds=$(awk -v minutes="$1" 'BEGIN { if (!(minutes > 0)) exit 1; print int(60 * minutes + 0.5) }') ||
+[ $# = 0 ] || seconds=$(awk -v minutes="$1" 'BEGIN { if (!(minutes + 0 > 0)) exit 1; print int(60 * minutes + 0.5) }') ||
     die "usage: $(basename "$0") [MINUTES]"
 
 cargo run --quiet --locked --release -p jenny-soak -- \
