@@ -15,7 +15,7 @@ pub mod local_set {
 
 pub mod park {
     pub use crate::park::{
-        Driver, DriverWaker, NoDriver, Parker, SharedDriver, Standby, ThreadParker, Unparker,
+        Dormancy, Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, Unparker,
     };
 }
 

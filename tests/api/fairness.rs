@@ -309,7 +309,7 @@ fn a_stuck_worker_is_stolen_from() {
             let done = Arc::clone(&done);
             spawn(async move { done.fetch_add(1, SeqCst) });
         }
-        // The last one, in the LIFO slot, is beyond the reach of thieves, but not of the standby.
+        // The last one, in the LIFO slot, is beyond the reach of thieves, but not of the monitor.
         while done.load(SeqCst) < 100 {
             thread::yield_now();
         }

@@ -6,6 +6,7 @@ mod platform;
 
 mod block_on;
 mod broken;
+mod dormancy;
 mod dump;
 mod handoff;
 mod idle;
@@ -18,7 +19,6 @@ mod park;
 mod pool;
 mod queue;
 mod readiness;
-mod standby;
 mod task;
 mod time;
 mod workers;

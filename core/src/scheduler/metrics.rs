@@ -120,8 +120,6 @@ counters! {
     steals,
     /// Visits to another worker's queues that brought something.
     steal_operations,
-    /// Tasks that this worker took from the LIFO slots of workers that were stuck in a poll.
-    rescues,
     /// Tasks spawned on this worker.
     spawns,
     /// Tasks that ended on this worker.

@@ -2,7 +2,7 @@
 //!
 //! - [`shared`]: one I/O driver, many parkers. A worker that runs out of work sleeps inside the
 //!   driver if nobody else does, otherwise on its own condition variable.
-//! - [`standby`]: who of the sleepers looks after the workers that are awake.
+//! - [`dormancy`]: when the monitor, which looks after stuck workers, may sleep.
 //! - [`thread`]: a plain parker per thread, for `block_on` on threads that are not workers.
 //!
 //! This floor does not know what a driver waits for; it declares what it needs of one.
@@ -12,13 +12,13 @@
 
 use std::time::Duration;
 
+mod dormancy;
 mod shared;
-mod standby;
 mod thread;
 mod try_lock;
 
+pub use dormancy::Dormancy;
 pub use shared::{Awoke, Parker, SharedDriver, Unparker};
-pub use standby::{PERIOD, QUIET_PERIODS, SHORT_PERIOD, Standby};
 pub use thread::{ThreadParker, block_on_waker};
 
 /// Something to sleep in that produces events: the I/O driver.

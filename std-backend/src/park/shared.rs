@@ -78,6 +78,11 @@ impl<D: Driver> SharedDriver<D> {
         Arc::new(Self { driver: None })
     }
 
+    /// Whether somebody is inside the driver, at some moment of the call; true if there is none.
+    pub fn is_held(&self) -> bool {
+        self.driver.as_ref().is_none_or(|held| held.lock.is_locked())
+    }
+
     /// Shuts the driver down: operations that wait for it end with an error.
     ///
     /// Call it when no worker will park again. One that is still inside the driver is woken.

@@ -23,6 +23,11 @@ impl<T> TryLock<T> {
         Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
+    /// Whether somebody has the value, at some moment of the call.
+    pub(super) fn is_locked(&self) -> bool {
+        self.locked.load(Ordering::Relaxed)
+    }
+
     /// Runs the closure on the value, unless somebody else has it.
     pub(super) fn try_with<R>(&self, closure: impl FnOnce(&mut T) -> R) -> Option<R> {
         // The load spares whoever is late a write to the holder's cache line.

@@ -36,6 +36,15 @@ impl RuntimeMetrics {
         if alive > usize::MAX / 2 { 0 } else { alive }
     }
 
+    /// How many tasks were next on a worker that was stuck in a poll, and have been given to another.
+    pub fn rescued_tasks_count(&self) -> u64 {
+        match &self.ambient().scheduler {
+            #[cfg(feature = "rt-multi-thread")]
+            Scheduler::MultiThread(handle) => handle.rescues() as u64,
+            _ => 0,
+        }
+    }
+
     /// Tasks that have been spawned. Blocking jobs are not in it.
     pub fn spawned_tasks_count(&self) -> u64 {
         self.spawned() as u64
@@ -167,13 +176,6 @@ impl RuntimeMetrics {
     #[track_caller]
     pub fn worker_steal_count(&self, worker: usize) -> u64 {
         self.worker(worker).steals as u64
-    }
-
-    /// How many tasks this worker took over from others that were stuck in a poll, and would have run
-    /// them next.
-    #[track_caller]
-    pub fn worker_rescue_count(&self, worker: usize) -> u64 {
-        self.worker(worker).rescues as u64
     }
 
     /// How often this worker took tasks from another, any number at a time.

@@ -45,6 +45,15 @@ impl TimeSettings {
     }
 }
 
+/// Fires what a worker should have fired; true if it has timers that wait.
+#[cfg(feature = "rt-multi-thread")]
+pub(super) fn fire_neglected(_ambient: &Ambient, _worker: usize) -> bool {
+    #[cfg(feature = "time")]
+    return _ambient.time.wheels().get(_worker).is_some_and(Home::fire_neglected);
+    #[cfg(not(feature = "time"))]
+    return false;
+}
+
 /// The timers of one worker, for its loop.
 pub(super) struct LoopTimers {
     #[cfg(feature = "time")]
@@ -71,12 +80,6 @@ impl LoopTimers {
     /// How long the worker may sleep for its own timers' sake; `None` for ever.
     pub(super) fn time_left(&self) -> Option<Duration> {
         self.home.as_ref().and_then(Home::time_left)
-    }
-
-    /// Fires what another worker should have fired; true if it has timers that wait.
-    #[cfg(feature = "rt-multi-thread")]
-    pub(super) fn fire_neglected(&self, worker: usize) -> bool {
-        self.ambient.time.wheels().get(worker).is_some_and(Home::fire_neglected)
     }
 
     /// Parks until the next deadline at most. To be called after `Tick::Idle`.
@@ -128,11 +131,6 @@ impl LoopTimers {
     #[cfg(feature = "rt-multi-thread")]
     pub(super) fn time_left(&self) -> Option<std::time::Duration> {
         None
-    }
-
-    #[cfg(feature = "rt-multi-thread")]
-    pub(super) fn fire_neglected(&self, _worker: usize) -> bool {
-        false
     }
 
     pub(super) fn park_or_advance(

@@ -130,35 +130,24 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl Recorder<'_> {
-    /// The worker has ticked, and goes on. One look at the clock for all the polls of the tick;
-    /// returns what it showed, in nanoseconds since the runtime was made.
-    pub(crate) fn ran(&mut self, polls: usize) -> u64 {
-        let now = self.stats.now();
-        self.average(now, polls);
-        now
+    /// The worker has ticked, and goes on. One look at the clock for all the polls of the tick.
+    pub(crate) fn ran(&mut self, polls: usize) {
+        self.average(self.stats.now(), polls);
     }
 
-    /// The worker goes to sleep. Returns the time, as [`ran`](Self::ran) does.
-    pub(crate) fn park(&mut self, polls: usize) -> u64 {
+    /// The worker goes to sleep.
+    pub(crate) fn park(&mut self, polls: usize) {
         let now = self.stats.now();
         self.average(now, polls);
         self.worker.busy.pause(now);
         self.turn_parity();
-        now
     }
 
-    /// The worker has slept. Returns the time, as [`ran`](Self::ran) does.
-    pub(crate) fn unpark(&mut self) -> u64 {
+    /// The worker has slept.
+    pub(crate) fn unpark(&mut self) {
         self.since = self.stats.now();
         self.worker.busy.resume(self.since);
         self.turn_parity();
-        self.since
-    }
-
-    /// The time, as [`ran`](Self::ran) returns it.
-    #[cfg(feature = "rt-multi-thread")]
-    pub(crate) fn now(&self) -> u64 {
-        self.stats.now()
     }
 
     fn turn_parity(&self) {

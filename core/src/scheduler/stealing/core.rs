@@ -44,9 +44,6 @@ pub(super) struct Core<P: Platform> {
     pub(super) neighbour: Cell<usize>,
     /// There has been work since the worker last went to sleep.
     pub(super) found: Cell<bool>,
-    /// How many polls the others had begun when this worker last looked after them; none if they
-    /// slept.
-    pub(super) glances: Box<[Cell<Option<usize>>]>,
     lifo_in_a_row: Cell<u8>,
     rng: Rng,
     credit: Credit,
@@ -72,7 +69,6 @@ impl<P: Platform> Core<P> {
             neighbour: Cell::new(index),
             // Nobody has woken it yet, so its first sleep follows no empty wake.
             found: Cell::new(true),
-            glances: shared.slots.iter().map(|_| Cell::default()).collect(),
             lifo_in_a_row: Cell::new(0),
             rng: Rng::new(shared.platform.seed()),
             credit: Credit::default(),

@@ -11,7 +11,7 @@ use core::{
 use super::core::Core;
 use super::shared::{Shared, Slot};
 use crate::{
-    platform::{Platform, Unpark},
+    platform::Platform,
     scheduler::{
         WorkerDump, WorkerMetrics, budget,
         counted::{Counted, Shared as SharedRef},
@@ -139,13 +139,6 @@ impl<P: Platform> Handle<P> {
     /// How many workers sleep, at some moment of the call.
     pub fn sleepers(&self) -> usize {
         self.0.idle.sleepers()
-    }
-
-    /// Unparks a sleeping worker, not for a task but to have it do another round of its loop.
-    pub fn recruit(&self) {
-        if let Some(sleeper) = self.0.idle.any_sleeper() {
-            self.0.slots[sleeper].unpark.unpark();
-        }
     }
 
     /// The platform that the scheduler was made with.

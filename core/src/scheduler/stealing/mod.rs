@@ -6,19 +6,19 @@
 //! | `core.rs` | what only a worker touches, and how it takes and gives tasks |
 //! | `handle.rs` | the way in: `Handle`, and what wakers and finished tasks call |
 //! | `worker.rs` | the tick: run, search, sleep |
-//! | `standby.rs` | looking after a worker that is stuck in a poll |
+//! | `rescue.rs` | looking after a worker that is stuck in a poll |
 //! | `detach.rs` | taking a worker from its thread, for a task that blocks |
 //! | `shutdown.rs` | the tick once the scheduler is closing |
 
 mod core;
 mod detach;
 mod handle;
+mod rescue;
 mod shared;
 mod shutdown;
-mod standby;
 mod worker;
 
 pub use self::handle::Handle;
+pub use self::rescue::{Glances, Look};
 pub use self::shared::Config;
-pub use self::standby::Others;
 pub use self::worker::{Entered, Worker, new};

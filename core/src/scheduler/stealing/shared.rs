@@ -53,6 +53,8 @@ pub(super) struct Shared<P: Platform> {
     pub(super) unfinished: AtomicUsize,
     /// Bound tasks that completed on threads that had handed their workers off.
     pub(super) completed_outside: AtomicUsize,
+    /// Tasks that were taken from stuck workers.
+    pub(super) rescues: AtomicUsize,
 }
 
 /// One worker, as the others see it. What its owner writes all the time, what strangers write, and
@@ -144,6 +146,7 @@ impl<P: Platform> Shared<P> {
             dumps: Desk::new(slots.len()),
             unfinished: AtomicUsize::new(slots.len()),
             completed_outside: AtomicUsize::new(0),
+            rescues: AtomicUsize::new(0),
             slots,
         }
     }
@@ -173,6 +176,13 @@ impl<P: Platform> Shared<P> {
         let slot = &self.slots[usize::from(owner)];
         if slot.owned.give_back(done) {
             slot.unpark.unpark();
+        }
+    }
+
+    /// Unparks a sleeper, if there is one.
+    pub(super) fn recruit(&self) {
+        if let Some(sleeper) = self.idle.any_sleeper() {
+            self.slots[sleeper].unpark.unpark();
         }
     }
 

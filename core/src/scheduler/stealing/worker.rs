@@ -140,6 +140,13 @@ impl<P: Platform> Entered<'_, P> {
         self.core().map_or(0, |core| core.slot().own.counters.polls.get())
     }
 
+    /// Ends the sleep that began with [`Tick::Idle`], as the next tick would.
+    pub fn wake_up(&self) {
+        if let Some(core) = self.core() {
+            core.wake_up();
+        }
+    }
+
     /// Whether a task is in this worker's own queues. Loads only; for a backend that ran code of the
     /// user's after [`Tick::Idle`].
     pub fn has_work(&self) -> bool {

@@ -16,15 +16,16 @@ use std::{
 
 use jenny_core::scheduler::stealing;
 
-use self::seat::Seat;
+use self::{monitor::Monitor, seat::Seat};
 use super::hooks::Hooks;
 use crate::{
     context::{Ambient, RuntimeDriver, RuntimePlatform},
-    park::{Parker, SharedDriver, Standby},
+    park::{Parker, SharedDriver},
     primitives::contain,
 };
 
 mod hand_off;
+mod monitor;
 mod seat;
 
 /// Overrides the number of workers that a runtime has by default.
@@ -51,7 +52,7 @@ struct Team {
     ambient: Arc<Ambient>,
     driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
     hooks: Hooks,
-    standby: Standby,
+    monitor: Monitor,
     /// Seats that may still park.
     seats: AtomicUsize,
     /// The runtime's own threads that have not ended.
@@ -76,7 +77,7 @@ impl MultiThread {
             ambient: Arc::clone(ambient),
             driver,
             hooks: config.hooks.clone(),
-            standby: Standby::new(),
+            monitor: Monitor::default(),
             seats: AtomicUsize::new(workers.len()),
             threads: Mutex::new(0),
             thread_ended: Condvar::new(),
@@ -87,29 +88,50 @@ impl MultiThread {
             .map(|(worker, parker)| Seat::new(worker, parker, &team))
             .collect();
         let mut runtime = Self { threads: Vec::with_capacity(seats.len()), team };
-        for seat in seats {
-            let attendance = Attendance::new(&runtime.team);
-            let work = move || {
-                let hooks = attendance.0.hooks.clone();
-                seat.run_between(|| hooks.thread_start(), || hooks.thread_stop());
-                drop(attendance);
-            };
-            match config.builder().spawn(work) {
-                Ok(thread) => runtime.threads.push(thread),
-                Err(error) => {
-                    // Nothing has been spawned: the workers without a thread have nothing to cancel,
-                    // and dropping their seats counts them off.
-                    runtime.team.scheduler.close();
-                    return Err(error);
-                }
+        match runtime.start_threads(seats, config) {
+            Ok(()) => Ok(runtime),
+            Err(error) => {
+                // Nothing has been spawned: the workers without a thread have nothing to cancel, and
+                // dropping their seats counted them off.
+                runtime.close();
+                Err(error)
             }
         }
-        Ok(runtime)
+    }
+
+    fn start_threads(&mut self, seats: Vec<Seat>, config: &ThreadConfig) -> io::Result<()> {
+        let alone = seats.len() == 1;
+        for seat in seats {
+            let hooks = self.team.hooks.clone();
+            self.start_thread(config.builder(), move |_| {
+                seat.run_between(|| hooks.thread_start(), || hooks.thread_stop());
+            })?;
+        }
+        if alone {
+            // There is nobody to take over what it neglects.
+            return Ok(());
+        }
+        self.start_thread(thread::Builder::new().name("jenny-monitor".into()), monitor::run)
+    }
+
+    fn start_thread(
+        &mut self,
+        builder: thread::Builder,
+        run: impl FnOnce(&Team) + Send + 'static,
+    ) -> io::Result<()> {
+        let attendance = Attendance::new(&self.team);
+        self.threads.push(builder.spawn(move || run(&attendance.0))?);
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.team.scheduler.close();
+        self.team.monitor.end();
     }
 
     /// Cancels all tasks and waits for the threads, but not longer than `timeout`.
     pub(super) fn shutdown(&mut self, timeout: Option<Duration>) {
-        self.team.scheduler.close();
+        self.close();
         if self.team.wait_for_threads(timeout) {
             for thread in self.threads.drain(..) {
                 // Its last act was to count itself off. A panic has been reported by its hook.

@@ -1,0 +1,79 @@
+//! Looking after a worker that is stuck in a poll.
+//!
+//! Its queues are within the reach of thieves, but not its LIFO slot: there a task may wait for the
+//! worker alone. Whoever calls [`Handle::look_after`] now and then sees that a worker is awake and
+//! has not begun a poll since the time before; then that task goes to an inbox. The backend does the
+//! same for the timers and the driver.
+
+use alloc::boxed::Box;
+
+use super::Handle;
+use crate::{platform::Platform, scheduler::metrics::Arrival, sync::Ordering};
+
+/// What was seen of each worker at the last look: how many polls it had begun, or that it slept.
+#[derive(Debug)]
+pub struct Glances(Box<[Option<usize>]>);
+
+/// What a look has found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Look {
+    /// Workers that are awake.
+    pub awake: usize,
+    /// Those that have been in one poll, or in one call of the driver, since the last look.
+    pub stuck: usize,
+    /// Whether something would wait in vain if its worker were stuck: look again soon.
+    pub exposed: bool,
+}
+
+impl<P: Platform> Handle<P> {
+    /// For whoever is going to [`look_after`](Self::look_after) the workers.
+    pub fn glances(&self) -> Glances {
+        Glances(self.0.slots.iter().map(|_| None).collect())
+    }
+
+    /// Takes the tasks that wait for workers which have not begun a poll since the last look, and
+    /// queues them where others find them. The time between two looks is the backend's: some
+    /// milliseconds. From any thread.
+    ///
+    /// `neglected` gets the index of each worker that is awake, may take over what else of it waits
+    /// (its timers), and says whether something of it would wait if it were stuck.
+    pub fn look_after(
+        &self,
+        glances: &mut Glances,
+        mut neglected: impl FnMut(usize) -> bool,
+    ) -> Look {
+        let shared = &self.0;
+        let mut look = Look::default();
+        for (index, (slot, glance)) in shared.slots.iter().zip(&mut glances.0).enumerate() {
+            if shared.idle.is_asleep(index) {
+                *glance = None;
+                continue;
+            }
+            look.awake += 1;
+            look.exposed |= neglected(index);
+            let polls = slot.own.counters.polls.get();
+            if glance.replace(polls) != Some(polls) {
+                look.exposed |= !slot.own.lifo.is_empty();
+                continue;
+            }
+            look.stuck += 1;
+            if let Some(task) = slot.own.lifo.take() {
+                // Ordering: Relaxed; the number stands for itself.
+                shared.rescues.fetch_add(1, Ordering::Relaxed);
+                shared.inject(task, Arrival::Woken);
+            }
+        }
+        look
+    }
+
+    /// How many tasks [`look_after`](Self::look_after) has taken from stuck workers.
+    pub fn rescues(&self) -> usize {
+        self.0.rescues.load(Ordering::Relaxed)
+    }
+
+    /// Unparks a sleeping worker, not for a task but to have it do another round of its loop.
+    pub fn recruit(&self) {
+        self.0.recruit();
+    }
+}
