@@ -217,7 +217,7 @@ fn an_observer_takes_the_worker_in_the_middle_of_a_spawn() {
         let handle = rig.stealing().clone();
         let task = rig.inside(0, || {
             let inside = handle.clone();
-            handle.spawn(async move { inside.spawn(async { 42 }) })
+            handle.spawn(poll_fn(move |_| Poll::Ready(inside.spawn(async { 42 }))))
         });
         *told.lock().unwrap() = Some(handle.clone());
         assert_eq!(rig.tick(0), Tick::HandedOff);
