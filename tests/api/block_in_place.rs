@@ -3,7 +3,11 @@
 use std::{
     io::{Read, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Barrier, mpsc},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -188,61 +192,74 @@ fn a_panic_is_the_tasks_and_the_worker_survives() {
     });
 }
 
-/// What is bound to a worker that nobody could take over is not lost with the closure's panic.
+/// Its timer is in the wheel of a worker, which needs a thread, too.
 #[test]
-fn a_panic_without_a_thread_to_hand_off_to_keeps_the_worker() {
-    struct TellDrop(mpsc::Sender<()>);
-
-    impl Drop for TellDrop {
-        fn drop(&mut self) {
-            let _ = self.0.send(());
-        }
-    }
-
+fn it_waits_for_a_timer_after_a_shutdown_that_waits_for_nobody() {
     on_multi_thread(|flavour| {
         let runtime = flavour.build_shared();
-        let (dropped, is_dropped) = mpsc::channel();
         let (go, may_go) = mpsc::channel();
-        let both = runtime.spawn(async move {
-            // On this very worker, by the time the other one panics.
-            spawn(async move {
-                let _tells = TellDrop(dropped);
-                std::future::pending::<()>().await;
-            });
-            yield_now().await;
+        let (polled, is_polled) = mpsc::channel();
+        let task = runtime.spawn(async move {
+            polled.send(()).unwrap();
             may_go.recv().unwrap();
-            block_in_place(|| panic!("planned"));
+            let handle = Handle::current();
+            block_in_place(|| {
+                handle.block_on(jenny::time::sleep(Duration::from_millis(5)));
+            });
         });
-        wait_until(|| runtime.metrics().num_alive_tasks() == 2);
+        is_polled.recv().unwrap();
         runtime.shutdown_background();
-        // The blocking pool is closed now: it takes no worker over.
         go.send(()).unwrap();
-        is_dropped.recv().unwrap();
-        wait_until(|| both.is_finished());
+        wait_until(|| task.is_finished());
     });
 }
 
-/// A thread that cannot be named is one that cannot be started.
+/// A multi-thread runtime whose pool gets no thread, for want of a name.
+fn without_pool_threads(flavour: Flavour) -> Runtime {
+    let (named, workers) = (AtomicUsize::new(0), flavour.workers());
+    let mut builder = flavour.builder();
+    builder.thread_name_fn(move || {
+        let number = named.fetch_add(1, Ordering::Relaxed);
+        assert!(number < workers, "planned");
+        number.to_string()
+    });
+    builder.build().unwrap()
+}
+
 #[test]
-fn a_hand_off_survives_a_panic_of_the_threads_name() {
+fn a_worker_without_another_thread_waits_for_its_own() {
     on_multi_thread(|flavour| {
-        let named = std::sync::atomic::AtomicUsize::new(0);
-        let workers = flavour.workers();
-        let runtime = flavour.build_with(|builder| {
-            builder.thread_name_fn(move || {
-                let number = named.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                assert!(number < workers, "planned");
-                number.to_string()
-            })
-        });
-        runtime.block_on(async {
-            let other = spawn(async {
+        without_pool_threads(flavour).block_on(async {
+            let task = spawn(async {
                 let child = spawn(yield_now());
                 assert_eq!(block_in_place(|| 1), 1);
                 child.await.unwrap();
             });
-            other.await.unwrap();
+            task.await.unwrap();
         });
+    });
+}
+
+#[test]
+fn a_worker_without_another_thread_survives_a_panic() {
+    on_multi_thread(|flavour| {
+        let runtime = without_pool_threads(flavour);
+        let panics = runtime.block_on(async {
+            spawn(async {
+                // Bound to this very worker, or to one that lives on anyway.
+                let child = spawn(std::future::pending::<()>());
+                yield_now().await;
+                let caught = catch_unwind(AssertUnwindSafe(|| {
+                    block_in_place(|| panic!("planned"));
+                }));
+                assert!(caught.is_err());
+                child
+            })
+            .await
+        });
+        // The shutdown ends only when each worker has cancelled what is bound to it.
+        drop(runtime);
+        assert!(panics.unwrap().is_finished());
     });
 }
 

@@ -459,10 +459,11 @@ fn an_urgent_job_against_shutdown() {
             move || house.run_now(None)
         });
         house.pool.shutdown(None);
-        let run = house.ledger.run();
         spawner.join().unwrap();
+        // The first one may have come too early to wait for it.
+        house.pool.shutdown(None);
         house.ledger.closes_with(1);
-        assert_eq!(house.ledger.run(), run, "no job runs after a shutdown");
+        assert_eq!(house.ledger.run(), 1, "a shutdown refuses no urgent job");
     });
 }
 

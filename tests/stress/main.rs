@@ -1,9 +1,11 @@
-//! Millions of spawns, wakes, aborts and shutdowns on real threads, counted in and out.
+//! Millions of spawns, wakes, timers, hand-offs, aborts and shutdowns on real threads, counted in
+//! and out.
 //!
 //! `JENNY_STRESS_SCALE` is how much (1 is about half a minute on two cores), `JENNY_STRESS_SEED`
 //! repeats the choices of a run, as far as the threads let it.
 #![cfg(not(jenny_loom))]
 
+mod local;
 mod scenarios;
 mod strangers;
 mod tasks;
@@ -20,6 +22,7 @@ use jenny_tests::{
     Rng, Watchdog,
     ledger::{self, Summary},
 };
+use local::locals;
 use scenarios::{Flavour, churn, flood};
 use strangers::Strangers;
 
@@ -57,6 +60,10 @@ fn what_goes_in_comes_out() {
         for _ in 0..2 {
             let (rng, runtimes) = (rng.fork(), scaled(6_000.0));
             scenarios.push(scope.spawn(move || churn(strangers, rng, runtimes)));
+        }
+        for flavour in [Flavour::MultiThread(2), Flavour::CurrentThread] {
+            let (rng, rounds) = (rng.fork(), scaled(6_000.0));
+            scenarios.push(scope.spawn(move || locals(strangers, rng, &flavour.build(), rounds)));
         }
         for scenario in scenarios {
             scenario.join().unwrap();

@@ -4,7 +4,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use jenny::{
     runtime::{Builder, Handle, Runtime},
-    task::{JoinHandle, yield_now},
+    task::{JoinHandle, JoinSet, yield_now},
 };
 use jenny_tests::Rng;
 
@@ -45,6 +45,9 @@ pub(crate) fn flood(strangers: &Arc<Strangers>, mut rng: Rng, runtime: Flavour, 
                     runtime.block_on(async {
                         spawn_some(handle, strangers, &mut rng, false, &mut pending);
                         settle(pending, &mut rng).await;
+                        if rng.one_in(4) {
+                            gather(strangers, &mut rng).await;
+                        }
                     });
                 }
             });
@@ -66,7 +69,7 @@ impl Flavour {
         }
     }
 
-    fn build(self) -> Runtime {
+    pub(crate) fn build(self) -> Runtime {
         match self {
             Self::CurrentThread => current_thread(),
             Self::MultiThread(workers) => multi_thread(workers),
@@ -169,6 +172,39 @@ fn spawn_some(
             1 => strangers.send(Parcel::Join(join)),
             _ => pending.push((join, expect)),
         }
+    }
+}
+
+/// Tasks in a set, which come out as they end.
+async fn gather(strangers: &Arc<Strangers>, rng: &mut Rng) {
+    let mut set = JoinSet::new();
+    let mut expect = Expect { cancelled: false, panicked: true };
+    for _ in 0..rng.below(BATCH) {
+        set.spawn(Script::new(strangers, rng));
+        if rng.one_in(8) {
+            let aborted = set.spawn(Script::new(strangers, rng));
+            strangers.send(Parcel::Abort(aborted));
+            expect.cancelled = true;
+        }
+        if rng.one_in(4)
+            && let Some(result) = set.try_join_next()
+        {
+            judge(result, expect);
+        }
+    }
+    for _ in 0..rng.below(set.len() + 1) {
+        judge(set.join_next().await.unwrap(), expect);
+    }
+    match rng.below(4) {
+        0 => set.detach_all(),
+        1 => {
+            set.abort_all();
+            expect.cancelled = true;
+            while let Some(result) = set.join_next().await {
+                judge(result, expect);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -10,8 +10,9 @@ use std::{
 };
 
 use jenny::{
-    runtime::Handle,
-    task::{JoinError, JoinHandle},
+    runtime::{Handle, RuntimeFlavor},
+    task::{JoinError, JoinHandle, block_in_place, yield_now},
+    time::{Instant, Sleep, sleep},
 };
 use jenny_tests::{
     Rng,
@@ -41,7 +42,10 @@ pub(crate) struct Script {
     steps: usize,
     /// What the next step waits for.
     child: Option<JoinHandle<Output>>,
+    timer: Option<Pin<Box<Sleep>>>,
     generation: u8,
+    /// It runs where no other thread could take its worker over.
+    bound: bool,
     end: End,
 }
 
@@ -79,7 +83,15 @@ impl Script {
             _ => End::Output,
         };
         let token = Token::new(Kind::Future);
-        Self { token, strangers, rng, steps, child: None, generation, end }
+        let (child, timer, bound) = (None, None, false);
+        Self { token, strangers, rng, steps, child, timer, generation, bound, end }
+    }
+
+    /// A script for a `LocalSet`.
+    pub(crate) fn bound(strangers: &Arc<Strangers>, rng: &mut Rng) -> Self {
+        let mut script = Self::new(strangers, rng);
+        script.bound = true;
+        script
     }
 
     /// What comes of this script if somebody aborts it, or nobody.
@@ -95,7 +107,7 @@ impl Script {
     /// Begins something that will wake this task.
     fn step(&mut self, context: &mut Context<'_>) {
         let waker = context.waker();
-        match self.rng.below(12) {
+        match self.rng.below(14) {
             0..3 => waker.wake_by_ref(),
             3 => {
                 // By value: gives up the reference in the same step.
@@ -109,10 +121,18 @@ impl Script {
                 self.strangers.send(Parcel::Wake(waker.clone()));
             }
             8 => self.child = Some(jenny::task::spawn_blocking(closure(self.rng.fork()))),
+            9 => {
+                let duration = Duration::from_micros(self.rng.below(3_000) as u64);
+                self.timer = Some(Box::pin(sleep(duration)));
+            }
+            10 => {
+                self.block();
+                waker.wake_by_ref();
+            }
             _ if self.generation < GENERATIONS => self.spawn(),
             _ => waker.wake_by_ref(),
         }
-        if self.child.is_some() {
+        if self.child.is_some() || self.timer.is_some() {
             // The next poll looks after it.
             waker.wake_by_ref();
         }
@@ -126,6 +146,39 @@ impl Script {
         }
         let child = self.fork();
         self.child = Some(jenny::spawn(child));
+    }
+
+    /// Blocks in the middle of a poll, where that is allowed.
+    fn block(&mut self) {
+        let handle = Handle::current();
+        if self.bound || handle.runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return;
+        }
+        block_in_place(|| match self.rng.below(6) {
+            0 => thread::sleep(Duration::from_micros(100)),
+            1 => handle.block_on(sleep(Duration::from_micros(100))),
+            2 => handle.block_on(yield_now()),
+            3 if self.generation < GENERATIONS => drop(jenny::spawn(self.fork())),
+            4 if self.end == End::PanicInPoll => explode(),
+            _ => thread::yield_now(),
+        });
+    }
+
+    /// Waits for the timer, unless it is dropped before its time.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(timer) = &mut self.timer else { return Poll::Ready(()) };
+        if timer.as_mut().poll(context).is_pending() {
+            match self.rng.below(8) {
+                0 => {}
+                1 => {
+                    timer.as_mut().reset(Instant::now());
+                    return Poll::Pending;
+                }
+                _ => return Poll::Pending,
+            }
+        }
+        self.timer = None;
+        Poll::Ready(())
     }
 
     /// Lets go of a task, in one way or another.
@@ -165,6 +218,9 @@ impl Future for Script {
             if this.child.is_some() {
                 return Poll::Pending;
             }
+        }
+        if this.poll_timer(context).is_pending() {
+            return Poll::Pending;
         }
         if this.steps > 0 {
             this.steps -= 1;

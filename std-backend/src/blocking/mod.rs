@@ -85,15 +85,14 @@ impl Blocking {
     /// the pool's threads called. See [`Pool::run_now`].
     ///
     /// # Errors
-    /// Hands the closure back when no thread is idle and the system gives none, or, with
-    /// [`io::ErrorKind::Other`], when the pool has been shut down.
+    /// Hands the closure back when no thread is idle and the system gives none.
     #[allow(dead_code, reason = "a current-thread runtime hands no worker over")]
     pub(crate) fn run_now(&self, seat: Seat) -> Result<(), (io::Error, Seat)> {
         let (error, job) = match self.0.run_now(BlockingJob::Seat(seat)) {
             Ok(()) => return Ok(()),
             Err(SpawnError::NoThreads { job, source }) => (source, job),
-            Err(SpawnError::ShuttingDown(job) | SpawnError::Full(job)) => {
-                (io::Error::other("the blocking pool has been shut down"), job)
+            Err(SpawnError::ShuttingDown(_) | SpawnError::Full(_)) => {
+                unreachable!("neither keeps a thread from being started")
             }
         };
         match job {

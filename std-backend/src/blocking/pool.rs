@@ -167,19 +167,17 @@ impl<J: Job> Pool<J> {
     /// Runs a job on a thread of its own at once: on an idle one, or on one that is started for it.
     /// It waits behind no other job, and takes no place of those that `max_threads` allows. An
     /// accepted job is run in any case, and [`shutdown`](Self::shutdown) waits for it as for a job
-    /// that has started. Callable from any thread, also from inside a job.
+    /// that has started. A pool that is shut down takes it, too: others may not come to their end
+    /// without it. Callable from any thread, also from inside a job.
     ///
     /// # Errors
-    /// Hands the job back when the pool is shut down, or when the system gives no thread.
+    /// Hands the job back when the system gives no thread.
     ///
     /// # Panics
     /// As [`spawn`](Self::spawn).
     pub fn run_now(&self, job: J) -> Result<(), SpawnError<J>> {
         let shared = &self.shared;
         let mut state = shared.lock_with_name();
-        if state.shutdown {
-            return Err(SpawnError::ShuttingDown(job));
-        }
         let claim = if state.queue.is_empty() { shared.claim() } else { None };
         state.seated += 1;
         if let Some(claim) = claim {
@@ -198,7 +196,7 @@ impl<J: Job> Pool<J> {
         Ok(())
     }
 
-    /// Accepts no more jobs, cancels those that are queued and not mandatory, and waits until all
+    /// Accepts no more jobs but urgent ones, cancels those that are queued and not mandatory, and waits until all
     /// threads have ended, at most for `timeout`; `None` waits for ever, zero not at all. Running
     /// jobs and mandatory ones are completed, if need be after this has returned.
     ///
