@@ -212,6 +212,10 @@ impl Runtime {
         }
         let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
         self.handle.ambient.blocking.shutdown(left);
+        #[cfg(feature = "rt-multi-thread")]
+        if let Kind::MultiThread(kind) = &mut self.kind {
+            kind.finish();
+        }
     }
 }
 

@@ -36,6 +36,7 @@ type Worker = stealing::Worker<RuntimePlatform>;
 /// The threads of a multi-thread runtime.
 pub(super) struct MultiThread {
     threads: Vec<thread::JoinHandle<()>>,
+    monitor: Option<thread::JoinHandle<()>>,
     team: Arc<Team>,
 }
 
@@ -87,13 +88,14 @@ impl MultiThread {
             .zip(parkers)
             .map(|(worker, parker)| Seat::new(worker, parker, &team))
             .collect();
-        let mut runtime = Self { threads: Vec::with_capacity(seats.len()), team };
+        let threads = Vec::with_capacity(seats.len());
+        let mut runtime = Self { threads, monitor: None, team };
         match runtime.start_threads(seats, config) {
             Ok(()) => Ok(runtime),
             Err(error) => {
                 // Nothing has been spawned: the workers without a thread have nothing to cancel, and
                 // dropping their seats counted them off.
-                runtime.close();
+                runtime.team.scheduler.close();
                 Err(error)
             }
         }
@@ -102,36 +104,25 @@ impl MultiThread {
     fn start_threads(&mut self, seats: Vec<Seat>, config: &ThreadConfig) -> io::Result<()> {
         let alone = seats.len() == 1;
         for seat in seats {
-            let hooks = self.team.hooks.clone();
-            self.start_thread(config.builder(), move |_| {
+            let attendance = Attendance::new(&self.team);
+            self.threads.push(config.builder().spawn(move || {
+                let hooks = attendance.0.hooks.clone();
                 seat.run_between(|| hooks.thread_start(), || hooks.thread_stop());
-            })?;
+                drop(attendance);
+            })?);
         }
-        if alone {
-            // There is nobody to take over what it neglects.
-            return Ok(());
+        // Of a worker alone nobody could take over what it neglects.
+        if !alone {
+            let (team, builder) = (Arc::clone(&self.team), thread::Builder::new());
+            let run = move || monitor::run(&team);
+            self.monitor = Some(builder.name("jenny-monitor".into()).spawn(run)?);
         }
-        self.start_thread(thread::Builder::new().name("jenny-monitor".into()), monitor::run)
-    }
-
-    fn start_thread(
-        &mut self,
-        builder: thread::Builder,
-        run: impl FnOnce(&Team) + Send + 'static,
-    ) -> io::Result<()> {
-        let attendance = Attendance::new(&self.team);
-        self.threads.push(builder.spawn(move || run(&attendance.0))?);
         Ok(())
-    }
-
-    fn close(&self) {
-        self.team.scheduler.close();
-        self.team.monitor.end();
     }
 
     /// Cancels all tasks and waits for the threads, but not longer than `timeout`.
     pub(super) fn shutdown(&mut self, timeout: Option<Duration>) {
-        self.close();
+        self.team.scheduler.close();
         if self.team.wait_for_threads(timeout) {
             for thread in self.threads.drain(..) {
                 // Its last act was to count itself off. A panic has been reported by its hook.
@@ -139,6 +130,19 @@ impl MultiThread {
             }
         } else {
             self.threads.clear();
+        }
+    }
+
+    /// Waits for the monitor, if there are no workers left for it to look after. To be called when
+    /// the blocking pool, which may have some, has been shut down.
+    pub(super) fn finish(&mut self) {
+        // Ordering: Relaxed; who sees zero only waits for less.
+        let over = self.team.seats.load(Ordering::Relaxed) == 0;
+        let is_here =
+            |monitor: &thread::JoinHandle<()>| monitor.thread().id() == thread::current().id();
+        if let Some(monitor) = self.monitor.take().filter(|monitor| over && !is_here(monitor)) {
+            // It is on its way. A panic has been reported by its hook.
+            drop(monitor.join());
         }
     }
 }
@@ -177,6 +181,8 @@ impl Drop for Occupied {
             contain(|| self.0.driver.shutdown());
             #[cfg(feature = "time")]
             self.0.ambient.time.close();
+            // Until here: the timers of a worker that has stopped before the others are its business.
+            self.0.monitor.end();
         }
     }
 }
