@@ -244,7 +244,7 @@ fn a_worker_without_another_thread_waits_for_its_own() {
 fn a_worker_without_another_thread_survives_a_panic() {
     on_multi_thread(|flavour| {
         let runtime = without_pool_threads(flavour);
-        let panics = runtime.block_on(async {
+        let child = runtime.block_on(async {
             spawn(async {
                 // Bound to this very worker, or to one that lives on anyway.
                 let child = spawn(std::future::pending::<()>());
@@ -253,13 +253,13 @@ fn a_worker_without_another_thread_survives_a_panic() {
                     block_in_place(|| panic!("planned"));
                 }));
                 assert!(caught.is_err());
-                child
+                child.abort_handle()
             })
             .await
         });
         // The shutdown ends only when each worker has cancelled what is bound to it.
         drop(runtime);
-        assert!(panics.unwrap().is_finished());
+        assert!(child.unwrap().is_finished());
     });
 }
 
