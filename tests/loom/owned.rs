@@ -149,6 +149,35 @@ fn wake_against_shutdown() {
     });
 }
 
+/// The task is woken, polled elsewhere and idle again, while its owner claims it: the state word is
+/// what it was before, the future is not.
+#[test]
+fn wake_and_poll_elsewhere_against_shutdown() {
+    check("owned: wake and poll elsewhere against shutdown", Bounds::ALL, || {
+        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
+        let shared = Shared::new(&parker);
+        let Asleep { waker, join, .. } = spawn_asleep::<1>(&shared.queue);
+        waker.wake_by_ref();
+        let task = shared.queue.take().next().unwrap();
+        tasks.bind(&task).unwrap();
+        assert!(run_until_idle(task).is_none());
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                waker.wake_by_ref();
+                shared.queue.take().for_each(|task| shared.run(task));
+                // The owner may have claimed it, or be waiting for it.
+                shared.unpark.unpark();
+                waker
+            })
+        };
+        shared.returns.close();
+        shared.stop(&tasks, &parker);
+        drop(other.join().unwrap());
+        assert!(result(join).unwrap_err().is_cancelled());
+    });
+}
+
 /// A spawn from outside meets a closed inbox, a closed list, or neither: it is cancelled all the
 /// same, because the list is closed before the inbox.
 #[test]

@@ -25,6 +25,7 @@ use jenny_core::{
 };
 use loom::{
     alloc::Track,
+    cell::UnsafeCell,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -42,11 +43,21 @@ loom::thread_local! {
 pub(crate) struct Queue {
     tasks: Inbox<Runnable>,
     platform: Modelled,
+    /// Read by who schedules and written by who frees, so that loom sees whether the one comes before
+    /// the other. A queue has one task at a time.
+    uses: UnsafeCell<()>,
 }
+
+// SAFETY: the cell holds no value; loom is to see every access.
+unsafe impl Sync for Queue {}
 
 impl Queue {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { tasks: Inbox::new(), platform: Modelled::new(0) })
+        Arc::new(Self {
+            tasks: Inbox::new(),
+            platform: Modelled::new(0),
+            uses: UnsafeCell::new(()),
+        })
     }
 }
 
@@ -86,7 +97,9 @@ unsafe impl Schedule for Queue {
 
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
         // SAFETY: the caller keeps the queue alive until this returns.
-        let pushed = unsafe { this.as_ref() }.tasks.push(task);
+        let this = unsafe { this.as_ref() };
+        let pushed = this.tasks.push(task);
+        this.uses.with(|_| ());
         assert!(pushed.is_ok(), "the queue is never closed");
     }
 
@@ -100,7 +113,8 @@ unsafe impl Schedule for Queue {
 
     unsafe fn release(this: NonNull<Self>) {
         // SAFETY: the count was the cell's, and came from `into_raw`.
-        drop(unsafe { Arc::from_raw(this.as_ptr().cast_const()) });
+        let this = unsafe { Arc::from_raw(this.as_ptr().cast_const()) };
+        this.uses.with_mut(|_| ());
     }
 
     fn charge() -> bool {

@@ -3,6 +3,7 @@
 
 use std::task::Waker;
 
+use jenny_core::task::AbortHandle;
 use loom::thread;
 
 use super::{Asleep, Queue, become_local, run, spawn_asleep, spawn_ready};
@@ -61,4 +62,29 @@ fn the_free_follows_every_use() {
             other.join().unwrap();
         }
     });
+}
+
+/// A thread that has scheduled the task lets go of it while the task completes: whoever frees comes
+/// behind its last look at the scheduler.
+#[test]
+fn the_free_follows_the_schedule() {
+    let lasts: [(&str, fn(Waker, AbortHandle)); 3] = [
+        ("an abort", |_, abort| abort.abort()),
+        ("a wake by reference", |waker, _| waker.wake_by_ref()),
+        ("a wake by value", |waker, _| waker.wake()),
+    ];
+    for (name, last) in lasts {
+        check(&format!("task: free against {name}"), Bounds::ALL, move || {
+            let queue = Queue::new();
+            let Asleep { announcements: [announcement], waker, join } = spawn_asleep(&queue);
+            announcement.make();
+            let abort = join.abort_handle();
+            drop(join);
+            let other = thread::spawn(move || last(waker, abort));
+            while queue.take().map(run).count() == 0 {
+                thread::yield_now();
+            }
+            other.join().unwrap();
+        });
+    }
 }

@@ -91,10 +91,38 @@ fn the_future_follows_the_wake() {
     });
 }
 
-/// As before, but the waker drops the Runnable, and the future with it.
+/// As before, but the waker drops the Runnable, and the future with it: no poll starts that would
+/// acquire it.
 #[test]
 fn a_woken_task_is_cancelled_elsewhere() {
-    check("task: the waker cancels", Bounds::ALL, || {
+    for (way, wake) in WAYS {
+        check(&format!("task: woken {way}, the waker cancels"), Bounds::ALL, move || {
+            let queue = Queue::new();
+            let Asleep { announcements: [announcement], waker, join } = spawn_asleep(&queue);
+            waker.wake_by_ref();
+            // Nothing is freed, which would acquire everything.
+            let kept = waker.clone();
+            let other = {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || {
+                    announcement.make();
+                    wake(waker);
+                    queue.take().for_each(drop);
+                })
+            };
+            queue.run();
+            other.join().unwrap();
+            queue.take().for_each(drop);
+            assert!(join.is_finished());
+            drop(kept);
+        });
+    }
+}
+
+/// The same, when the waker stays and nothing but the wake itself acquires the future.
+#[test]
+fn a_woken_task_is_cancelled_by_a_kept_waker() {
+    check("task: a kept waker cancels", Bounds::ALL, || {
         let queue = Queue::new();
         let Asleep { announcements: [announcement], waker, join } = spawn_asleep(&queue);
         waker.wake_by_ref();
@@ -102,13 +130,13 @@ fn a_woken_task_is_cancelled_elsewhere() {
             let queue = Arc::clone(&queue);
             thread::spawn(move || {
                 announcement.make();
-                waker.wake();
+                waker.wake_by_ref();
                 queue.take().for_each(drop);
             })
         };
         queue.run();
         other.join().unwrap();
-        queue.run();
+        queue.take().for_each(drop);
         assert!(join.is_finished());
     });
 }
@@ -160,5 +188,31 @@ fn more_wakes_than_the_counter_holds() {
             queue.run();
             assert!(result(join).is_ok());
         });
+    }
+}
+
+/// One thread wakes as often as it takes to fold the count to what the poll saw, or to wrap it if it
+/// were not folded. What it announced before is not missed, and there is one Runnable.
+#[test]
+fn wakes_that_fold_during_a_poll() {
+    for (way, wake) in WAYS {
+        for wakes in [4, 5, 9] {
+            let bounds = Bounds::preemptions(3);
+            check(&format!("task: {wakes} wakes {way} in a row"), bounds, move || {
+                let queue = Queue::new();
+                let Asleep { announcements: [announcement], waker, join } = spawn_asleep(&queue);
+                waker.wake_by_ref();
+                let other = thread::spawn(move || {
+                    announcement.make();
+                    for _ in 0..wakes {
+                        wake(waker.clone());
+                    }
+                });
+                queue.run();
+                other.join().unwrap();
+                queue.run();
+                assert!(result(join).is_ok());
+            });
+        }
     }
 }
