@@ -47,9 +47,9 @@ fn run(task: Runnable) {
 #[test]
 fn two_ends_against_a_join() {
     check("join list: two tasks finish against join", Bounds::preemptions(2), || {
-        let (queue, mut list) = (Queue::new(), JoinList::new());
+        let mut list = JoinList::new();
         let ends = [(); 2].map(|()| {
-            let (task, join) = spawn(&queue, ready());
+            let (task, join) = spawn(&Queue::new(), ready());
             list.insert(join);
             thread::spawn(move || run(task))
         });
@@ -78,7 +78,7 @@ fn the_end_against_insert() {
 fn abort_all_against_the_end() {
     check("join list: abort all against the end", Bounds::preemptions(2), || {
         let (queue, mut list) = (Queue::new(), JoinList::new());
-        let (task, join) = spawn(&queue, ready());
+        let (task, join) = spawn(&Queue::new(), ready());
         list.insert(join);
         let Asleep { join, waker, .. } = spawn_asleep::<1>(&queue);
         drop(waker);
@@ -112,12 +112,12 @@ fn drop_against_the_end() {
 #[test]
 fn a_slot_is_reused_against_the_end() {
     check("join list: detach and insert against the end", Bounds::preemptions(3), || {
-        let (queue, mut list) = (Queue::new(), JoinList::new());
-        let (first, join) = spawn(&queue, ready());
+        let mut list = JoinList::new();
+        let (first, join) = spawn(&Queue::new(), ready());
         list.insert(join);
         let end = thread::spawn(move || run(first));
         list.detach_all();
-        let (second, join) = spawn(&queue, ready());
+        let (second, join) = spawn(&Queue::new(), ready());
         list.insert(join);
         assert!(list.try_next().is_none());
         end.join().unwrap();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::missing_const_for_thread_local, reason = "loom's macro takes no const block")]
 
-use std::{cell::Cell, collections::VecDeque, io, ptr, sync::atomic, time::Duration};
+use std::{cell::Cell, collections::VecDeque, io, mem, ptr, sync::atomic, time::Duration};
 
 use super::{
     config::{Config, Hook, Job, Mandatory},
@@ -46,8 +46,11 @@ pub(super) struct State<J> {
     handles: Vec<Option<thread::JoinHandle<()>>>,
     /// How many these are.
     living: usize,
-    /// The thread that ended last. It has joined the one before, so joining it joins them all.
-    last_ended: Option<thread::JoinHandle<()>>,
+    /// Threads that have ended and that nobody has joined.
+    unjoined: Vec<thread::JoinHandle<()>>,
+    /// Whether one of those that have ended joins the others. One at a time: if each joined the one
+    /// before it, they would wait for each other in a queue, which under load grows without a bound.
+    reaping: bool,
     /// Threads of the pool that wait for the others to end.
     leaving: usize,
 }
@@ -94,7 +97,8 @@ impl<J: Job> Shared<J> {
             spare_name: None,
             handles: Vec::new(),
             living: 0,
-            last_ended: None,
+            unjoined: Vec::new(),
+            reaping: false,
             leaving: 0,
         };
         Self {
@@ -227,14 +231,18 @@ impl<J: Job> Shared<J> {
         let mut state = this.state.lock();
         let handle = state.handles[number].take();
         state.living -= 1;
-        let before = std::mem::replace(&mut state.last_ended, handle);
         let shutdown = state.shutdown;
+        let reaps = !state.reaping && !state.unjoined.is_empty();
+        state.reaping |= reaps;
+        let others = if reaps { mem::take(&mut state.unjoined) } else { Vec::new() };
+        state.unjoined.extend(handle);
         drop(state);
         if shutdown {
             this.ended.notify_all();
         }
-        if let Some(before) = before {
-            join(before);
+        if reaps {
+            others.into_iter().for_each(join);
+            this.state.lock().reaping = false;
         }
     }
 
@@ -404,14 +412,13 @@ impl<J: Job> Shared<J> {
         if inside {
             state.leaving -= 1;
         }
-        let last_ended = state.last_ended.take();
+        // Whom the reaper has taken is joined when the reaper is.
+        let unjoined = mem::take(&mut state.unjoined);
         drop(state);
         // A thread of the pool that drops the runtime in the destructor of a thread-local variable is
-        // itself among those to be joined: by the next that ended, or by nobody.
-        if let Some(last_ended) = last_ended
-            && home != Home::Ended(self.address())
-        {
-            join(last_ended);
+        // itself among those to be joined: by the reaper, or by nobody.
+        if home != Home::Ended(self.address()) {
+            unjoined.into_iter().for_each(join);
         }
     }
 
