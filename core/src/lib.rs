@@ -17,7 +17,7 @@
 //!
 //! | | step | file, below `src` |
 //! |---|---|---|
-//! | 1 | `Handle::spawn`: on a worker of this scheduler without a shared write, elsewhere through an inbox | `scheduler/stealing/handle.rs`, `core.rs`; `scheduler/local.rs` |
+//! | 1 | `Handle::spawn`: on a worker of this scheduler without a shared write, elsewhere through an inbox | `scheduler/stealing/handle.rs`, `core.rs`; `scheduler/local/` |
 //! | 2 | one allocation, the cell: header, record, and the bytes that future and output share. Out come a [`Runnable`](task::Runnable) and a [`JoinHandle`](task::JoinHandle) | `task/harness.rs`, `cell.rs`, `header.rs` |
 //! | 3 | the `Runnable` waits in a LIFO slot, a ring, an overflow or an inbox | `queue/`, `scheduler/stealing/shared.rs` |
 //! | 4 | a worker takes it, and binds it to its list of live tasks if nobody has yet | `scheduler/stealing/worker.rs`, `owned.rs` |

@@ -1,0 +1,159 @@
+//! What only the worker touches, and how it takes and gives tasks.
+
+use alloc::vec::Vec;
+use core::{cell::Cell, mem, num::NonZeroU64};
+
+use super::shared::Shared;
+use crate::{
+    owned::LocalOwnedTasks,
+    platform::Platform,
+    queue::Batch,
+    scheduler::{
+        IDS,
+        counted::{Credit, Shared as SharedRef},
+        dump::Seen,
+    },
+    sync::{Ordering, UnsafeCell, fence},
+    task::{self, OwnedRef, Runnable},
+};
+
+/// What only the worker touches.
+pub(super) struct Core<P: Platform> {
+    pub(super) shared: SharedRef<Shared<P>>,
+    queue: UnsafeCell<Batch<Runnable>>,
+    pub(super) owned: LocalOwnedTasks,
+    pub(super) credit: Credit,
+    next_id: Cell<(u64, u32)>,
+    asleep: Cell<bool>,
+    pub(super) stopped: Cell<bool>,
+    pub(super) dump: Seen,
+    /// There has been work since the worker last went to sleep.
+    pub(super) found: Cell<bool>,
+    pub(super) interval: u32,
+    pub(super) inbox_interval: u32,
+}
+
+// SAFETY: the parts of the core are cells (`!Sync`) of what may move between threads: Runnables,
+// counts, numbers. Tasks whose futures may not move are the business of `Handle::spawn_local`.
+unsafe impl<P: Platform> Send for Core<P> {}
+
+impl<P: Platform> Core<P> {
+    pub(super) fn new(
+        shared: SharedRef<Shared<P>>,
+        event_interval: u32,
+        inbox_interval: u32,
+    ) -> Self {
+        Self {
+            shared,
+            queue: UnsafeCell::new(Batch::new()),
+            owned: LocalOwnedTasks::new(0),
+            credit: Credit::default(),
+            next_id: Cell::new((0, 0)),
+            asleep: Cell::new(false),
+            stopped: Cell::new(false),
+            dump: Seen::default(),
+            // Nobody has woken it yet, so its first sleep follows no empty wake.
+            found: Cell::new(true),
+            interval: event_interval.max(1),
+            inbox_interval,
+        }
+    }
+
+    /// Runs the closure on the queue. It runs no user code, so it is not entered twice.
+    fn with_queue<R>(&self, f: impl FnOnce(&mut Batch<Runnable>) -> R) -> R {
+        self.queue.with_mut(|queue| {
+            // SAFETY: the core is `!Sync`, and the closures of this file do not come back here.
+            let queue = unsafe { &mut *queue };
+            let result = f(queue);
+            self.shared.queued.set(queue.len());
+            result
+        })
+    }
+
+    /// Whether a task is ready to run.
+    pub(super) fn has_work(&self) -> bool {
+        !self.with_queue(|queue| queue.is_empty()) || !self.shared.inbox.is_empty()
+    }
+
+    /// Gives up what is queued, without dropping it: this may be the wrong thread for that.
+    pub(super) fn leak_queue(&self) {
+        mem::forget(self.with_queue(mem::take));
+    }
+
+    /// Takes a task into the owned list; false if it is closed.
+    pub(super) fn bind(&self, task: &Runnable) -> bool {
+        self.owned.bind(task).is_ok()
+    }
+
+    /// A task has ended here: takes it out of the list that it is in, if it is in one.
+    pub(super) fn finish(&self, done: OwnedRef) {
+        self.shared.counters.completions.add(1);
+        if done.owner().is_some() {
+            self.owned.remove(done);
+        }
+    }
+
+    pub(super) fn push(&self, task: Runnable) {
+        self.shared.counters.local_schedules.add(1);
+        self.with_queue(|queue| queue.push_back(task));
+    }
+
+    pub(super) fn pop(&self) -> Option<Runnable> {
+        self.with_queue(Batch::pop_front)
+    }
+
+    pub(super) fn take_inbox(&self) {
+        if !self.shared.inbox.is_empty() {
+            let mut batch = self.shared.inbox.drain().into_batch();
+            self.shared.counters.inbox_takes.add(batch.len());
+            self.with_queue(|queue| queue.append(&mut batch));
+        }
+    }
+
+    /// Lists the live tasks for a dump, those included that nobody has polled yet.
+    #[cold]
+    pub(super) fn answer_dump(&self) {
+        self.take_inbox();
+        for _ in 0..self.with_queue(|queue| queue.len()) {
+            let Some(task) = self.pop() else { break };
+            // Refused where the scheduler is closed: the task is about to be cancelled.
+            if task.owner().is_none() {
+                self.bind(&task);
+            }
+            self.with_queue(|queue| queue.push_back(task));
+        }
+        let running: Vec<_> = self.shared.running.get().into_iter().collect();
+        self.shared.dumps.answer(0, &self.dump, self.owned.list(&running));
+    }
+
+    /// Registers as asleep; false if there is something to do after all.
+    pub(super) fn sleep(&self) -> bool {
+        self.shared.asleep.store(true, Ordering::Relaxed);
+        self.asleep.set(true);
+        // Ordering: pairs with the fence in `Shared::unpark_sleeper`.
+        fence(Ordering::SeqCst);
+        let closing = self.shared.closing.load(Ordering::Relaxed) && !self.owned.is_closed();
+        if closing || !self.shared.inbox.is_empty() {
+            return false;
+        }
+        self.shared.counters.parks.add(1);
+        if !self.found.replace(false) {
+            self.shared.counters.empty_wakes.add(1);
+        }
+        true
+    }
+
+    pub(super) fn wake_up(&self) {
+        if self.asleep.replace(false) {
+            self.shared.asleep.store(false, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn id(&self) -> task::Id {
+        let (next, left) = self.next_id.get();
+        let (next, left) =
+            if left > 0 { (next, left) } else { (self.shared.platform.task_ids(IDS).get(), IDS) };
+        self.next_id.set((next + 1, left - 1));
+        task::id(NonZeroU64::new(next).expect("the platform hands out ids from 1 up"))
+    }
+}

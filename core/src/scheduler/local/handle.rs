@@ -1,0 +1,230 @@
+//! The way in: spawning from any thread, and what wakers and finished tasks call.
+
+use alloc::vec::Vec;
+use core::{
+    fmt,
+    future::Future,
+    ptr::NonNull,
+    task::{Context, Poll},
+};
+
+use super::{core::Core, shared::Shared};
+use crate::{
+    platform::{Platform, Unpark},
+    scheduler::{
+        WorkerDump, WorkerMetrics, budget,
+        counted::{Counted, Shared as SharedRef},
+        frame,
+        metrics::Arrival,
+    },
+    sync::Ordering,
+    task::{self, JoinHandle, Observer, OwnedRef, Runnable, Schedule, Spawned},
+};
+
+/// Spawns on a local scheduler, from any thread.
+pub struct Handle<P: Platform>(pub(super) SharedRef<Shared<P>>);
+
+impl<P: Platform> Handle<P> {
+    /// Spawns a task. From any thread; after the shutdown its handle resolves to cancelled.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_as(future, Spawned::here())
+    }
+
+    /// As [`spawn`](Self::spawn), with what is known about the task.
+    pub fn spawn_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        // SAFETY: the future and its output are `Send` and `'static`.
+        unsafe { self.spawn_unchecked(future, spawned) }
+    }
+
+    /// Spawns a task whose future stays on this thread. After the shutdown its handle resolves to
+    /// cancelled.
+    ///
+    /// Inside [`Worker::enter`] that is plain arithmetic; outside, the task goes through the inbox.
+    ///
+    /// # Safety
+    /// The worker stays on the calling thread until it has stopped.
+    #[track_caller]
+    pub unsafe fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        // SAFETY: passed on from the caller.
+        unsafe { self.spawn_local_as(future, Spawned::here()) }
+    }
+
+    /// As [`spawn_local`](Self::spawn_local), with what is known about the task.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn spawn_local_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        // SAFETY: this thread is the worker's, and the caller keeps the worker here. Who refuses the
+        // task is the worker, or its closed inbox, which makes the spawner drop it: here.
+        unsafe { self.spawn_unchecked(future, spawned) }
+    }
+
+    /// # Safety
+    /// As for [`task::new`].
+    unsafe fn spawn_unchecked<F: Future>(
+        &self,
+        future: F,
+        spawned: Spawned<'_>,
+    ) -> JoinHandle<F::Output> {
+        if let Some(core) = Core::current(self.0.pointer()) {
+            let scheduler = core.credit.lend(&core.shared);
+            // SAFETY: the count was taken; the rest is the caller's promise.
+            let (task, join) =
+                unsafe { task::new(future, scheduler, spawned.id_or(|| core.id()), spawned) };
+            core.shared.counters.spawns.add(1);
+            if core.bind(&task) {
+                core.push(task);
+            } else {
+                drop(task);
+            }
+            return join;
+        }
+        let id = spawned.id_or(|| task::id(self.0.platform.task_ids(1)));
+        // SAFETY: as above.
+        let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
+        self.0.inject(task, Arrival::Spawned);
+        join
+    }
+
+    /// Whether this thread is inside [`Worker::enter`] of this scheduler.
+    pub fn is_entered(&self) -> bool {
+        Core::current(self.0.pointer()).is_some()
+    }
+
+    /// Begins the shutdown: the worker's ticks cancel every task and end with [`Tick::Stopped`].
+    /// From any thread.
+    pub fn close(&self) {
+        self.0.closing.store(true, Ordering::Release);
+        self.0.unpark_sleeper();
+    }
+
+    /// What the worker has done so far.
+    pub fn metrics(&self) -> WorkerMetrics {
+        self.0.counters.read(&self.0.inbox)
+    }
+
+    /// How many tasks are in the worker's queue, at some moment of the call.
+    pub fn queued(&self) -> usize {
+        self.0.queued.get()
+    }
+
+    /// How many tasks other threads have brought that the worker has not put into its queue yet.
+    pub fn injected(&self) -> usize {
+        let taken = self.0.counters.inbox_takes.get();
+        let (spawned, woken) = self.0.inbox.arrivals();
+        let waiting = spawned.wrapping_add(woken).wrapping_sub(taken);
+        // The worker may have taken what its bringer has not counted yet.
+        if waiting > usize::MAX / 2 { 0 } else { waiting }
+    }
+
+    /// Asks the worker for its live tasks; false if somebody has asked already. From any thread.
+    #[must_use = "if it was true, the dump has to be ended"]
+    pub fn start_dump(&self) -> bool {
+        let started = self.0.dumps.ask();
+        if started {
+            self.0.unpark.unpark();
+        }
+        started
+    }
+
+    /// Waits for the answer of the worker, which comes at its next tick.
+    pub fn poll_dump(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.dumps.poll(context.waker())
+    }
+
+    /// Ends a dump that this caller has started: the answer, if it has come.
+    pub fn end_dump(&self) -> Vec<WorkerDump> {
+        self.0.dumps.end(core::iter::once(&self.0.running))
+    }
+
+    /// The platform that the scheduler was made with.
+    pub fn platform(&self) -> &P {
+        &self.0.platform
+    }
+}
+
+impl<P: Platform> Clone for Handle<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<P: Platform> fmt::Debug for Handle<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("local::Handle").field("metrics", &self.metrics()).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: `schedule` queues, or drops what only its spawner can have; a task of this scheduler is run
+// by its worker only. The cells are counted by `Counted`.
+unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
+    type Platform = P;
+
+    unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
+        match Core::current(this) {
+            Some(core) => core.push(task),
+            // SAFETY: the caller keeps the scheduler alive until this returns.
+            None => unsafe { this.as_ref() }.value().inject(task, Arrival::Woken),
+        }
+    }
+
+    unsafe fn retire(this: NonNull<Self>, done: OwnedRef) {
+        // A bound task is retired by its worker only, which has the core at hand; a Runnable that is
+        // dropped elsewhere was never bound.
+        match (done.owner(), Core::current(this)) {
+            (_, Some(core)) => core.finish(done),
+            (Some(_), None) => P::abort(),
+            (None, None) => drop(done),
+        }
+    }
+
+    fn is_local(this: NonNull<Self>) -> bool {
+        Core::current(this).is_some()
+    }
+
+    unsafe fn release(this: NonNull<Self>) {
+        match Core::current(this) {
+            Some(core) => core.credit.give_back(&core.shared),
+            // SAFETY: the count was the cell's.
+            None => unsafe { Counted::release(this, 1) },
+        }
+    }
+
+    unsafe fn observer<'a>(this: NonNull<Self>) -> Option<&'a dyn Observer> {
+        // SAFETY: passed on from the caller.
+        unsafe { this.as_ref() }.value().observer.as_deref()
+    }
+
+    fn charge() -> bool {
+        budget::proceed::<P>()
+    }
+}
+
+impl<P: Platform> Core<P> {
+    /// The core of the scheduler, if this thread has entered its worker. The borrow must end before
+    /// the thread can leave the scope.
+    #[inline]
+    pub(super) fn current<'a>(scheduler: NonNull<Counted<Shared<P>>>) -> Option<&'a Self> {
+        let address = scheduler.as_ptr().cast_const().cast();
+        // SAFETY: a frame with this address belongs to a worker of this scheduler, which keeps it
+        // alive, and points to its core.
+        unsafe { frame::local_of::<P>(address).cast::<Self>().as_ref() }
+    }
+}
