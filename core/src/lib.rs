@@ -178,7 +178,7 @@
 #![deny(missing_docs)]
 
 extern crate alloc;
-#[cfg(any(feature = "std", test, jenny_loom))]
+#[cfg(any(feature = "std", test, jenny_loom, jenny_count))]
 extern crate std;
 
 mod frame;
@@ -191,5 +191,8 @@ pub mod queue;
 mod rand;
 pub mod scheduler;
 mod sync;
+#[cfg(jenny_count)]
+#[doc(hidden)]
+pub use sync::count;
 pub mod task;
 pub mod time;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::sync::UnsafeCell;
+use crate::sync::{UnsafeCell, note_lock};
 
 /// The lock of a platform: closure-scoped, not reentrant.
 ///
@@ -41,7 +41,10 @@ impl<T, L: RawLock> Mutex<T, L> {
     }
 
     /// Runs the closure on the value with the lock held.
+    // Tracked for a counting build, which names the callers of locks.
+    #[track_caller]
     pub fn with<R>(&self, critical: impl FnOnce(&mut T) -> R) -> R {
+        note_lock(&self.lock);
         self.lock.with(|| {
             self.value.with_mut(|value| {
                 // SAFETY: `RawLock::with` excludes every other closure of this lock, and the

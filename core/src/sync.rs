@@ -1,9 +1,10 @@
-//! The one switch between real atomics and a model checker's.
+//! The one switch between real atomics, a model checker's, and counted ones.
 //!
 //! Every atomic, unsafe cell, fence and tracked allocation of this crate comes from here, and no
-//! other file looks at `cfg(jenny_loom)`. Normally the atomics are [`portable_atomic`]'s, so that a
-//! chip without compare-and-swap works once the final binary has chosen how (see the crate's
-//! documentation); under `--cfg jenny_loom` they are loom's.
+//! other file looks at `cfg(jenny_loom)` or `cfg(jenny_count)`. Normally the atomics are
+//! [`portable_atomic`]'s, so that a chip without compare-and-swap works once the final binary has
+//! chosen how (see the crate's documentation); under `--cfg jenny_loom` they are loom's. Under
+//! `--cfg jenny_count` they are real and note each access in a ledger (`sync/ledger.rs`).
 //!
 //! Two habits follow from loom. Atomics are never `const` and never in a `static`: ids, seeds and
 //! clocks belong to a platform instance. And a protocol that needs a store to be ordered before a
@@ -15,6 +16,17 @@ pub(crate) use self::checked::*;
 #[cfg(not(jenny_loom))]
 pub(crate) use self::real::*;
 
+#[cfg(jenny_count)]
+mod counted;
+#[cfg(jenny_count)]
+mod ledger;
+
+// By name, which goes before the allocation of `real`.
+#[cfg(jenny_count)]
+pub(crate) use self::counted::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, allocate, deallocate, fence, note_lock, own,
+};
+
 pub(crate) use core::sync::atomic::Ordering;
 
 #[cfg(not(jenny_loom))]
@@ -22,6 +34,7 @@ mod real {
     use alloc::alloc::handle_alloc_error;
     use core::{alloc::Layout, ptr::NonNull};
 
+    #[cfg(not(jenny_count))]
     pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
 
     /// `core::cell::UnsafeCell` with the closure-scoped access that a model checker can watch.
@@ -108,6 +121,32 @@ mod checked {
 /// A capacity or a field width: the real one, or a small one that a model checker can exhaust.
 pub(crate) const fn shrunk<T: Copy>(real: T, checked: T) -> T {
     if cfg!(jenny_loom) { checked } else { real }
+}
+
+/// A mark for a counting build: nothing.
+#[cfg(not(jenny_count))]
+pub(crate) struct Unmarked;
+
+/// Says that the calling thread may call the value its own, until the mark is dropped.
+#[cfg(not(jenny_count))]
+#[inline(always)]
+#[must_use]
+pub(crate) fn own<T: ?Sized>(_value: &T) -> Unmarked {
+    Unmarked
+}
+
+/// Says that a lock of the platform is taken.
+#[cfg(not(jenny_count))]
+#[inline(always)]
+pub(crate) fn note_lock<T: ?Sized>(_lock: &T) {}
+
+/// What a counting build shows: the ledger, and counted atomics for backends.
+#[cfg(jenny_count)]
+pub mod count {
+    pub use super::{
+        counted::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, fence, note_lock},
+        ledger::{Entry, Own, Place, What, close, is_busy, note, note_at, open, own},
+    };
 }
 
 /// A value alone on its cache line, so that its writers do not slow the readers of its neighbours.

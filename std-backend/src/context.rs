@@ -9,7 +9,6 @@ use std::{
     cell::{Cell, RefCell},
     fmt, io,
     marker::PhantomData,
-    sync::Arc,
     thread::{self, ThreadId},
 };
 
@@ -24,6 +23,7 @@ use crate::{
     blocking::{Blocking, TrySpawnError, pool::Mandatory},
     park::Unparker,
     platform::Std,
+    primitives::unmodelled::Arc,
     stats::Stats,
 };
 

@@ -8,13 +8,15 @@ use std::{
     num::NonZeroU64,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::Ordering,
 };
 
 use jenny_core::{
     lock::RawLock,
     platform::{Frame, Platform, Unpark},
 };
+
+use crate::primitives::unmodelled::AtomicU64;
 
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.

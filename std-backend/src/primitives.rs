@@ -1,8 +1,9 @@
-//! The one switch of this crate between real threads and a model checker's.
+//! The one switch of this crate between real threads, a model checker's, and counted ones.
 //!
 //! Every atomic, lock, condition variable and thread primitive of the protocols in here comes from
-//! this file, and no protocol looks at `cfg(jenny_loom)`. Normally the locks are [`parking_lot`]'s;
-//! under `--cfg jenny_loom` they are loom's, behind the same signatures.
+//! this file, and no protocol looks at `cfg(jenny_loom)` or `cfg(jenny_count)`. Normally the locks
+//! are [`parking_lot`]'s; under `--cfg jenny_loom` they are loom's, behind the same signatures; under
+//! `--cfg jenny_count` they are the real ones, and each use is noted in the core's ledger.
 
 // Which of these are used depends on the features.
 #![allow(unused_imports, dead_code)]
@@ -14,16 +15,31 @@ pub(crate) use self::real::*;
 
 pub(crate) use std::sync::atomic::Ordering;
 
+#[cfg(jenny_count)]
+mod counted;
+
+/// What no model needs: what is in a static, or around the protocols.
+pub(crate) mod unmodelled {
+    #[cfg(jenny_count)]
+    pub(crate) use super::counted::{Arc, AtomicU64, Weak};
+    #[cfg(not(jenny_count))]
+    pub(crate) use std::sync::{Arc, Weak, atomic::AtomicU64};
+}
+
 #[cfg(not(jenny_loom))]
 mod real {
-    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-    pub(crate) use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence},
-        },
-        thread, thread_local,
+    #[cfg(jenny_count)]
+    pub(crate) use super::counted::{
+        Arc, AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, fence,
     };
+    #[cfg(not(jenny_count))]
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+    #[cfg(not(jenny_count))]
+    pub(crate) use std::sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence},
+    };
+    pub(crate) use std::{thread, thread_local};
 
     /// [`std::cell::UnsafeCell`] with the closure-scoped access that a model checker can watch.
     #[derive(Debug, Default)]

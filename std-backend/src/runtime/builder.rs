@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, Weak},
+    sync::Arc,
     thread::{self, ThreadId},
     time::Duration,
 };
@@ -23,6 +23,7 @@ use crate::{
     blocking::{Blocking, pool},
     context::{self, Ambient, Id, RuntimeDriver, RuntimePlatform, Scheduler},
     park::{Parker, SharedDriver, Unparker},
+    primitives::unmodelled,
     stats::Stats,
 };
 
@@ -424,8 +425,8 @@ impl Builder {
         stats: Stats,
         _drivers: &Drivers,
         _unparkers: Vec<Unparker<RuntimeDriver>>,
-    ) -> Arc<Ambient> {
-        Arc::new_cyclic(|ambient| {
+    ) -> unmodelled::Arc<Ambient> {
+        unmodelled::Arc::new_cyclic(|ambient| {
             #[cfg(feature = "time")]
             let time = self.time.timers(self.has_one_thread(), &scheduler, _unparkers);
             // Weak: the pool is a part of what its threads enter.
@@ -443,7 +444,7 @@ impl Builder {
                 may_start: None,
                 on_quiet,
                 wrap: Arc::new(move |thread| {
-                    let ambient: Option<Arc<Ambient>> = ambient.upgrade();
+                    let ambient = ambient.upgrade();
                     let _current = ambient.as_ref().map(context::set_current);
                     thread();
                 }),
@@ -467,7 +468,7 @@ impl Builder {
 impl Builder {
     /// What the pool calls when its last job has ended: a paused clock waits for that.
     #[cfg(feature = "time")]
-    fn on_quiet(&self, ambient: &Weak<Ambient>) -> Option<pool::Hook> {
+    fn on_quiet(&self, ambient: &unmodelled::Weak<Ambient>) -> Option<pool::Hook> {
         let ambient = ambient.clone();
         let hook = move || {
             if let Some(ambient) = ambient.upgrade() {
@@ -478,7 +479,7 @@ impl Builder {
     }
 
     #[cfg(not(feature = "time"))]
-    fn on_quiet(&self, _ambient: &Weak<Ambient>) -> Option<pool::Hook> {
+    fn on_quiet(&self, _ambient: &unmodelled::Weak<Ambient>) -> Option<pool::Hook> {
         None
     }
 }

@@ -171,7 +171,7 @@ impl Handle {
         let place = Arc::new(Place::default());
         // A thread of its own: the workers and the pool may be what is looked into.
         let asker = thread::Builder::new().name("jenny-dump".into()).spawn({
-            let (place, ambient) = (Arc::clone(&place), Arc::clone(&self.ambient));
+            let (place, ambient) = (Arc::clone(&place), self.ambient.clone());
             move || place.put(take(&ambient, PATIENCE))
         });
         if asker.is_err() {

@@ -5,7 +5,6 @@ use std::{
     future::Future,
     panic::{RefUnwindSafe, UnwindSafe},
     pin::pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -17,6 +16,7 @@ use crate::{
     context::{self, Ambient, Id, Running, Scheduler},
     park::block_on_waker,
     platform::AnyRuntime,
+    primitives::unmodelled::Arc,
 };
 
 /// A handle to a runtime. Cheap to clone, and usable from any thread.

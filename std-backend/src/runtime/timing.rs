@@ -1,14 +1,13 @@
 //! How the loop of a worker keeps time: it fires its wheel between ticks, and parks no longer than
 //! until the next deadline. Why that misses nothing is argued in [`crate::timekeeper`].
 
-use std::sync::Arc;
-
 #[cfg(feature = "time")]
 use std::time::Duration;
 
 use crate::{
     context::{Ambient, RuntimeDriver},
     park::Parker,
+    primitives::unmodelled::Arc,
 };
 #[cfg(feature = "time")]
 use crate::{

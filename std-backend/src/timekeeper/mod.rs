@@ -22,11 +22,14 @@
 //! The wheel's side of this, that what it says is never too late, is in `jenny_core::time`. A
 //! deadline that goes away lets the owner wake up in vain, once.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use jenny_core::time::{self, Timers};
 
-use crate::{platform::Lock, primitives::contain};
+use crate::{
+    platform::Lock,
+    primitives::{contain, unmodelled::Arc},
+};
 
 pub(crate) mod clock;
 

@@ -12,7 +12,7 @@ use crate::{
     frame::Frame,
     platform::Platform,
     scheduler::{Round, Tick, counted::Shared as SharedRef, frame},
-    sync::Ordering,
+    sync::{Ordering, own},
     task::{Outcome, Runnable},
 };
 
@@ -35,6 +35,8 @@ impl<P: Platform> Worker<P> {
     pub fn enter<R>(&self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
         let core: &Core<P> = &self.0;
         let address = core.shared.address();
+        let shared = &core.shared;
+        let _marks = (own(&shared.running), own(&shared.counters), own(&shared.queued));
         // Once it has stopped, its thread is a stranger.
         let local = if core.stopped.get() { ptr::null() } else { (&raw const *core).cast() };
         frame::enter::<P, _>(address, local, |frame| scope(&Entered { core, frame }))

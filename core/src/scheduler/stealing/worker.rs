@@ -10,7 +10,7 @@ use crate::{
     frame::Frame,
     platform::Platform,
     scheduler::{Round, Tick, counted::Shared as SharedRef, frame, metrics::Arrival},
-    sync::Ordering,
+    sync::{Ordering, own},
     task::{Outcome, Runnable},
 };
 
@@ -56,6 +56,8 @@ impl<P: Platform> Worker<P> {
 
     /// Runs the closure with this thread as the worker's: what it wakes and spawns stays local.
     pub fn enter<R>(&mut self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
+        let slot = self.core.get().map(Core::slot);
+        let _marks = slot.map(|slot| (own(&slot.ring), own(&slot.own)));
         let local = match self.core.get() {
             Some(core) => {
                 core.holder.set(&raw const self.core);

@@ -7,7 +7,7 @@
 use std::{
     io,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Condvar, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -21,7 +21,7 @@ use super::hooks::Hooks;
 use crate::{
     context::{Ambient, RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver},
-    primitives::contain,
+    primitives::{contain, unmodelled::Arc},
 };
 
 mod hand_off;
@@ -206,7 +206,7 @@ impl Drop for Attendance {
 
 /// How worker threads are made.
 pub(super) struct ThreadConfig {
-    pub(super) name: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(super) name: std::sync::Arc<dyn Fn() -> String + Send + Sync>,
     pub(super) stack_size: Option<usize>,
     pub(super) hooks: Hooks,
 }

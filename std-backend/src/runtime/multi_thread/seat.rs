@@ -1,6 +1,6 @@
 //! A worker's loop: tick, look after the driver and the timers, sleep.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc};
 
 use jenny_core::scheduler::{Tick, stealing};
 
@@ -8,7 +8,7 @@ use super::{super::timing::LoopTimers, Occupied, Team, Worker};
 use crate::{
     context::{self, Running, RuntimeDriver, RuntimePlatform, worker},
     park::Parker,
-    primitives::contain,
+    primitives::{contain, unmodelled::Arc},
     stats::Recorder,
 };
 
