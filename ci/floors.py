@@ -27,7 +27,7 @@ FLOORS = {
         "queue": 2, "task": 2,
         "owned": 3, "time": 3,
         "scheduler": 4,
-        "platforms": 5,
+        "single": 5,
         "lib": TOP, "loom_internals": TOP,
     },
     "std-backend": {
@@ -44,7 +44,7 @@ FLOORS = {
 
 # Files of a room in import order; `mod.rs` comes last, it binds the room together.
 ORDER = {
-    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "schedule", "waker", "join", "cell", "harness"],
+    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "schedule", "waker", "join", "memory", "cell", "harness"],
     ("core", "time"): ["entry", "wheel", "published", "wakers", "timers", "timer"],
 }
 

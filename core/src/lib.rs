@@ -190,6 +190,8 @@ pub mod platform;
 pub mod queue;
 mod rand;
 pub mod scheduler;
+#[cfg(feature = "critical-section")]
+pub mod single;
 mod sync;
 #[cfg(jenny_count)]
 #[doc(hidden)]

@@ -33,7 +33,7 @@ use core::{cell::Cell, fmt, ptr::NonNull};
 use crate::{
     list::{Linked, List, Pointers},
     queue::Inbox,
-    sync::{AtomicBool, Ordering, UnsafeCell, fence},
+    sync::{AtomicBool, Ordering, UnsafeCell, const_unless_checked, fence},
     task::{Header, Id, Member, OwnedRef, RawTask, Runnable, Snapshot},
 };
 
@@ -129,13 +129,15 @@ pub struct LocalOwnedTasks {
 unsafe impl Send for LocalOwnedTasks {}
 
 impl LocalOwnedTasks {
-    /// An open, empty list of the worker with this index.
-    pub fn new(owner: u16) -> Self {
-        Self {
-            owner,
-            list: UnsafeCell::new(List::new()),
-            len: Cell::new(0),
-            closed: Cell::new(false),
+    const_unless_checked! {
+        /// An open, empty list of the worker with this index.
+        pub fn new(owner: u16) -> Self {
+            Self {
+                owner,
+                list: UnsafeCell::new(List::new()),
+                len: Cell::new(0),
+                closed: Cell::new(false),
+            }
         }
     }
 

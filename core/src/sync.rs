@@ -29,6 +29,10 @@ pub(crate) use self::counted::{
 
 pub(crate) use core::sync::atomic::Ordering;
 
+/// A number that orders nothing. A model checker does not see it.
+#[cfg(feature = "critical-section")]
+pub(crate) use portable_atomic::AtomicU32 as CountOnly;
+
 #[cfg(not(jenny_loom))]
 mod real {
     use alloc::alloc::handle_alloc_error;
@@ -62,12 +66,16 @@ mod real {
         }
     }
 
-    /// Allocates memory for a task cell, and hands an exhausted allocator to its error handler.
-    pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
+    /// Allocates memory for a task cell; `None` if there is none.
+    pub(crate) fn try_allocate(layout: Layout) -> Option<NonNull<u8>> {
         assert!(layout.size() > 0, "a task cell is never empty");
         // SAFETY: the size of the layout is not zero, asserted above.
-        let pointer = unsafe { alloc::alloc::alloc(layout) };
-        NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(layout))
+        NonNull::new(unsafe { alloc::alloc::alloc(layout) })
+    }
+
+    /// As [`try_allocate`], and hands an exhausted allocator to its error handler.
+    pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
+        try_allocate(layout).unwrap_or_else(|| handle_alloc_error(layout))
     }
 
     /// # Safety
@@ -95,9 +103,13 @@ mod checked {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
 
-    pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
+    pub(crate) fn try_allocate(layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: no layout of a task cell is empty.
-        NonNull::new(unsafe { loom::alloc::alloc(layout) }).expect("out of memory")
+        NonNull::new(unsafe { loom::alloc::alloc(layout) })
+    }
+
+    pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
+        try_allocate(layout).expect("out of memory")
     }
 
     /// # Safety
@@ -117,6 +129,35 @@ mod checked {
         }
     }
 }
+
+/// Declares constructors that are `const`, so that they serve a `static`, wherever atomics are: not
+/// under a model checker.
+macro_rules! const_unless_checked {
+    ($($(#[$attribute:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) -> $result:ty $body:block)*) => {$(
+        #[cfg(not(jenny_loom))]
+        $(#[$attribute])*
+        $visibility const fn $name($($arguments)*) -> $result $body
+
+        #[cfg(jenny_loom)]
+        $(#[$attribute])*
+        $visibility fn $name($($arguments)*) -> $result $body
+    )*};
+}
+pub(crate) use const_unless_checked;
+
+/// An array of equal values, made in a `const` context wherever atomics are.
+#[cfg(feature = "critical-section")]
+macro_rules! array_of {
+    ($value:expr; $len:expr) => {{
+        #[cfg(not(jenny_loom))]
+        let array = [const { $value }; $len];
+        #[cfg(jenny_loom)]
+        let array: [_; $len] = core::array::from_fn(|_| $value);
+        array
+    }};
+}
+#[cfg(feature = "critical-section")]
+pub(crate) use array_of;
 
 /// A capacity or a field width: the real one, or a small one that a model checker can exhaust.
 pub(crate) const fn shrunk<T: Copy>(real: T, checked: T) -> T {

@@ -35,7 +35,7 @@
 use core::{fmt, marker::PhantomData, ptr};
 
 use super::{Backlog, Chain, Link};
-use crate::sync::{AtomicPtr, Ordering, fence};
+use crate::sync::{AtomicPtr, Ordering, const_unless_checked, fence};
 
 const EMPTY: *mut Link = ptr::null_mut();
 
@@ -59,9 +59,11 @@ unsafe impl<T: Chain + Send> Sync for Inbox<T> {}
 unsafe impl<T: Chain + Send> Send for Inbox<T> {}
 
 impl<T: Chain> Inbox<T> {
-    /// Makes an open, empty inbox.
-    pub fn new() -> Self {
-        Self { head: AtomicPtr::new(EMPTY), items: PhantomData }
+    const_unless_checked! {
+        /// Makes an open, empty inbox.
+        pub fn new() -> Self {
+            Self { head: AtomicPtr::new(EMPTY), items: PhantomData }
+        }
     }
 
     /// Puts an item in, from any thread, core or interrupt.
@@ -70,6 +72,11 @@ impl<T: Chain> Inbox<T> {
     /// Gives the item back if the inbox is closed. What happened before the close then happened
     /// before this returns.
     pub fn push(&self, item: T) -> Result<(), T> {
+        self.push_seeing(item).map(drop)
+    }
+
+    /// As [`push`](Self::push), and says whether the inbox was empty before.
+    pub(crate) fn push_seeing(&self, item: T) -> Result<bool, T> {
         let link = item.into_link();
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
@@ -89,7 +96,7 @@ impl<T: Chain> Inbox<T> {
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(head == EMPTY),
                 Err(seen) => head = seen,
             }
         }

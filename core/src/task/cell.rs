@@ -1,8 +1,7 @@
-//! The typed cell: one allocation per task.
+//! The typed cell: all of a task in one place.
 
 use alloc::boxed::Box;
 use core::{
-    alloc::Layout,
     any::Any,
     cell::Cell as StdCell,
     future::Future,
@@ -16,12 +15,7 @@ use core::{
 use super::header::{Header, Id, Prefix, Record, StageTag, Vtable};
 use super::origin::{Origin, Spawned};
 use super::state::State;
-use crate::{
-    link::Link,
-    list::Pointers,
-    platform::PanicPayload,
-    sync::{UnsafeCell, allocate, deallocate},
-};
+use crate::{link::Link, list::Pointers, platform::PanicPayload, sync::UnsafeCell};
 
 /// A task: 88 bytes that every task has, then the future or what became of it.
 #[repr(C)]
@@ -50,7 +44,11 @@ pub(super) enum End<T> {
 }
 
 impl<F: Future, S> Cell<F, S> {
-    pub(super) fn allocate(
+    /// # Safety
+    /// The place is the caller's, and has the layout of this type.
+    #[inline]
+    pub(super) unsafe fn write(
+        place: NonNull<u8>,
         future: F,
         scheduler: NonNull<()>,
         id: Id,
@@ -58,7 +56,7 @@ impl<F: Future, S> Cell<F, S> {
         vtable: &'static Vtable,
     ) -> NonNull<Header> {
         let origin = Origin::new(spawned);
-        let cell = allocate(Layout::new::<Self>()).cast::<Self>();
+        let cell = place.cast::<Self>();
         let value = Self {
             prefix: Prefix {
                 header: Header { state: State::new(), link: Link::new(), vtable, scheduler, id },
@@ -73,22 +71,24 @@ impl<F: Future, S> Cell<F, S> {
             stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
             _scheduler: PhantomData,
         };
-        // SAFETY: fresh memory of the right layout.
+        // SAFETY: unused memory of the right layout, as the caller says.
         unsafe { cell.write(value) };
         cell.cast()
     }
 
+    /// Ends the cell and returns its place.
+    ///
     /// # Safety
     /// Nobody uses the cell any more, and the stage is consumed.
-    pub(super) unsafe fn free(header: NonNull<Header>) {
+    pub(super) unsafe fn end(header: NonNull<Header>) -> NonNull<u8> {
         let cell = header.cast::<Self>();
-        // SAFETY: the memory came from `allocate` with this type's layout. Dropping the cell drops
-        // no user value (the union never does), only what a model checker tracks.
+        // SAFETY: nobody else uses the cell. Dropping it drops no user value (the union never
+        // does), only the box of a name, and what a model checker tracks.
         unsafe {
             debug_assert!(cell.as_ref().tag().get() == StageTag::Consumed, "freed with a value");
             cell.drop_in_place();
-            deallocate(cell.cast(), Layout::new::<Self>());
         }
+        cell.cast()
     }
 
     /// # Safety

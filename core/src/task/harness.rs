@@ -1,6 +1,7 @@
 //! The life of a task, where its types are known: poll, completion, cancellation.
 
 use core::{
+    alloc::Layout,
     future::Future,
     mem,
     ptr::NonNull,
@@ -10,6 +11,7 @@ use core::{
 use super::cell::{Cell, End};
 use super::header::{Header, Id, Vtable};
 use super::join::{JoinError, JoinHandle};
+use super::memory::{Heap, Memory};
 use super::observer::{Observer, TaskMeta};
 use super::origin::Spawned;
 use super::raw::RawTask;
@@ -17,7 +19,10 @@ use super::refs::{Outcome, OwnedRef, Runnable};
 use super::schedule::Schedule;
 use super::state::{EndPoll, StartPoll};
 use super::waker::BorrowedWaker;
-use crate::platform::{PanicPayload, Platform};
+use crate::{
+    platform::{PanicPayload, Platform},
+    sync::allocate,
+};
 
 /// Allocates a task that is scheduled: run, queue or cancel its [`Runnable`].
 ///
@@ -36,6 +41,32 @@ where
     F: Future,
     S: Schedule,
 {
+    let place = allocate(layout::<F, S>());
+    // SAFETY: the place is fresh memory of this layout, from the heap; the rest is passed on.
+    unsafe { new_in::<F, S, Heap>(place, future, scheduler, id, spawned) }
+}
+
+/// The size and the alignment of a task's cell.
+pub(crate) const fn layout<F: Future, S>() -> Layout {
+    Layout::new::<Cell<F, S>>()
+}
+
+/// As [`new`], in a place of the caller's.
+///
+/// # Safety
+/// As there. The place is the caller's to give away, has [`layout`], and may be given back to `M`.
+pub(crate) unsafe fn new_in<F, S, M>(
+    place: NonNull<u8>,
+    future: F,
+    scheduler: NonNull<S>,
+    id: Id,
+    spawned: Spawned<'_>,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future,
+    S: Schedule,
+    M: Memory<S>,
+{
     let vtable = const {
         &Vtable {
             run: run::<F, S>,
@@ -45,14 +76,15 @@ where
             is_local: is_local::<S>,
             take_output: take_output::<F, S>,
             drop_output: drop_output::<F, S>,
-            free: free::<F, S>,
+            free: free::<F, S, M>,
             charge: S::charge,
             abort: <S::Platform as Platform>::abort,
         }
     };
-    let header = Cell::<F, S>::allocate(future, scheduler.cast(), id, spawned, vtable);
-    // SAFETY: the new state word counts one Runnable and the JoinHandle's reference.
+    // SAFETY: the place is as the caller says, and the new state word counts one Runnable and the
+    // JoinHandle's reference.
     unsafe {
+        let header = Cell::<F, S>::write(place, future, scheduler.cast(), id, spawned, vtable);
         let task = RawTask::new(header);
         if let Some(observer) = S::observer(scheduler) {
             tell::<S>(task, |task| observer.spawned(task));
@@ -245,11 +277,12 @@ unsafe fn drop_output<F: Future, S: Schedule>(header: NonNull<Header>) {
 
 /// # Safety
 /// The last reference has been dropped.
-unsafe fn free<F: Future, S: Schedule>(header: NonNull<Header>) {
+unsafe fn free<F: Future, S: Schedule, M: Memory<S>>(header: NonNull<Header>) {
     // SAFETY: nobody can reach the cell any more; its count on the scheduler is given back last.
     unsafe {
         let scheduler = header.as_ref().scheduler.cast();
-        Cell::<F, S>::free(header);
+        let place = Cell::<F, S>::end(header);
+        M::give_back(scheduler, place, layout::<F, S>());
         S::release(scheduler);
     }
 }

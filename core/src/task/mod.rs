@@ -51,6 +51,7 @@ mod cell;
 mod harness;
 mod header;
 mod join;
+mod memory;
 mod observer;
 mod origin;
 mod raw;
@@ -68,6 +69,12 @@ pub use self::origin::Spawned;
 pub use self::refs::{Outcome, OwnedRef, Runnable};
 pub use self::schedule::Schedule;
 pub use self::snapshot::{Snapshot, TaskState};
+
+#[cfg(feature = "critical-section")]
+pub(crate) use self::{
+    harness::{layout, new_in},
+    memory::Memory,
+};
 
 pub(crate) use self::harness::id;
 pub(crate) use self::header::Header;

@@ -1,0 +1,476 @@
+//! The executor: a queue, the list of live tasks, and who runs them.
+
+use core::{
+    alloc::Layout,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::pin,
+    ptr::NonNull,
+    task::{Context, Poll},
+};
+
+use super::attention::{Attention, BURIED, CLOSING, ROOT};
+use super::board::{Board, Idle};
+use super::counters::{Counters, Counts, NoCounters};
+use super::graves::{Deferred, Grave};
+use super::platform::{Bare, next_id};
+use super::pool::SpawnError;
+use super::root;
+use crate::{
+    owned::LocalOwnedTasks,
+    queue::{Batch, Inbox},
+    sync::{AtomicBool, Ordering, UnsafeCell, const_unless_checked, try_allocate},
+    task::{self, JoinHandle, Memory, Outcome, OwnedRef, Runnable, Schedule, Spawned},
+};
+
+/// Runs tasks on one core. It belongs into a static; `C` is how it counts.
+///
+/// Whoever is in [`run`](Self::run), [`block_on`](Self::block_on) or
+/// [`on_interrupt`](Self::on_interrupt) runs the tasks; there is one at a time.
+pub struct Executor<B, C = NoCounters> {
+    board: B,
+    /// What wakes and spawns bring, from anywhere.
+    inbox: Inbox<Runnable>,
+    graves: Inbox<Grave>,
+    attention: Attention,
+    /// Somebody runs the tasks.
+    entered: AtomicBool,
+    counters: C,
+    local: Local,
+}
+
+/// What only the code that runs the tasks touches.
+struct Local {
+    queue: UnsafeCell<Batch<Runnable>>,
+    owned: LocalOwnedTasks,
+}
+
+// SAFETY: everything but `local` is `Sync`. That is touched by whoever set `entered`, and through a
+// `Spawner`, which is `!Send` and exists only in the context of `run`: that one keeps `entered`
+// until no task is left, and from then on spawners only find out that the list is closed.
+unsafe impl<B: Board, C: Counters> Sync for Executor<B, C> {}
+
+/// The right to spawn futures that are not `Send`: it does not leave the context of
+/// [`Executor::run`].
+pub struct Spawner<B: 'static, C: 'static = NoCounters> {
+    executor: &'static Executor<B, C>,
+    _stays: PhantomData<*const ()>,
+}
+
+impl<B: Board, C: Counters> Executor<B, C> {
+    const_unless_checked! {
+        /// Makes an executor, for a static.
+        pub fn new(board: B) -> Self {
+            Self {
+                board,
+                inbox: Inbox::new(),
+                graves: Inbox::new(),
+                attention: Attention::new(),
+                entered: AtomicBool::new(false),
+                counters: C::NEW,
+                local: Local {
+                    queue: UnsafeCell::new(Batch::new()),
+                    owned: LocalOwnedTasks::new(0),
+                },
+            }
+        }
+    }
+
+    /// Runs tasks until the executor is [closed](Self::close) and all of them have been cancelled.
+    /// Without a close it never returns.
+    ///
+    /// # Panics
+    /// If this executor is running already.
+    #[track_caller]
+    pub fn run(&'static self, start: impl FnOnce(Spawner<B, C>)) {
+        self.enter();
+        start(Spawner { executor: self, _stays: PhantomData });
+        while !self.has_stopped() {
+            self.step();
+        }
+        // Not if something above unwinds: then nobody else may run what is left here.
+        self.leave();
+    }
+
+    /// Runs tasks until the future is ready, which need be neither `Send` nor `'static`. Tasks that
+    /// are left stay, for the next call.
+    ///
+    /// # Panics
+    /// If this executor is running already: inside of a task, await the future instead.
+    #[track_caller]
+    pub fn block_on<F: Future>(&'static self, root: F) -> F::Output {
+        struct Leave<'a, B: Board, C: Counters>(&'a Executor<B, C>);
+
+        impl<B: Board, C: Counters> Drop for Leave<'_, B, C> {
+            fn drop(&mut self) {
+                self.0.leave();
+            }
+        }
+
+        self.enter();
+        // Also when something unwinds: all tasks are `Send`.
+        let _leave = Leave(self);
+        let mut root = pin!(root);
+        let waker = root::waker(self);
+        let mut context = Context::from_waker(&waker);
+        self.attention.raise(ROOT);
+        loop {
+            if self.attention.take(ROOT)
+                && let Poll::Ready(output) = root.as_mut().poll(&mut context)
+            {
+                return output;
+            }
+            self.step();
+        }
+    }
+
+    /// Runs each task that is runnable once, and calls [`Board::pend`] if there is more to do: for an
+    /// executor at the priority of an interrupt. Its board sets that interrupt pending, and its
+    /// handler does nothing but this.
+    ///
+    /// # Panics
+    /// If this executor is running already.
+    ///
+    /// # Safety
+    /// One handler is the only caller, and nobody calls [`run`](Self::run) or
+    /// [`block_on`](Self::block_on).
+    pub unsafe fn on_interrupt(&'static self) {
+        self.enter();
+        self.board.turn();
+        if !self.has_stopped() {
+            self.round();
+        }
+        let more = !self.is_quiet() || self.with_queue(|queue| !queue.is_empty());
+        self.leave();
+        if more {
+            self.board.pend();
+        }
+    }
+
+    /// Spawns a task on the heap. From anywhere; in an interrupt only if the allocator may be called
+    /// there. After the shutdown its handle resolves to cancelled.
+    #[track_caller]
+    pub fn spawn<F>(&'static self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        match self.try_spawn(future) {
+            Ok(join) => join,
+            Err(error) => panic!("{error}; `try_spawn` returns this as an error"),
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), where memory may be short.
+    ///
+    /// # Errors
+    /// [`SpawnError`], with the future, if the allocator has no memory for the task.
+    #[track_caller]
+    pub fn try_spawn<F>(&'static self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        match try_allocate(task::layout::<F, Self>()) {
+            // SAFETY: the place is fresh memory from the heap.
+            Some(place) => {
+                Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
+            }
+            None => Err(SpawnError::new(future)),
+        }
+    }
+
+    /// Begins the shutdown: every task is cancelled by whoever runs them. From anywhere.
+    pub fn close(&self) {
+        self.attention.raise(CLOSING);
+        self.board.pend();
+    }
+
+    /// What this executor has counted.
+    pub fn counts(&self) -> Counts {
+        self.counters.read()
+    }
+
+    /// The board that it was made with.
+    pub fn board(&self) -> &B {
+        &self.board
+    }
+
+    /// # Safety
+    /// As for [`task::new_in`]; the future and its output are `Send` and `'static`.
+    pub(super) unsafe fn spawn_in<F: Future, M: Memory<Self>>(
+        &'static self,
+        place: NonNull<u8>,
+        future: F,
+        spawned: Spawned<'_>,
+    ) -> JoinHandle<F::Output> {
+        // SAFETY: passed on from the caller; executors are static and count no cells.
+        let (task, join) = unsafe {
+            task::new_in::<F, Self, M>(place, future, NonNull::from(self), next_id(), spawned)
+        };
+        self.bring(task);
+        join
+    }
+
+    /// Queues a task, from anywhere.
+    fn bring(&self, task: Runnable) {
+        match self.inbox.push_seeing(task) {
+            Ok(true) => self.board.pend(),
+            Ok(false) => {}
+            // No wake gets here, as bound tasks are gone before the inbox is closed. Who spawns has
+            // the future, and drops it.
+            Err(task) => drop(task),
+        }
+    }
+
+    pub(super) fn wake_root(&self) {
+        self.attention.raise(ROOT);
+        self.board.pend();
+    }
+
+    pub(super) fn bury(&self, grave: Grave) {
+        // The list is never closed.
+        let pushed = self.graves.push(grave);
+        debug_assert!(pushed.is_ok());
+        self.attention.raise(BURIED);
+    }
+
+    #[track_caller]
+    fn enter(&self) {
+        // Ordering: Acquire, for the Release of `leave`: who runs the tasks comes after who did.
+        assert!(
+            !self.entered.swap(true, Ordering::Acquire),
+            "this executor is running already: await the future inside of a task, or spawn it, \
+             instead of blocking on it"
+        );
+    }
+
+    fn leave(&self) {
+        self.entered.store(false, Ordering::Release);
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// Runs what there is, or sleeps.
+    #[inline]
+    fn step(&'static self) {
+        self.board.turn();
+        if self.has_stopped() || !self.round() {
+            self.idle();
+        }
+    }
+
+    /// Polls each task in the queue once. False if there was none.
+    #[inline]
+    fn round(&self) -> bool {
+        if self.attention.any() {
+            self.attend();
+        }
+        self.take_inbox();
+        let tasks = self.with_queue(|queue| queue.len());
+        for _ in 0..tasks {
+            let Some(task) = self.with_queue(Batch::pop_front) else { break };
+            self.run_task(task);
+        }
+        tasks > 0
+    }
+
+    #[inline]
+    fn run_task(&self, task: Runnable) {
+        let owned = &self.local.owned;
+        if task.owner().is_none() && owned.bind(&task).is_err() {
+            return self.finish(task.cancel());
+        }
+        let outcome = if C::TIMED {
+            let start = self.board.cycles();
+            let outcome = task.run();
+            self.counters.polled(self.board.cycles().wrapping_sub(start));
+            outcome
+        } else {
+            task.run()
+        };
+        match outcome {
+            Outcome::Idle => {}
+            Outcome::Again(task) => self.with_queue(|queue| queue.push_back(task)),
+            Outcome::Done(done) => self.finish(done),
+        }
+    }
+
+    /// A task has ended: takes it out of the list.
+    fn finish(&self, done: OwnedRef) {
+        if done.owner().is_some() {
+            self.local.owned.remove(done);
+        }
+    }
+
+    #[inline]
+    fn take_inbox(&self) {
+        if !self.inbox.is_empty() {
+            let mut batch = self.inbox.drain().into_batch();
+            self.counters.queued(batch.len());
+            self.with_queue(|queue| queue.append(&mut batch));
+        }
+    }
+
+    #[cold]
+    fn attend(&self) {
+        if self.attention.take(BURIED) {
+            drop(self.graves.drain());
+        }
+        if self.attention.take(CLOSING) {
+            self.local.owned.close(|done| self.finish(done));
+        }
+        if self.local.owned.is_closed() {
+            self.shut_down();
+        }
+    }
+
+    /// Cancels what is queued, and stops if that was all.
+    fn shut_down(&self) {
+        self.take_inbox();
+        while let Some(task) = self.with_queue(Batch::pop_front) {
+            self.finish(task.cancel());
+        }
+        if self.local.owned.is_empty() {
+            for task in self.inbox.close().into_batch() {
+                self.finish(task.cancel());
+            }
+        }
+    }
+
+    /// Sleeps, unless there is something to do.
+    fn idle(&self) {
+        critical_section::with(|masked| {
+            if self.is_quiet() {
+                self.counters.idles();
+                self.board.wait(Idle::new(masked, self.board.deadline()));
+            }
+        });
+    }
+
+    /// Whether nothing is to be done, by loads alone: on some chips each read-modify-write sets the
+    /// event that WFE waits for.
+    fn is_quiet(&self) -> bool {
+        self.inbox.is_empty() && !self.attention.any()
+    }
+
+    /// Runs the closure on the queue. It runs no user code, so it is not entered twice.
+    #[inline]
+    fn with_queue<R>(&self, f: impl FnOnce(&mut Batch<Runnable>) -> R) -> R {
+        self.local.queue.with_mut(|queue| {
+            // SAFETY: only who runs the tasks gets here (see `Sync`), and the closures of this file
+            // do not come back.
+            f(unsafe { &mut *queue })
+        })
+    }
+}
+
+impl<B: Board, C: Counters> fmt::Debug for Executor<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: `schedule` queues, or cancels what only its spawner can have; the tasks are run by who has
+// entered the executor. Executors are static, and need no counts.
+unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
+    type Platform = Bare;
+
+    unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
+        // SAFETY: executors are static.
+        unsafe { this.as_ref() }.bring(task);
+    }
+
+    unsafe fn retire(_: NonNull<Self>, done: OwnedRef) {
+        // Bound tasks are retired by who runs them, who has the list at hand.
+        assert!(done.owner().is_none(), "a task was dropped by a stranger");
+        drop(done);
+    }
+
+    /// A wake may give up its reference at once wherever it is: the executor stays.
+    #[inline(always)]
+    fn is_local(_: NonNull<Self>) -> bool {
+        true
+    }
+
+    unsafe fn release(_: NonNull<Self>) {}
+
+    #[inline(always)]
+    fn charge() -> bool {
+        true
+    }
+}
+
+impl<B: Board, C: Counters> Spawner<B, C> {
+    /// Spawns a task on the heap whose future need not be `Send`. After the shutdown its handle
+    /// resolves to cancelled.
+    #[track_caller]
+    pub fn spawn_local<F: Future + 'static>(self, future: F) -> JoinHandle<F::Output> {
+        match self.try_spawn_local(future) {
+            Ok(join) => join,
+            Err(error) => panic!("{error}; `try_spawn_local` returns this as an error"),
+        }
+    }
+
+    /// As [`spawn_local`](Self::spawn_local), where memory may be short.
+    ///
+    /// # Errors
+    /// [`SpawnError`], with the future, if the allocator has no memory for the task.
+    #[track_caller]
+    pub fn try_spawn_local<F: Future + 'static>(
+        self,
+        future: F,
+    ) -> Result<JoinHandle<F::Output>, SpawnError<F>> {
+        let layout: Layout = task::layout::<F, Executor<B, C>>();
+        match try_allocate(layout) {
+            // SAFETY: the place is fresh memory from the heap.
+            Some(place) => {
+                Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
+            }
+            None => Err(SpawnError::new(future)),
+        }
+    }
+
+    /// The executor whose tasks this spawns.
+    pub fn executor(self) -> &'static Executor<B, C> {
+        self.executor
+    }
+
+    /// # Safety
+    /// As for [`task::new_in`], but for `Send`.
+    pub(super) unsafe fn spawn_in<F: Future, M: Memory<Executor<B, C>>>(
+        self,
+        place: NonNull<u8>,
+        future: F,
+        spawned: Spawned<'_>,
+    ) -> JoinHandle<F::Output> {
+        let executor = self.executor;
+        // SAFETY: passed on from the caller. A future that is not `Send` stays in this context, that
+        // of `run`, where it is run and cancelled, or dropped below.
+        let (task, join) = unsafe {
+            let scheduler = NonNull::from(executor);
+            task::new_in::<F, Executor<B, C>, M>(place, future, scheduler, next_id(), spawned)
+        };
+        if executor.local.owned.bind(&task).is_ok() {
+            executor.with_queue(|queue| queue.push_back(task));
+        } else {
+            drop(task);
+        }
+        join
+    }
+}
+
+impl<B, C> Copy for Spawner<B, C> {}
+
+impl<B, C> Clone for Spawner<B, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B, C> fmt::Debug for Spawner<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").finish_non_exhaustive()
+    }
+}
