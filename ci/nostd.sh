@@ -9,19 +9,11 @@ mkdir -p "$CARGO_TARGET_DIR"
 # for a single core would.
 single_core="--cfg portable_atomic_unsafe_assume_single_core"
 
-# installed TARGET: whether the toolchain has the target's core and alloc.
-installed() { compgen -G "$(rustc --print sysroot)/lib/rustlib/$1/lib/libcore-*.rlib" >/dev/null; }
-
-# core_for TARGET: builds jenny-core for it; further arguments go to cargo. Takes the target from
-# the toolchain, else from rustup, else builds core and alloc from Debian's sources.
+# core_for TARGET: builds jenny-core for it; further arguments go to cargo.
 core_for() {
-    local target=$1 sources=()
+    local target=$1
     shift
-    if ! installed "$target" && ! timeout 120 rustup target add "$target" >/dev/null 2>&1; then
-        [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src ] || apt rustc-web rust-web-src
-        export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
-        sources=(-Zbuild-std=core,alloc)
-    fi
+    chip "$target"
     cargo build --locked --release -p jenny-core --target "$target" "${sources[@]}" "$@"
 }
 

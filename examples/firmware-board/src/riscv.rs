@@ -1,0 +1,119 @@
+//! RISC-V: the `virt` board's serial port, test device and CLINT.
+
+use core::fmt::{self, Write};
+
+use crate::Exit;
+
+pub use riscv_rt::entry;
+
+const TEST_DEVICE: *mut u32 = 0x10_0000 as *mut u32;
+const UART: *mut u8 = 0x1000_0000 as *mut u8;
+
+struct Uart;
+
+impl Write for Uart {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            // SAFETY: the transmit register of the board's serial port, which is never full.
+            unsafe { UART.write_volatile(byte) };
+        }
+        Ok(())
+    }
+}
+
+/// Prints on the host.
+pub fn print(text: fmt::Arguments<'_>) {
+    // A line is printed whole, whatever the other harts print.
+    critical_section::with(|_| {
+        // `Uart` never fails.
+        let _ = Uart.write_fmt(text);
+    });
+}
+
+/// Ends the program, and QEMU with it.
+pub fn exit(how: Exit) -> ! {
+    let code = match how {
+        Exit::Success => 0x5555,
+        Exit::Failure => 0x1_3333,
+    };
+    // SAFETY: the board's test device, which ends QEMU.
+    unsafe { TEST_DEVICE.write_volatile(code) };
+    loop {
+        riscv::asm::wfi();
+    }
+}
+
+/// Sleeps until an interrupt is pending, masked or not.
+pub fn wait_for_interrupt() {
+    riscv::asm::wfi();
+}
+
+/// Makes a function the handler of the [`timer`]'s interrupt.
+#[macro_export]
+macro_rules! on_timer {
+    ($handler:expr) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn MachineTimer() {
+            $crate::timer::acknowledge();
+            $handler()
+        }
+    };
+}
+
+/// An interrupt at a steady rate, for the hart that starts it.
+pub mod timer {
+    use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use riscv::register::{mhartid, mie, mstatus};
+
+    /// Words, two for each value: 32-bit harts cannot write both at once.
+    const COMPARE: *mut u32 = 0x200_4000 as *mut u32;
+    const TIME: *mut u32 = 0x200_bff8 as *mut u32;
+
+    static PERIOD: AtomicU32 = AtomicU32::new(0);
+
+    fn set(deadline: u64) {
+        // SAFETY: the CLINT's compare register of this hart. The high word is out of reach while the
+        // low one changes, so that no deadline in between fires.
+        unsafe {
+            let compare = COMPARE.add(2 * mhartid::read());
+            compare.add(1).write_volatile(u32::MAX);
+            compare.write_volatile(deadline as u32);
+            compare.add(1).write_volatile((deadline >> 32) as u32);
+        }
+    }
+
+    /// The time since reset, in ticks of the CLINT: 100 ns.
+    pub fn now() -> u64 {
+        loop {
+            // SAFETY: the CLINT's time, which may be read at any time.
+            let (high, low, again) = unsafe {
+                (TIME.add(1).read_volatile(), TIME.read_volatile(), TIME.add(1).read_volatile())
+            };
+            if high == again {
+                return u64::from(high) << 32 | u64::from(low);
+            }
+        }
+    }
+
+    /// Interrupts this hart every so many ticks of the CLINT from now on.
+    pub fn start(ticks: u32) {
+        PERIOD.store(ticks, Relaxed);
+        acknowledge();
+        // SAFETY: whoever starts a timer has made its handler with `on_timer!`.
+        unsafe {
+            mie::set_mtimer();
+            mstatus::set_mie();
+        }
+    }
+
+    /// Interrupts this hart no more.
+    pub fn stop() {
+        set(u64::MAX);
+    }
+
+    /// What [`on_timer!`](crate::on_timer) calls first: sets the next deadline.
+    pub fn acknowledge() {
+        set(now() + u64::from(PERIOD.load(Relaxed)));
+    }
+}

@@ -1,0 +1,176 @@
+//! Four harts, a worker on each, and no operating system below: `cargo run --release`.
+//!
+//! Hart 0 spawns, the others wake up and steal. Next to the tasks that may move, each hart has one
+//! that may not. A timer interrupt wakes a task on whatever hart. In the end what is left is
+//! cancelled, and everything is counted.
+
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod bell;
+mod harts;
+mod platform;
+
+use alloc::{rc::Rc, vec::Vec};
+use core::{
+    cell::{Cell, RefCell},
+    future, hint,
+    sync::atomic::{
+        AtomicUsize,
+        Ordering::{AcqRel, Relaxed},
+    },
+};
+
+use critical_section::Mutex;
+use firmware_board::{self as board, Exit, println};
+use jenny_core::scheduler::{Tick, local, stealing};
+
+use crate::{
+    bell::Bell,
+    harts::{HARTS, hart},
+    platform::{Harts, Unparker, in_interrupt, park},
+};
+
+type Handle = stealing::Handle<Harts>;
+type Worker = stealing::Worker<Harts>;
+
+const TASKS: usize = 2_000;
+const TICKS: usize = 50;
+const FOREVER: usize = 100;
+
+/// The worker of each hart, until the hart takes it.
+static WORKERS: [Mutex<RefCell<Option<Worker>>>; HARTS] =
+    [const { Mutex::new(RefCell::new(None)) }; HARTS];
+/// Polls of tasks that may move, by the hart that polled.
+static POLLS: [AtomicUsize; HARTS] = [const { AtomicUsize::new(0) }; HARTS];
+/// What wakes the task that each hart keeps.
+static PINNED: [Bell; HARTS] = [const { Bell::new() }; HARTS];
+static TICKED: Bell = Bell::new();
+static CANCELLED: AtomicUsize = AtomicUsize::new(0);
+static STOPPED: AtomicUsize = AtomicUsize::new(0);
+
+#[board::entry]
+fn main() -> ! {
+    if hart() == 0 {
+        board::heap!(1024 * 1024);
+        let (handle, workers) =
+            stealing::new(Harts, (0..HARTS).map(Unparker), stealing::Config::default());
+        for (place, worker) in WORKERS.iter().zip(workers) {
+            critical_section::with(|token| place.replace(token, Some(worker)));
+        }
+        handle.spawn(conduct(handle.clone()));
+        harts::start_others();
+    }
+    harts::accept_interrupts();
+    let worker = critical_section::with(|token| WORKERS[hart()].take(token));
+    run(worker.expect("each hart has a worker"));
+
+    // Ordering: the last to come has everybody's counts.
+    if STOPPED.fetch_add(1, AcqRel) + 1 == HARTS {
+        assert_eq!(CANCELLED.load(Relaxed), FOREVER);
+        println!("{HARTS} harts stopped, {FOREVER} tasks cancelled");
+        board::exit(Exit::Success);
+    }
+    loop {
+        riscv::asm::wfi();
+    }
+}
+
+/// The loop of a hart: the tasks that it keeps, the tasks that it shares, sleep.
+fn run(mut worker: Worker) {
+    let (pinned, keeper) = local::new(Harts, Unparker(hart()), local::Config::default());
+    // SAFETY: `keeper` stays in this function, and so on this hart, until it has stopped.
+    unsafe { pinned.spawn_local(stay()) };
+    worker.enter(|worker| {
+        loop {
+            let kept = keeper.enter(|keeper| keeper.tick());
+            match (worker.tick(), kept) {
+                (Tick::Idle, Tick::Idle) => park(),
+                (Tick::Stopped, Tick::Stopped) => break,
+                (Tick::Stopped, _) => pinned.close(),
+                _ => {}
+            }
+        }
+    });
+}
+
+/// A task that may not move: what it holds is not `Send`.
+async fn stay() {
+    let home = hart();
+    let rings = Rc::new(Cell::new(0));
+    while rings.get() < TASKS / HARTS {
+        rings.set(PINNED[home].rung(rings.get() + 1).await);
+        assert_eq!(hart(), home, "a pinned task has moved");
+    }
+    println!("pinned to hart {home}: rung {} times", rings.get());
+    future::pending::<()>().await;
+}
+
+/// A task that may move: some work, in several polls.
+async fn roam(number: usize) -> usize {
+    for _ in 0..4 {
+        POLLS[hart()].fetch_add(1, Relaxed);
+        (0..2_000).for_each(|_| hint::spin_loop());
+        yield_now().await;
+    }
+    PINNED[number % HARTS].ring();
+    number
+}
+
+async fn conduct(handle: Handle) {
+    let tasks: Vec<_> = (0..TASKS).map(|number| handle.spawn(roam(number))).collect();
+    let mut sum = 0;
+    for task in tasks {
+        sum += task.await.expect("nobody has aborted it");
+    }
+    assert_eq!(sum, TASKS * (TASKS - 1) / 2);
+    let polls: Vec<_> = POLLS.iter().map(|polls| polls.load(Relaxed)).collect();
+    assert_eq!(polls.iter().sum::<usize>(), TASKS * 4);
+    assert!(polls.iter().all(|&polls| polls > 0), "a hart has had no share: {polls:?}");
+    let steals: usize = (0..HARTS).filter_map(|hart| Some(handle.metrics(hart)?.steals)).sum();
+    assert!(steals > 0);
+    println!("{TASKS} tasks, {} polls, by hart: {polls:?}; {steals} stolen", TASKS * 4);
+
+    board::timer::start(10_000);
+    println!("{} timer interrupts", TICKED.rung(TICKS).await);
+
+    for _ in 0..FOREVER {
+        let counted = OnDrop;
+        handle.spawn(async move {
+            let _counted = counted;
+            future::pending::<()>().await;
+        });
+    }
+    handle.close();
+}
+
+board::on_timer!(|| {
+    in_interrupt(|| TICKED.ring());
+    // Here, since the task that waits may be on another hart.
+    if TICKED.rings() == TICKS {
+        board::timer::stop();
+    }
+});
+
+struct OnDrop;
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        CANCELLED.fetch_add(1, Relaxed);
+    }
+}
+
+/// Lets other tasks run first.
+async fn yield_now() {
+    let mut yielded = false;
+    future::poll_fn(|context| {
+        if core::mem::replace(&mut yielded, true) {
+            return core::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        core::task::Poll::Pending
+    })
+    .await;
+}
