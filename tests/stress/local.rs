@@ -9,13 +9,14 @@ use std::{
 };
 
 use jenny::{
-    runtime::{LocalRuntime, Runtime},
+    runtime::{Builder, LocalOptions, Runtime},
     task::{JoinHandle, LocalSet, spawn_local, yield_now},
 };
 
 use jenny_tests::{Rng, ledger};
 
 use crate::{
+    scenarios::POOL,
     strangers::{Parcel, Strangers},
     tasks::{Expect, Output, Script, judge},
 };
@@ -88,7 +89,9 @@ fn in_a_set(strangers: &Arc<Strangers>, rng: &mut Rng, runtime: &Runtime) {
 }
 
 fn on_a_local_runtime(strangers: &Arc<Strangers>, rng: &mut Rng) {
-    let runtime = LocalRuntime::new().unwrap();
+    let mut builder = Builder::new_current_thread();
+    builder.max_blocking_threads(POOL).enable_all();
+    let runtime = builder.build_local(LocalOptions::default()).unwrap();
     let mut joins = Vec::new();
     for _ in 0..rng.below(32) {
         let join = runtime.spawn_local(Bound::new(Script::new(strangers, rng)));

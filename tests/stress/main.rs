@@ -1,10 +1,11 @@
 //! Millions of spawns, wakes, timers, hand-offs, aborts and shutdowns on real threads, counted in
 //! and out.
 //!
-//! `JENNY_STRESS_SCALE` is how much (1 is about half a minute on two cores), `JENNY_STRESS_SEED`
+//! `JENNY_STRESS_SCALE` is how much (1 is about a minute on two cores), `JENNY_STRESS_SEED`
 //! repeats the choices of a run, as far as the threads let it.
 #![cfg(not(jenny_loom))]
 
+mod census;
 mod local;
 mod scenarios;
 mod strangers;
@@ -18,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use census::{Census, threads};
 use jenny_tests::{
     Rng, Watchdog,
     ledger::{self, Summary},
@@ -26,14 +28,28 @@ use local::locals;
 use scenarios::{Flavour, churn, flood};
 use strangers::Strangers;
 
+/// The most threads that the scenarios explain: those of the test (4: the harness, the test, the
+/// watchdog, the census), of the scenarios (2 strangers, 3 floods with 3 each, 2 churns with up to 2
+/// guests each, 2 with local tasks), and of the runtimes that live at the same time: their workers,
+/// a monitor if there are any, and up to 4 in the pool.
+const EXPLAINED: usize = {
+    const POOL: usize = scenarios::POOL;
+    let test = 4;
+    let scenarios = 2 + 3 * (1 + 3) + 2 * (1 + 2) + 2;
+    let floods = (4 + 1 + POOL) + (1 + 1 + POOL) + POOL;
+    let churns = 2 * (3 + 1 + POOL);
+    let locals = (2 + 1 + POOL) + POOL + 2 * POOL;
+    test + scenarios + floods + churns + locals
+};
+
+/// A task that blocks has its worker go on on a thread beyond the pool's, and a runtime that is shut
+/// down in the background leaves its threads behind. Both pass within milliseconds, so twice as
+/// many threads as can be explained is a pile.
+const MOST_THREADS: usize = 2 * EXPLAINED;
+
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     let value = env::var(name).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
-}
-
-/// How many threads this process has, where that can be told.
-fn threads() -> Option<usize> {
-    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
 }
 
 #[test]
@@ -45,6 +61,7 @@ fn what_goes_in_comes_out() {
 
     let watchdog = Watchdog::start();
     let (started, base) = (Instant::now(), threads());
+    let census = Census::start();
     let mut rng = Rng::new(seed);
     let strangers = &Arc::new(Strangers::default());
     thread::scope(|scope| {
@@ -70,6 +87,7 @@ fn what_goes_in_comes_out() {
         }
         strangers.close();
     });
+    let peak = census.peak();
 
     // Runtimes that were shut down in the background are still on their way. The watchdog ends this
     // if they do not arrive.
@@ -77,7 +95,8 @@ fn what_goes_in_comes_out() {
         thread::sleep(Duration::from_millis(1));
     }
     watchdog.stop();
-    println!("{Summary}\n     time: {:>9.1?}", started.elapsed());
+    println!("{Summary}\n  threads: {peak:>9} at once\n     time: {:>9.1?}", started.elapsed());
     assert!(ledger::is_settled());
+    assert!(peak <= MOST_THREADS, "{peak} threads at once; more than {MOST_THREADS} is a pile");
     assert!(ledger::futures() as f64 > 100_000.0 * scale, "that was no stress");
 }

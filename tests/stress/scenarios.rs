@@ -15,17 +15,20 @@ use crate::{
 
 const BATCH: usize = 64;
 
+/// How many threads the pool of each runtime has at most.
+pub(crate) const POOL: usize = 4;
+
 type Pending = Vec<(JoinHandle<Output>, Expect)>;
 
 fn multi_thread(workers: usize) -> Runtime {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(workers).max_blocking_threads(4).enable_all().build().unwrap()
+    builder.worker_threads(workers).max_blocking_threads(POOL).enable_all().build().unwrap()
 }
 
 fn current_thread() -> Runtime {
     let mut builder = Builder::new_current_thread();
     // So short that threads of the pool give up as often as they find something.
-    builder.max_blocking_threads(4).thread_keep_alive(Duration::from_micros(20));
+    builder.max_blocking_threads(POOL).thread_keep_alive(Duration::from_micros(20));
     builder.enable_all().build().unwrap()
 }
 
