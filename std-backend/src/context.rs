@@ -34,6 +34,8 @@ mod timers;
 
 pub use self::id::Id;
 use self::local::{LocalGuard, LocalScheduler};
+#[cfg(feature = "embassy-time-driver")]
+pub(crate) use self::timers::wakes;
 #[cfg(feature = "time")]
 pub(crate) use self::timers::{Home, RuntimeTimers, WorkerLoop, timer_home};
 

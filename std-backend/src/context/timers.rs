@@ -1,8 +1,13 @@
 //! Which wheel a timer belongs to.
 
+#[cfg(feature = "embassy-time-driver")]
+use std::sync::Arc;
+
 use jenny_core::platform::{Platform, Unpark};
 
 use super::{Ambient, RuntimeDriver, Scheduler, try_with};
+#[cfg(feature = "embassy-time-driver")]
+use crate::timekeeper::Wakes;
 use crate::{
     park::Unparker,
     platform::AnyRuntime,
@@ -59,6 +64,32 @@ impl Ambient {
             }
         }
     }
+}
+
+#[cfg(feature = "embassy-time-driver")]
+impl Ambient {
+    /// The wakers for one that is registered on this thread; `None` if this runtime might not wake
+    /// it: it has no timers, or its only thread may be doing something else.
+    fn wakes(&self) -> Option<&Arc<Wakes<WorkerLoop>>> {
+        let wakes = self.time.wakes();
+        match (&self.scheduler, self.scheduler.entered_worker()) {
+            (_, Some(worker)) => wakes.get(worker),
+            // Nobody else has this clock.
+            (Scheduler::CurrentThread(_), None) => {
+                wakes.first().filter(|wakes| wakes.home().clock().deviates())
+            }
+            #[cfg(feature = "rt-multi-thread")]
+            (Scheduler::MultiThread(_), None) => {
+                wakes.get(AnyRuntime::new().affinity() % wakes.len().max(1))
+            }
+        }
+    }
+}
+
+/// The wakers for one that is registered on this thread, if the current runtime is sure to wake it.
+#[cfg(feature = "embassy-time-driver")]
+pub(crate) fn wakes() -> Option<Arc<Wakes<WorkerLoop>>> {
+    try_with(|ambient| ambient.wakes().cloned()).ok().flatten()
 }
 
 /// The wheel for a timer of the current runtime.

@@ -21,6 +21,8 @@
 //! Each worker has a hierarchical wheel of milliseconds of its own, and sleeps until its first
 //! deadline. Deadlines may be centuries away.
 
+#[cfg(feature = "embassy-time-driver")]
+mod embassy;
 pub mod error;
 mod instant;
 mod interval;

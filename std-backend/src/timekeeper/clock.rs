@@ -22,6 +22,13 @@ pub(crate) fn may_deviate() -> bool {
     EVER_STOPPED.load(Ordering::Relaxed)
 }
 
+/// Where clocks that have to agree begin: before any runtime's clock.
+#[cfg(feature = "embassy-time-driver")]
+pub(crate) fn epoch() -> Instant {
+    static EPOCH: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}
+
 /// The clock of a runtime: the system's, until it is stopped.
 pub(crate) struct Clock {
     /// Tick 0 of the wheels.
@@ -67,6 +74,8 @@ impl Clock {
     /// A clock that runs. `can_stop` if one thread runs all tasks: only there the runtime can tell
     /// that nothing else is going to happen.
     pub(crate) fn new(can_stop: bool) -> Self {
+        #[cfg(feature = "embassy-time-driver")]
+        epoch();
         let now = Instant::now();
         Self {
             start: now,

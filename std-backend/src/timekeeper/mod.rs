@@ -32,8 +32,16 @@ use crate::{
 };
 
 pub(crate) mod clock;
+#[cfg(feature = "embassy-time-driver")]
+pub(crate) mod thread;
+#[cfg(feature = "embassy-time-driver")]
+mod wake_queue;
+#[cfg(feature = "embassy-time-driver")]
+mod wakes;
 
 use clock::Clock;
+#[cfg(feature = "embassy-time-driver")]
+pub(crate) use wakes::Wakes;
 
 /// How many ticks, milliseconds, after its deadline a timer counts as neglected by its owner.
 #[cfg(feature = "rt-multi-thread")]
@@ -53,6 +61,9 @@ pub(crate) struct Timekeeper<O: Owner> {
     clock: Arc<Clock>,
     /// One for each worker; none if the runtime has no timers.
     wheels: Arc<[Home<O>]>,
+    /// One for each wheel.
+    #[cfg(feature = "embassy-time-driver")]
+    wakes: Arc<[Arc<Wakes<O>>]>,
 }
 
 impl<O: Owner> Timekeeper<O> {
@@ -63,8 +74,13 @@ impl<O: Owner> Timekeeper<O> {
             let clock = Arc::clone(&clock);
             Home(Arc::new(Wheel { timers: Timers::new(), clock, owner }))
         };
-        let wheels = owners.into_iter().map(wheel).collect();
-        Self { clock, wheels }
+        let wheels: Arc<[Home<O>]> = owners.into_iter().map(wheel).collect();
+        Self {
+            #[cfg(feature = "embassy-time-driver")]
+            wakes: wheels.iter().cloned().map(Wakes::new).collect(),
+            clock,
+            wheels,
+        }
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -74,6 +90,12 @@ impl<O: Owner> Timekeeper<O> {
     /// The wheel of each worker.
     pub(crate) fn wheels(&self) -> &[Home<O>] {
         &self.wheels
+    }
+
+    /// What wakers wait for with each worker.
+    #[cfg(feature = "embassy-time-driver")]
+    pub(crate) fn wakes(&self) -> &[Arc<Wakes<O>>] {
+        &self.wakes
     }
 
     /// Fires what is due in any wheel, on behalf of all owners. From any thread.
@@ -110,7 +132,12 @@ impl<O: Owner> Timekeeper<O> {
 
 impl<O: Owner> Clone for Timekeeper<O> {
     fn clone(&self) -> Self {
-        Self { clock: Arc::clone(&self.clock), wheels: Arc::clone(&self.wheels) }
+        Self {
+            clock: Arc::clone(&self.clock),
+            wheels: Arc::clone(&self.wheels),
+            #[cfg(feature = "embassy-time-driver")]
+            wakes: Arc::clone(&self.wakes),
+        }
     }
 }
 
