@@ -159,7 +159,7 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
     pub fn shut_down(&self) {
         self.hosts.forget();
         self.handle.close();
-        let (parker, waker) = block_on_waker();
+        let (mut parker, waker) = block_on_waker();
         self.worker.enter(|worker| {
             loop {
                 self.hosts.register(&waker);

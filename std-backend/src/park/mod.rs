@@ -4,6 +4,7 @@
 //!   driver if nobody else does, otherwise on its own condition variable.
 //! - [`dormancy`]: when the monitor, which looks after stuck workers, may sleep.
 //! - [`thread`]: a plain parker per thread, for `block_on` on threads that are not workers.
+//! - [`patience`]: when a thread looks for a while before it sleeps.
 //!
 //! This floor does not know what a driver waits for; it declares what it needs of one.
 
@@ -13,12 +14,14 @@
 use std::time::Duration;
 
 mod dormancy;
+mod patience;
 mod shared;
 mod thread;
 mod try_lock;
 
 pub use dormancy::Dormancy;
-pub use shared::{Awoke, Parker, SharedDriver, Unparker};
+pub(crate) use patience::Patience;
+pub use shared::{Parker, SharedDriver, Unparker};
 pub use thread::{ThreadParker, block_on_waker};
 
 /// Something to sleep in that produces events: the I/O driver.

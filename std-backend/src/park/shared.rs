@@ -39,22 +39,17 @@ use std::{
 
 use jenny_core::platform::Unpark;
 
-use super::{Driver, DriverWaker, try_lock::TryLock};
+use super::{
+    Driver, DriverWaker,
+    patience::{LOOK, Patience},
+    try_lock::TryLock,
+};
 use crate::primitives::{Arc, AtomicUsize, Condvar, Mutex, Ordering, thread};
 
 const EMPTY: usize = 0;
 const PARKED_CONDVAR: usize = 1;
 const PARKED_DRIVER: usize = 2;
 const NOTIFIED: usize = 3;
-
-/// Why a park returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Awoke {
-    /// There was an unpark, or I/O was dispatched.
-    ForWork,
-    /// The time is up, or it was for no reason.
-    ByItself,
-}
 
 /// The driver of a runtime, taken in turns by its parkers.
 pub struct SharedDriver<D: Driver> {
@@ -119,6 +114,7 @@ struct Inner<D: Driver> {
 /// Lets its owner sleep: one per worker.
 pub struct Parker<D: Driver> {
     inner: Arc<Inner<D>>,
+    patience: Patience,
 }
 
 /// Wakes the owner of one [`Parker`], from any thread.
@@ -136,6 +132,7 @@ impl<D: Driver> Parker<D> {
                 condvar: Condvar::new(),
                 shared,
             }),
+            patience: Patience::default(),
         }
     }
 
@@ -146,17 +143,25 @@ impl<D: Driver> Parker<D> {
 
     /// Sleeps until there is an unpark, or I/O was dispatched.
     pub fn park(&mut self) {
-        self.inner.park(None);
-    }
-
-    /// As [`park`](Self::park), for at most `timeout` if there is one.
-    pub fn park_for(&mut self, timeout: Option<Duration>) -> Awoke {
-        self.inner.park(timeout)
+        self.park_for(None);
     }
 
     /// As [`park`](Self::park), for at most `timeout`.
-    pub fn park_timeout(&mut self, timeout: Duration) -> Awoke {
-        self.inner.park(Some(timeout))
+    pub fn park_timeout(&mut self, timeout: Duration) {
+        self.park_for(Some(timeout));
+    }
+
+    /// As [`park`](Self::park), for at most `timeout` if there is one.
+    pub fn park_for(&mut self, timeout: Option<Duration>) {
+        let Self { inner, patience } = self;
+        let mut looks = || {
+            let worth_it = timeout.is_none_or(|timeout| timeout > LOOK);
+            worth_it && patience.look(|| inner.is_notified())
+        };
+        if inner.take_notification() || (looks() && inner.take_notification()) {
+            return;
+        }
+        inner.park(timeout);
     }
 
     /// Dispatches the I/O events that are there, without sleeping. Does nothing while another
@@ -170,17 +175,18 @@ impl<D: Driver> Parker<D> {
 }
 
 impl<D: Driver> Inner<D> {
-    fn park(&self, timeout: Option<Duration>) -> Awoke {
-        if self.take_notification() {
-            return Awoke::ForWork;
-        }
+    fn park(&self, timeout: Option<Duration>) {
         let in_driver = self.shared.try_with(|driver| self.park_in_driver(driver, timeout));
-        in_driver.unwrap_or_else(|| self.park_on_condvar(timeout))
+        in_driver.unwrap_or_else(|| self.park_on_condvar(timeout));
+    }
+
+    fn is_notified(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == NOTIFIED
     }
 
     /// Spares the read-modify-write when there is nothing to take, which is the usual case.
     fn take_notification(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == NOTIFIED && self.reset() == NOTIFIED
+        self.is_notified() && self.reset() == NOTIFIED
     }
 
     /// Returns to EMPTY and tells what was there.
@@ -202,42 +208,42 @@ impl<D: Driver> Inner<D> {
         false
     }
 
-    fn park_in_driver(&self, driver: &mut D, timeout: Option<Duration>) -> Awoke {
+    fn park_in_driver(&self, driver: &mut D, timeout: Option<Duration>) {
         if !self.announce(PARKED_DRIVER) {
-            return Awoke::ForWork;
+            return;
         }
         driver.wait(timeout);
         // Before the dispatch: from here on the owner is awake, and an unpark is for its next park.
-        let unparked = self.reset() == NOTIFIED;
+        self.reset();
         // Even without an unpark the park ends here, because what is dispatched may have made tasks
         // of this very worker runnable.
-        if driver.dispatch() || unparked { Awoke::ForWork } else { Awoke::ByItself }
+        driver.dispatch();
     }
 
-    fn park_on_condvar(&self, timeout: Option<Duration>) -> Awoke {
+    fn park_on_condvar(&self, timeout: Option<Duration>) {
         // A deadline beyond the clock's range is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut guard = self.lock.lock();
         if !self.announce(PARKED_CONDVAR) {
-            return Awoke::ForWork;
+            return;
         }
         // A condition variable may return for no reason; only the word tells.
         loop {
             let Some(deadline) = deadline else {
                 self.condvar.wait(&mut guard);
                 if self.take_notification() {
-                    return Awoke::ForWork;
+                    return;
                 }
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let timed_out = self.condvar.wait_for(&mut guard, left).timed_out();
             if timed_out {
-                let unparked = self.reset() == NOTIFIED;
-                return if unparked { Awoke::ForWork } else { Awoke::ByItself };
+                self.reset();
+                return;
             }
             if self.take_notification() {
-                return Awoke::ForWork;
+                return;
             }
         }
     }

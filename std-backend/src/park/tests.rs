@@ -166,8 +166,8 @@ fn a_thread_parker_survives_thieves_of_the_token() {
 
 #[test]
 fn the_parker_of_a_thread_is_reused_but_not_by_nested_calls() {
-    let (outer, waker) = block_on_waker();
-    let (inner, other) = block_on_waker();
+    let (mut outer, waker) = block_on_waker();
+    let (mut inner, other) = block_on_waker();
     assert!(!waker.will_wake(&other));
     other.wake_by_ref();
     inner.park();

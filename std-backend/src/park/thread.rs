@@ -10,6 +10,7 @@ use std::{
     task::{Wake, Waker},
 };
 
+use super::patience::Patience;
 use crate::primitives::{AtomicBool, Ordering, thread, thread_local};
 
 /// Lets one thread sleep until its waker is used.
@@ -35,6 +36,11 @@ impl ThreadParker {
         while !self.notified.swap(false, Ordering::Acquire) {
             thread::park();
         }
+    }
+
+    /// Whether the next [`park`](Self::park) returns at once.
+    fn is_notified(&self) -> bool {
+        self.notified.load(Ordering::Relaxed)
     }
 
     /// Ends the current or the next [`park`](Self::park), from any thread.
@@ -66,7 +72,7 @@ impl fmt::Debug for ThreadParker {
 }
 
 thread_local! {
-    static CACHED: Cell<Option<Arc<ThreadParker>>> = Cell::new(None);
+    static CACHED: Cell<Option<(Arc<ThreadParker>, Patience)>> = Cell::new(None);
 }
 
 /// This thread's parker and a waker for it. Allocates only for the first and for nested calls.
@@ -75,13 +81,11 @@ thread_local! {
 /// neither takes the other's notification. A waker that outlives its `block_on` costs a later one
 /// at most a needless poll.
 pub fn block_on_waker() -> (CachedParker, Waker) {
-    let parker = CACHED
-        .try_with(Cell::take)
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| Arc::new(ThreadParker::for_this_thread()));
+    let cached = CACHED.try_with(Cell::take).ok().flatten();
+    let fresh = || (Arc::new(ThreadParker::for_this_thread()), Patience::default());
+    let (parker, patience) = cached.unwrap_or_else(fresh);
     let waker = Waker::from(Arc::clone(&parker));
-    (CachedParker { parker: Some(parker), not_send: PhantomData }, waker)
+    (CachedParker { parker: Some(parker), patience, not_send: PhantomData }, waker)
 }
 
 /// A [`ThreadParker`] that goes back to its thread's cache when it is dropped.
@@ -89,14 +93,16 @@ pub fn block_on_waker() -> (CachedParker, Waker) {
 pub struct CachedParker {
     /// Taken only by drop.
     parker: Option<Arc<ThreadParker>>,
+    patience: Patience,
     /// It parks and is cached on the thread that it was made for.
     not_send: PhantomData<*const ()>,
 }
 
 impl CachedParker {
     /// Sleeps until the waker was used since the last return.
-    pub fn park(&self) {
+    pub fn park(&mut self) {
         if let Some(parker) = &self.parker {
+            self.patience.look(|| parker.is_notified());
             parker.park();
         }
     }
@@ -104,7 +110,7 @@ impl CachedParker {
 
 impl Drop for CachedParker {
     fn drop(&mut self) {
-        let parker = self.parker.take();
+        let parker = self.parker.take().map(|parker| (parker, self.patience));
         // A thread that is ending has no cache any more: then the parker is freed here.
         let _ = CACHED.try_with(|cached| cached.set(parker));
     }

@@ -112,7 +112,7 @@ impl CurrentThread {
                 };
             }
             // Another thread has the core. Wait for the future, or for the core.
-            let (parker, waker) = block_on_waker();
+            let (mut parker, waker) = block_on_waker();
             let mut context = Context::from_waker(&waker);
             let polled = Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context);
             if let Poll::Ready(output) = polled {

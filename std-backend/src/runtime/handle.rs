@@ -193,7 +193,7 @@ impl Handle {
 /// Polls a future on this thread, which sleeps in between.
 fn park_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let (parker, waker) = block_on_waker();
+    let (mut parker, waker) = block_on_waker();
     let mut context = Context::from_waker(&waker);
     loop {
         let polled = Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context);

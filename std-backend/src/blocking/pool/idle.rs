@@ -90,6 +90,12 @@ impl<J> Idle<J> {
         word.idle.fetch_and(!bit, Ordering::Relaxed) & bit != 0
     }
 
+    /// Whether a waiting thread of this number has been claimed. A letter is about to come.
+    pub(super) fn is_claimed(&self, number: usize) -> bool {
+        let (word, bit) = self.place(number);
+        word.idle.load(Ordering::Relaxed) & bit == 0
+    }
+
     /// Waits for the letter to this thread, or `None` when the time is up.
     pub(super) fn receive(&self, number: usize, until: &Deadline) -> Option<Letter<J>> {
         let (word, _) = self.place(number);

@@ -9,6 +9,7 @@ use super::{
     deadline::Deadline,
     idle::{Claim, Idle, Letter},
 };
+use crate::park::Patience;
 use crate::primitives::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, contain, fence, thread, thread_local,
 };
@@ -284,6 +285,7 @@ impl<J: Job> Shared<J> {
     /// Takes jobs until there have been none for too long, or the pool is shut down.
     fn work(this: &Arc<Self>, number: usize, first: Letter<J>) {
         let mut next = Some(first);
+        let mut patience = Patience::default();
         while let Some(letter) = next {
             match letter {
                 Letter::Job(job) => {
@@ -298,12 +300,12 @@ impl<J: Job> Shared<J> {
                 }
                 Letter::Look => {}
             }
-            next = Self::next(this, number);
+            next = Self::next(this, number, &mut patience);
         }
     }
 
     /// Finds the next thing to do, or counts this thread off.
-    fn next(this: &Arc<Self>, number: usize) -> Option<Letter<J>> {
+    fn next(this: &Arc<Self>, number: usize, patience: &mut Patience) -> Option<Letter<J>> {
         loop {
             if this.has_queue() {
                 if let Some(job) = this.pop(&mut this.state.lock()) {
@@ -320,6 +322,7 @@ impl<J: Job> Shared<J> {
             let mut letter = None;
             let waits = !this.has_queue() && !this.is_shut_down();
             if waits {
+                patience.look(|| this.idle.is_claimed(number));
                 letter = this.idle.receive(number, &Deadline::after(this.config.keep_alive));
             }
             if letter.is_none() && !this.idle.withdraw(number) {

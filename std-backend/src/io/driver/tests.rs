@@ -214,7 +214,7 @@ fn shutdown_ends_every_wait_with_an_error() {
         })
     };
     let mut buf = [0; 1];
-    let (parker, waker) = crate::park::block_on_waker();
+    let (mut parker, waker) = crate::park::block_on_waker();
     let mut cx = Context::from_waker(&waker);
     let mut read = pin!(read_exact(&stream, &mut buf));
     let error = loop {
