@@ -261,10 +261,12 @@ impl<B: Board, C: Counters> Executor<B, C> {
         }
     }
 
-    /// Polls each task in the queue once. False if there was none.
+    /// Polls each task in the queue once. False if there was nothing to do.
     #[inline]
     fn round(&self) -> bool {
-        if self.attention.any() {
+        // Not a reason to sleep: it may have been the end of the shutdown.
+        let attended = self.attention.any();
+        if attended {
             self.attend();
         }
         self.take_inbox();
@@ -273,7 +275,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
             let Some(task) = self.with_queue(Batch::pop_front) else { break };
             self.run_task(task);
         }
-        tasks > 0
+        attended || tasks > 0
     }
 
     #[inline]
