@@ -2,7 +2,7 @@
 # Runs every check, the quick ones first, and closes with a summary. Arguments pick checks by name.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-checks=(fmt floors deps clippy doc unit loom nostd embedded serve stress soak sanitize)
+checks=(fmt floors deps clippy doc unit count instructions loom nostd embedded serve stress soak sanitize)
 [ $# = 0 ] || checks=("$@")
 
 failed=0

@@ -227,6 +227,21 @@ mod checked {
     }
 }
 
+/// What a counting build is told: that the calling thread may call a value its own for a while.
+#[cfg(jenny_count)]
+pub(crate) use jenny_core::count::{Own as Mark, own};
+
+/// What a counting build is told: nothing.
+#[cfg(not(jenny_count))]
+pub(crate) struct Mark;
+
+#[cfg(not(jenny_count))]
+#[inline(always)]
+#[must_use]
+pub(crate) fn own<T: ?Sized>(_value: &T) -> Mark {
+    Mark
+}
+
 /// Runs foreign code, and stops a panic there: the panic hook has reported it, and it is not this
 /// thread's business.
 #[cfg(not(jenny_loom))]

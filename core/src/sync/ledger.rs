@@ -28,11 +28,12 @@ use core::{
 };
 use std::{
     collections::BTreeMap,
+    string::String,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    thread::{self, ThreadId},
+    thread,
     vec::Vec,
 };
 
@@ -76,8 +77,8 @@ pub enum Place {
 /// What one line of source did to one kind of place, on one thread.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The thread that did it.
-    pub thread: ThreadId,
+    /// The name of the thread that did it; empty if it has none.
+    pub thread: String,
     /// What was done.
     pub what: What,
     /// To whose memory.
@@ -88,15 +89,9 @@ pub struct Entry {
     pub count: u64,
 }
 
-type Key = (What, Place, &'static str, u32, u32);
-
-struct Ledger {
-    entries: Vec<(Key, Entry)>,
-}
-
 /// Whether notes are taken at all.
 static OPEN: AtomicBool = AtomicBool::new(false);
-static LEDGER: Mutex<Ledger> = Mutex::new(Ledger { entries: Vec::new() });
+static LEDGER: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 /// The live cells: start and end.
 static CELLS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 
@@ -128,15 +123,14 @@ pub fn is_busy() -> bool {
 
 /// Starts an empty ledger.
 pub fn open() {
-    lock(&LEDGER).entries.clear();
+    lock(&LEDGER).clear();
     OPEN.store(true, SeqCst);
 }
 
 /// Ends the notes and gives what was noted.
 pub fn close() -> Vec<Entry> {
     OPEN.store(false, SeqCst);
-    let entries = core::mem::take(&mut lock(&LEDGER).entries);
-    entries.into_iter().map(|(_, entry)| entry).collect()
+    core::mem::take(&mut *lock(&LEDGER))
 }
 
 /// Notes an access to a value.
@@ -154,12 +148,15 @@ pub fn note_at(what: What, address: usize) {
     let site = Location::caller();
     quietly(|| {
         let place = place_of(address);
-        let (thread, key) =
-            (thread::current().id(), (what, place, site.file(), site.line(), site.column()));
-        let entries = &mut lock(&LEDGER).entries;
-        match entries.iter_mut().find(|(k, entry)| *k == key && entry.thread == thread) {
-            Some((_, entry)) => entry.count += 1,
-            None => entries.push((key, Entry { thread, what, place, site, count: 1 })),
+        let this = thread::current();
+        let thread = this.name().unwrap_or_default();
+        let entries = &mut *lock(&LEDGER);
+        let same = |entry: &&mut Entry| {
+            (entry.what, entry.place, entry.site) == (what, place, site) && entry.thread == thread
+        };
+        match entries.iter_mut().find(same) {
+            Some(entry) => entry.count += 1,
+            None => entries.push(Entry { thread: thread.into(), what, place, site, count: 1 }),
         }
     });
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 pub(crate) use jenny_core::count::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence};
-use jenny_core::count::{What, note, note_at, note_lock};
+use jenny_core::count::{What, note, note_lock};
 use parking_lot::WaitTimeoutResult;
 
 /// A counted [`parking_lot::Mutex`].
@@ -119,11 +119,10 @@ impl<T: ?Sized> Arc<T> {
         sync::Arc::ptr_eq(&this.0, &other.0)
     }
 
-    /// The two counts lie before the value.
+    /// The counts lie right before the value, and go with it.
     #[track_caller]
     fn note(&self) {
-        let value = sync::Arc::as_ptr(&self.0).cast::<()>().addr();
-        note_at(What::Rmw, value - 2 * size_of::<usize>());
+        note(What::Rmw, &*self.0);
     }
 }
 

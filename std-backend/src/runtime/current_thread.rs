@@ -185,6 +185,7 @@ impl Taken<'_> {
         let due = || root.woken.load(Ordering::Relaxed) || home.has_panicked();
         let mut turns = 0_u32;
         worker.enter(|worker| {
+            let _own = timers.own();
             let mut recorder = stats.record(0, worker.polls());
             loop {
                 if home.has_panicked() {

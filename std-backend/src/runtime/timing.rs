@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{
     context::{Ambient, RuntimeDriver},
     park::Parker,
-    primitives::unmodelled::Arc,
+    primitives::{Mark, unmodelled::Arc},
 };
 #[cfg(feature = "time")]
 use crate::{
@@ -68,6 +68,11 @@ impl LoopTimers {
         Self { ambient: Arc::clone(ambient), home }
     }
 
+    /// Lets the calling thread have the wheel as its own.
+    pub(super) fn own(&self) -> Option<Mark> {
+        self.home.as_ref().map(Home::own)
+    }
+
     /// Fires what is due. To be called between ticks.
     #[inline]
     pub(super) fn fire_due(&self) {
@@ -123,6 +128,10 @@ impl LoopTimers {
 impl LoopTimers {
     pub(super) fn new(_ambient: &Arc<Ambient>, _worker: usize) -> Self {
         Self {}
+    }
+
+    pub(super) fn own(&self) -> Option<Mark> {
+        None
     }
 
     pub(super) fn fire_due(&self) {}

@@ -7,15 +7,14 @@
 use std::{
     cell::Cell,
     marker::PhantomData,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
+
+use crate::primitives::{Mark, own, unmodelled::AtomicU64};
 
 mod histogram;
 mod poll_times;
@@ -89,6 +88,7 @@ impl Stats {
             since: now,
             polls,
             outer: SEAT.replace(Some(worker)),
+            _own: own(this),
             _this_thread: PhantomData,
         }
     }
@@ -126,6 +126,7 @@ pub(crate) struct Recorder<'a> {
     since: u64,
     polls: usize,
     outer: Option<usize>,
+    _own: Mark,
     _this_thread: PhantomData<*mut ()>,
 }
 

@@ -28,7 +28,7 @@ use jenny_core::time::{self, Timers};
 
 use crate::{
     platform::Lock,
-    primitives::{contain, unmodelled::Arc},
+    primitives::{Mark, contain, own, unmodelled::Arc},
 };
 
 pub(crate) mod clock;
@@ -173,6 +173,11 @@ pub(crate) struct Home<O: Owner>(Arc<Wheel<O>>);
 impl<O: Owner> Home<O> {
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// Lets the calling thread have the wheel as its own.
+    pub(crate) fn own(&self) -> Mark {
+        own(&*self.0)
     }
 
     /// Fires what is due. Where no timer waits this is one load, and the clock is not read.

@@ -88,6 +88,7 @@ impl Desk {
     /// Ticks until the worker has stopped or was handed off.
     fn work(&self, worker: &Entered<'_>) {
         let Some(index) = worker.index() else { return };
+        let _own = self.timers.own();
         let mut recorder = self.team.ambient.stats.record(index, worker.polls());
         // The driver is turned inside the worker's scope: what its events wake stays on this worker.
         loop {

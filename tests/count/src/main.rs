@@ -1,0 +1,15 @@
+//! Prints what the hot paths cost. `--filter TEXT` picks rows, `--sites` names the lines of source,
+//! `--csv` is for other programs.
+
+#[cfg(jenny_count)]
+mod table;
+
+fn main() {
+    #[cfg(jenny_count)]
+    table::main();
+    #[cfg(not(jenny_count))]
+    {
+        eprintln!("this build counts nothing: use ci/count.sh, or RUSTFLAGS=\"--cfg jenny_count\"");
+        std::process::exit(2);
+    }
+}

@@ -1,0 +1,111 @@
+//! What the design promises about the hot paths, counted. `ci/count.sh` builds it with
+//! `--cfg jenny_count`; without, nothing is counted and there is nothing to test.
+#![cfg(jenny_count)]
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use jenny_count::{
+    cases,
+    meter::{Counts, count},
+};
+
+/// Whole ticks, and fewer than a worker's queue takes at once.
+const OPERATIONS: u64 = 183;
+
+/// The meter counts the whole process, so one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn counts_of(name: &str) -> Counts {
+    let case = cases::all().find(|case| case.name == name);
+    (case.unwrap_or_else(|| panic!("there is no case {name:?}")).run)(OPERATIONS)
+}
+
+fn report(name: &str, counts: &Counts) -> String {
+    let lines: Vec<_> = counts.sites().iter().map(|(site, n)| format!("  {n:.2} {site}")).collect();
+    format!("{name}:\n{}", lines.join("\n"))
+}
+
+/// What a worker does with its own tasks, and the read-modify-writes that it may take.
+const LOCAL: &[(&str, u64)] = &[
+    ("spawn, worker", 1),
+    ("wake by ref, worker", 2),
+    ("wake by value, worker", 2),
+    ("poll, then idle", 2),
+    ("yield", 2),
+    ("poll, complete, free", 3),
+    ("poll, complete, handle held", 3),
+    ("join of a complete task", 1),
+];
+
+#[test]
+fn a_worker_writes_no_shared_line_for_its_own_tasks() {
+    let _alone = alone();
+    for &(name, _) in LOCAL {
+        let counts = counts_of(name);
+        let shared = (counts.writes_shared, counts.fences, counts.locks);
+        assert_eq!(shared, (0, 0, 0), "{}", report(name, &counts));
+    }
+}
+
+#[test]
+fn a_worker_allocates_once_for_each_of_its_tasks() {
+    let _alone = alone();
+    for &(name, _) in LOCAL {
+        let counts = counts_of(name);
+        let allowed = if name == "spawn, worker" { counts.operations } else { 0 };
+        assert_eq!((counts.allocations, counts.clock_reads), (allowed, 0), "{name}");
+    }
+}
+
+#[test]
+fn read_modify_writes_on_a_worker_are_few() {
+    let _alone = alone();
+    for &(name, bound) in LOCAL {
+        let counts = counts_of(name);
+        assert!(counts.rmw <= bound * counts.operations, "{}", report(name, &counts));
+    }
+}
+
+/// Paths with threads: how many read-modify-writes, and how many of them to shared memory, in
+/// hundredths. What happens once in a tick or a batch leaves a fraction.
+const WITH_THREADS: &[(&str, u64, u64)] = &[
+    ("spawn, outside", 3_00, 3_00),
+    ("wake by ref, outside", 3_00, 2_00),
+    ("poll of a task from outside", 3_10, 10),
+    ("spawn from outside, busy workers", 4_00, 4_00),
+    ("yield_now, current_thread", 1_10, 10),
+    ("spawn + join, current_thread", 6_10, 2_10),
+    ("spawn_local + join, LocalRuntime", 6_10, 2_10),
+    ("block_on, ready future", 2_00, 2_00),
+    ("sleep, create + drop", 2_00, 0),
+    ("sleep, insert + cancel", 8_00, 0),
+];
+
+#[test]
+fn read_modify_writes_of_whole_runtimes_are_few() {
+    let _alone = alone();
+    for &(name, rmw, shared) in WITH_THREADS {
+        let counts = counts_of(name);
+        let within = |count: u64, bound| count * 100 <= bound * counts.operations;
+        assert!(within(counts.rmw, rmw), "{}", report(name, &counts));
+        assert!(within(counts.rmw_shared, shared), "{}", report(name, &counts));
+    }
+}
+
+/// Otherwise the tests above could pass because nothing is counted.
+#[test]
+fn everything_is_noticed() {
+    let _alone = alone();
+    let outside = counts_of("spawn, outside");
+    assert!(outside.rmw_shared >= outside.operations, "the inbox is shared");
+    assert_eq!(outside.fences, outside.operations, "a push from outside fences");
+    assert_eq!(count(1, Instant::now).clock_reads, 1);
+    assert_eq!(count(1, || Box::new(1)).allocations, 1);
+    assert!(counts_of("sleep, insert + cancel").locks >= OPERATIONS, "a wheel has a lock");
+}
