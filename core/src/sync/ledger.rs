@@ -37,6 +37,9 @@ use std::{
     vec::Vec,
 };
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
@@ -74,7 +77,7 @@ pub enum Place {
     Shared,
 }
 
-/// What one line of source did to one kind of place, on one thread.
+/// What one line of source did to one kind of place, or one shared cache line, on one thread.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The name of the thread that did it; empty if it has none.
@@ -83,6 +86,8 @@ pub struct Entry {
     pub what: What,
     /// To whose memory.
     pub place: Place,
+    /// The number of the cache line, if the place is shared.
+    pub line: Option<usize>,
     /// The call.
     pub site: &'static Location<'static>,
     /// How often.
@@ -148,15 +153,19 @@ pub fn note_at(what: What, address: usize) {
     let site = Location::caller();
     quietly(|| {
         let place = place_of(address);
+        let line = (place == Place::Shared).then_some(address / LINE);
         let this = thread::current();
         let thread = this.name().unwrap_or_default();
         let entries = &mut *lock(&LEDGER);
         let same = |entry: &&mut Entry| {
-            (entry.what, entry.place, entry.site) == (what, place, site) && entry.thread == thread
+            (entry.what, entry.place, entry.line, entry.site) == (what, place, line, site)
+                && entry.thread == thread
         };
         match entries.iter_mut().find(same) {
             Some(entry) => entry.count += 1,
-            None => entries.push(Entry { thread: thread.into(), what, place, site, count: 1 }),
+            None => {
+                entries.push(Entry { thread: thread.into(), what, place, line, site, count: 1 })
+            }
         }
     });
 }

@@ -1,6 +1,8 @@
-//! Prints what the hot paths cost. `--filter TEXT` picks rows, `--sites` names the lines of source,
-//! `--csv` is for other programs.
+//! Prints what the hot paths cost. `--filter TEXT` picks rows, `--sites` names the lines of source;
+//! `--scaling` prints the throughput on many cores that follows, `--scaling FILE` draws it as well.
 
+#[cfg(jenny_count)]
+mod scaling;
 #[cfg(jenny_count)]
 mod table;
 

@@ -116,6 +116,23 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// How often the busiest shared cache line is written. Inboxes do not count: there is one for each
+    /// worker, and other threads write to other ones.
+    pub fn hottest_line(&self) -> u64 {
+        let mut lines = BTreeMap::<usize, u64>::new();
+        let is_inbox = |entry: &Entry| {
+            ["queue/inbox.rs", "scheduler/metrics.rs"]
+                .iter()
+                .any(|file| entry.site.file().ends_with(file))
+        };
+        for entry in self.entries.iter().filter(|entry| entry.what.writes() && !is_inbox(entry)) {
+            if let Some(line) = entry.line {
+                lines.entry(line).or_default().add_assign(entry.count);
+            }
+        }
+        lines.into_values().max().unwrap_or(0)
+    }
+
     /// A number for each operation.
     pub fn per_operation(&self, of: u64) -> f64 {
         of as f64 / self.operations as f64

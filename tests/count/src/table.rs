@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::scaling;
 use jenny_count::{
     cases::{self, Case},
     meter::{self, Counts},
@@ -21,9 +22,10 @@ pub(crate) fn main() {
         match argument {
             "--filter" => filter = arguments.next().unwrap_or_default(),
             "--sites" => sites = true,
+            "--scaling" => return scaling::main(arguments.next()),
             "--only" => return run_only(arguments),
             other => {
-                eprintln!("unknown argument {other:?}: --filter TEXT, --sites");
+                eprintln!("unknown argument {other:?}: --filter TEXT, --sites, --scaling FILE");
                 std::process::exit(2);
             }
         }
