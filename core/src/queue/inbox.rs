@@ -34,6 +34,8 @@
 
 use core::{fmt, marker::PhantomData, ptr};
 
+#[cfg(feature = "critical-section")]
+use super::Batch;
 use super::{Backlog, Chain, Link};
 use crate::sync::{AtomicPtr, Ordering, const_unless_checked, fence};
 
@@ -104,16 +106,36 @@ impl<T: Chain> Inbox<T> {
 
     /// Takes everything, from any thread, core or interrupt. A closed inbox gives nothing.
     pub fn drain(&self) -> Backlog<T> {
+        match self.take() {
+            // SAFETY: the chain is ours.
+            Some(newest) => unsafe { Backlog::from_newest(newest) },
+            None => Backlog::new(),
+        }
+    }
+
+    /// As [`drain`](Self::drain), and turns everything around, however long that takes.
+    #[cfg(feature = "critical-section")]
+    #[inline]
+    pub(crate) fn drain_in_order(&self) -> Batch<T> {
+        match self.take() {
+            // SAFETY: the chain is ours.
+            Some(newest) => unsafe { Batch::from_newest(newest) },
+            None => Batch::new(),
+        }
+    }
+
+    /// Takes the chain from the newest link on, if there is one.
+    #[inline]
+    fn take(&self) -> Option<*mut Link> {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             if head == EMPTY || head == CLOSED {
-                return Backlog::new();
+                return None;
             }
             // Ordering: Acquire, for the Release of each push.
             match self.head.compare_exchange_weak(head, EMPTY, Ordering::Acquire, Ordering::Relaxed)
             {
-                // SAFETY: the head was a link, and the exchange made its chain ours.
-                Ok(_) => return unsafe { Backlog::from_newest(head) },
+                Ok(_) => return Some(head),
                 Err(seen) => head = seen,
             }
         }

@@ -8,6 +8,8 @@ pub(super) const ROOT: usize = 1;
 pub(super) const CLOSING: usize = 1 << 1;
 /// A cell is to be freed.
 pub(super) const BURIED: usize = 1 << 2;
+/// All tasks are gone and none will come: raised for ever.
+pub(super) const STOPPED: usize = 1 << 3;
 
 /// Flags that anybody raises and who runs the tasks takes.
 pub(super) struct Attention(AtomicUsize);
@@ -29,6 +31,13 @@ impl Attention {
     #[inline]
     pub(super) fn any(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether one of the flags is raised, by one load.
+    #[inline]
+    pub(super) fn has(&self, flags: usize) -> bool {
+        // Ordering: Acquire, for the Release of `raise`.
+        self.0.load(Ordering::Acquire) & flags != 0
     }
 
     /// Takes a flag, if it is raised.

@@ -10,17 +10,18 @@ use core::{
     task::{Context, Poll},
 };
 
-use super::attention::{Attention, BURIED, CLOSING, ROOT};
+use super::attention::{Attention, BURIED, CLOSING, ROOT, STOPPED};
 use super::board::{Board, Idle};
 use super::counters::{Counters, Counts, NoCounters};
 use super::graves::{Deferred, Grave};
 use super::platform::{Bare, next_id};
 use super::pool::SpawnError;
+use super::queue::Queue;
 use super::root;
 use crate::{
     owned::LocalOwnedTasks,
-    queue::{Batch, Inbox},
-    sync::{AtomicBool, Ordering, UnsafeCell, const_unless_checked, try_allocate},
+    queue::Inbox,
+    sync::{AtomicBool, Ordering, const_unless_checked, try_allocate},
     task::{self, JoinHandle, Memory, Outcome, OwnedRef, Runnable, Schedule, Spawned},
 };
 
@@ -42,7 +43,7 @@ pub struct Executor<B, C = NoCounters> {
 
 /// What only the code that runs the tasks touches.
 struct Local {
-    queue: UnsafeCell<Batch<Runnable>>,
+    queue: Queue,
     owned: LocalOwnedTasks,
 }
 
@@ -50,6 +51,16 @@ struct Local {
 // `Spawner`, which is `!Send` and exists only in the context of `run`: that one keeps `entered`
 // until no task is left, and from then on spawners only find out that the list is closed.
 unsafe impl<B: Board, C: Counters> Sync for Executor<B, C> {}
+
+/// What a round came to.
+enum Round {
+    /// Tasks have run.
+    Ran,
+    /// There was none.
+    Empty,
+    /// There will be none.
+    Stopped,
+}
 
 /// The right to spawn futures that are not `Send`: it does not leave the context of
 /// [`Executor::run`].
@@ -69,10 +80,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
                 attention: Attention::new(),
                 entered: AtomicBool::new(false),
                 counters: C::NEW,
-                local: Local {
-                    queue: UnsafeCell::new(Batch::new()),
-                    owned: LocalOwnedTasks::new(0),
-                },
+                local: Local { queue: Queue::new(), owned: LocalOwnedTasks::new(0) },
             }
         }
     }
@@ -86,9 +94,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     pub fn run(&'static self, start: impl FnOnce(Spawner<B, C>)) {
         self.enter();
         start(Spawner { executor: self, _stays: PhantomData });
-        while !self.has_stopped() {
-            self.step();
-        }
+        while self.step() {}
         // Not if something above unwinds: then nobody else may run what is left here.
         self.leave();
     }
@@ -121,7 +127,10 @@ impl<B: Board, C: Counters> Executor<B, C> {
             {
                 return output;
             }
-            self.step();
+            // With no task left there is only the future, and its waker.
+            if !self.step() {
+                self.idle();
+            }
         }
     }
 
@@ -138,10 +147,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
     pub unsafe fn on_interrupt(&'static self) {
         self.enter();
         self.board.turn();
-        if !self.has_stopped() {
-            self.round();
-        }
-        let more = !self.is_quiet() || self.with_queue(|queue| !queue.is_empty());
+        self.round();
+        let more = !self.is_quiet() || !self.local.queue.is_empty();
         self.leave();
         if more {
             self.board.pend();
@@ -248,34 +255,34 @@ impl<B: Board, C: Counters> Executor<B, C> {
         self.entered.store(false, Ordering::Release);
     }
 
-    fn has_stopped(&self) -> bool {
-        self.inbox.is_closed()
-    }
-
-    /// Runs what there is, or sleeps.
+    /// Runs what there is, or sleeps. False if the executor has stopped.
     #[inline]
-    fn step(&'static self) {
+    fn step(&'static self) -> bool {
         self.board.turn();
-        if self.has_stopped() || !self.round() {
-            self.idle();
+        match self.round() {
+            Round::Ran => true,
+            Round::Empty => {
+                self.idle();
+                true
+            }
+            Round::Stopped => false,
         }
     }
 
-    /// Polls each task in the queue once. False if there was nothing to do.
+    /// Polls each task in the queue once.
     #[inline]
-    fn round(&self) -> bool {
-        // Not a reason to sleep: it may have been the end of the shutdown.
-        let attended = self.attention.any();
-        if attended {
-            self.attend();
+    fn round(&self) -> Round {
+        if self.attention.any() && self.attend() {
+            return Round::Stopped;
         }
         self.take_inbox();
-        let tasks = self.with_queue(|queue| queue.len());
-        for _ in 0..tasks {
-            let Some(task) = self.with_queue(Batch::pop_front) else { break };
+        if self.local.queue.is_empty() {
+            return Round::Empty;
+        }
+        for task in self.local.queue.take() {
             self.run_task(task);
         }
-        attended || tasks > 0
+        Round::Ran
     }
 
     #[inline]
@@ -294,7 +301,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
         };
         match outcome {
             Outcome::Idle => {}
-            Outcome::Again(task) => self.with_queue(|queue| queue.push_back(task)),
+            Outcome::Again(task) => self.local.queue.push(task),
             Outcome::Done(done) => self.finish(done),
         }
     }
@@ -309,32 +316,37 @@ impl<B: Board, C: Counters> Executor<B, C> {
     #[inline]
     fn take_inbox(&self) {
         if !self.inbox.is_empty() {
-            let mut batch = self.inbox.drain().into_batch();
+            let batch = self.inbox.drain_in_order();
             self.counters.queued(batch.len());
-            self.with_queue(|queue| queue.append(&mut batch));
+            self.local.queue.append(batch);
         }
     }
 
+    /// Does what is to be done beside running tasks. True if the executor has stopped.
     #[cold]
-    fn attend(&self) {
+    fn attend(&self) -> bool {
         if self.attention.take(BURIED) {
             drop(self.graves.drain());
         }
-        if self.attention.take(CLOSING) {
-            self.local.owned.close(|done| self.finish(done));
-        }
-        if self.local.owned.is_closed() {
+        if self.attention.has(CLOSING) {
             self.shut_down();
         }
+        self.attention.has(STOPPED)
     }
 
-    /// Cancels what is queued, and stops if that was all.
+    /// Cancels what there is, and stops if that was all. Otherwise a task's Runnable is in the hands
+    /// of a waker that has not pushed it yet, and the flag stays raised until it has.
     fn shut_down(&self) {
+        if !self.local.owned.is_closed() {
+            self.local.owned.close(|done| self.finish(done));
+        }
         self.take_inbox();
-        while let Some(task) = self.with_queue(Batch::pop_front) {
+        for task in self.local.queue.take() {
             self.finish(task.cancel());
         }
         if self.local.owned.is_empty() {
+            self.attention.raise(STOPPED);
+            self.attention.take(CLOSING);
             for task in self.inbox.close().into_batch() {
                 self.finish(task.cancel());
             }
@@ -354,17 +366,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// Whether nothing is to be done, by loads alone: on some chips each read-modify-write sets the
     /// event that WFE waits for.
     fn is_quiet(&self) -> bool {
-        self.inbox.is_empty() && !self.attention.any()
-    }
-
-    /// Runs the closure on the queue. It runs no user code, so it is not entered twice.
-    #[inline]
-    fn with_queue<R>(&self, f: impl FnOnce(&mut Batch<Runnable>) -> R) -> R {
-        self.local.queue.with_mut(|queue| {
-            // SAFETY: only who runs the tasks gets here (see `Sync`), and the closures of this file
-            // do not come back.
-            f(unsafe { &mut *queue })
-        })
+        let closing = self.attention.has(CLOSING) && !self.local.owned.is_closed();
+        self.inbox.is_empty() && !self.attention.has(ROOT | BURIED) && !closing
     }
 }
 
@@ -455,7 +458,7 @@ impl<B: Board, C: Counters> Spawner<B, C> {
             task::new_in::<F, Executor<B, C>, M>(place, future, scheduler, next_id(), spawned)
         };
         if executor.local.owned.bind(&task).is_ok() {
-            executor.with_queue(|queue| queue.push_back(task));
+            executor.local.queue.push(task);
         } else {
             drop(task);
         }

@@ -94,6 +94,7 @@ mod executor;
 mod graves;
 mod platform;
 mod pool;
+mod queue;
 mod root;
 
 pub use self::{

@@ -81,6 +81,7 @@ impl RawTask {
     }
 
     /// Wakes the task; the caller's reference stays, so the cell outlives the scheduling.
+    #[inline]
     pub(super) fn wake_by_ref(self) {
         if self.state().wake_by_ref() == Wake::Schedule {
             // SAFETY: by rule 1 this wake made the Runnable.
