@@ -163,6 +163,14 @@ impl<T: Chain> Inbox<T> {
         head == EMPTY || head == CLOSED
     }
 
+    /// Whether something may be in it, by one load and one comparison: also true of a closed one.
+    #[cfg(feature = "critical-section")]
+    #[inline]
+    pub(crate) fn may_hold(&self) -> bool {
+        // Ordering: as in `is_empty`.
+        self.head.load(Ordering::Relaxed) != EMPTY
+    }
+
     /// Whether it refuses items, by one load.
     pub fn is_closed(&self) -> bool {
         // Ordering: with the Release of `close`.

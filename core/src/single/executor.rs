@@ -52,16 +52,6 @@ struct Local {
 // until no task is left, and from then on spawners only find out that the list is closed.
 unsafe impl<B: Board, C: Counters> Sync for Executor<B, C> {}
 
-/// What a round came to.
-enum Round {
-    /// Tasks have run.
-    Ran,
-    /// There was none.
-    Empty,
-    /// There will be none.
-    Stopped,
-}
-
 /// The right to spawn futures that are not `Send`: it does not leave the context of
 /// [`Executor::run`].
 pub struct Spawner<B: 'static, C: 'static = NoCounters> {
@@ -147,7 +137,15 @@ impl<B: Board, C: Counters> Executor<B, C> {
     pub unsafe fn on_interrupt(&'static self) {
         self.enter();
         self.board.turn();
-        self.round();
+        if self.attention.any() {
+            self.attend();
+        }
+        self.take_inbox();
+        for task in self.local.queue.round() {
+            if let Some(again) = self.poll(task) {
+                self.local.queue.push(again);
+            }
+        }
         let more = !self.is_quiet() || !self.local.queue.is_empty();
         self.leave();
         if more {
@@ -255,41 +253,36 @@ impl<B: Board, C: Counters> Executor<B, C> {
         self.entered.store(false, Ordering::Release);
     }
 
-    /// Runs what there is, or sleeps. False if the executor has stopped.
+    /// Runs a task, or sleeps. False if the executor has stopped.
     #[inline]
-    fn step(&'static self) -> bool {
-        self.board.turn();
-        match self.round() {
-            Round::Ran => true,
-            Round::Empty => {
-                self.idle();
-                true
-            }
-            Round::Stopped => false,
-        }
-    }
-
-    /// Polls each task in the queue once.
-    #[inline]
-    fn round(&self) -> Round {
+    fn step(&self) -> bool {
         if self.attention.any() && self.attend() {
-            return Round::Stopped;
+            return false;
         }
+        self.board.turn();
         self.take_inbox();
-        if self.local.queue.is_empty() {
-            return Round::Empty;
+        let Some(mut task) = self.local.queue.pop() else {
+            self.idle();
+            return true;
+        };
+        while let Some(again) = self.poll(task) {
+            // It goes behind the others, if there are others.
+            if !self.local.queue.is_empty() || !self.is_undisturbed() {
+                self.local.queue.push(again);
+                break;
+            }
+            self.board.turn();
+            task = again;
         }
-        for task in self.local.queue.take() {
-            self.run_task(task);
-        }
-        Round::Ran
+        true
     }
 
+    /// Polls a task; returns it if it was woken meanwhile.
     #[inline]
-    fn run_task(&self, task: Runnable) {
-        let owned = &self.local.owned;
-        if task.owner().is_none() && owned.bind(&task).is_err() {
-            return self.finish(task.cancel());
+    fn poll(&self, task: Runnable) -> Option<Runnable> {
+        if task.owner().is_none() && self.local.owned.bind(&task).is_err() {
+            self.finish(task.cancel());
+            return None;
         }
         let outcome = if C::TIMED {
             let start = self.board.cycles();
@@ -300,9 +293,12 @@ impl<B: Board, C: Counters> Executor<B, C> {
             task.run()
         };
         match outcome {
-            Outcome::Idle => {}
-            Outcome::Again(task) => self.local.queue.push(task),
-            Outcome::Done(done) => self.finish(done),
+            Outcome::Idle => None,
+            Outcome::Again(task) => Some(task),
+            Outcome::Done(done) => {
+                self.finish(done);
+                None
+            }
         }
     }
 
@@ -315,7 +311,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
 
     #[inline]
     fn take_inbox(&self) {
-        if !self.inbox.is_empty() {
+        if self.inbox.may_hold() {
             let batch = self.inbox.drain_in_order();
             self.counters.queued(batch.len());
             self.local.queue.append(batch);
@@ -341,7 +337,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
             self.local.owned.close(|done| self.finish(done));
         }
         self.take_inbox();
-        for task in self.local.queue.take() {
+        while let Some(task) = self.local.queue.pop() {
             self.finish(task.cancel());
         }
         if self.local.owned.is_empty() {
@@ -368,6 +364,12 @@ impl<B: Board, C: Counters> Executor<B, C> {
     fn is_quiet(&self) -> bool {
         let closing = self.attention.has(CLOSING) && !self.local.owned.is_closed();
         self.inbox.is_empty() && !self.attention.has(ROOT | BURIED) && !closing
+    }
+
+    /// Whether nobody has brought anything since the last look: cheaper, and too careful.
+    #[inline]
+    fn is_undisturbed(&self) -> bool {
+        !self.inbox.may_hold() && !self.attention.any()
     }
 }
 

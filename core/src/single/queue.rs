@@ -1,9 +1,6 @@
 //! The run queue of an executor: a FIFO of tasks by their links, for one who runs them.
-//!
-//! Rounds take all of it at once, so that a task that is queued again waits for all others, and so
-//! that the way of a task through the queue takes as few instructions as it can.
 
-use core::{cell::Cell, ptr};
+use core::{cell::Cell, ptr, ptr::NonNull};
 
 use crate::{
     link::{Chain, Link},
@@ -11,9 +8,9 @@ use crate::{
     task::Runnable,
 };
 
-/// A queue that only one may touch at a time (`!Sync`).
+/// A queue that only one may touch at a time (`!Sync`). What is left in it is leaked.
 pub(super) struct Queue {
-    /// Null if the queue is empty.
+    /// Null if the queue is empty. From here links lead to `last`, and the queue owns their tasks.
     first: Cell<*mut Link>,
     /// Means nothing in an empty queue. The link in it is null.
     last: Cell<*mut Link>,
@@ -32,80 +29,54 @@ impl Queue {
         self.first.get().is_null()
     }
 
+    /// Puts a task behind the others.
     #[inline]
     pub(super) fn push(&self, task: Runnable) {
         let link = task.into_link();
         // SAFETY: the queue owns the task from here on.
         unsafe { link.as_ref() }.set_next(ptr::null_mut());
-        // SAFETY: one task, whose link is null.
-        unsafe { self.splice(link.as_ptr(), link.as_ptr()) };
+        self.splice(link, link);
     }
 
     /// Puts all tasks of a batch behind the others.
+    #[inline]
     pub(super) fn append(&self, batch: Batch<Runnable>) {
         if let Some((first, last)) = batch.into_links() {
-            // SAFETY: these are links of a chain of tasks, which is the caller's no more.
-            unsafe { self.splice(first.as_ptr(), last.as_ptr()) };
+            self.splice(first, last);
         }
     }
 
-    /// # Safety
-    /// The queue gets the tasks from `first` to `last`, the link in which is null.
+    /// Takes over a chain of tasks, whose last link is null.
     #[inline]
-    unsafe fn splice(&self, first: *mut Link, last: *mut Link) {
+    fn splice(&self, first: NonNull<Link>, last: NonNull<Link>) {
         if self.is_empty() {
-            self.first.set(first);
+            self.first.set(first.as_ptr());
         } else {
             // SAFETY: the queue is not empty, and owns the task of its last link.
-            unsafe { (*self.last.get()).set_next(first) };
+            unsafe { (*self.last.get()).set_next(first.as_ptr()) };
         }
-        self.last.set(last);
+        self.last.set(last.as_ptr());
     }
 
-    /// Takes all tasks. Those that the round does not give out come back, before the others.
+    /// Takes the oldest task.
     #[inline]
-    pub(super) fn take(&self) -> Round<'_> {
-        Round { next: self.first.replace(ptr::null_mut()), last: self.last.get(), queue: self }
-    }
-}
-
-/// The tasks that were in the queue when the round began.
-pub(super) struct Round<'a> {
-    next: *mut Link,
-    last: *mut Link,
-    queue: &'a Queue,
-}
-
-impl Iterator for Round<'_> {
-    type Item = Runnable;
-
-    #[inline]
-    fn next(&mut self) -> Option<Runnable> {
-        let link = ptr::NonNull::new(self.next)?;
-        // SAFETY: the round owns the tasks from here to the null, and gives this one away.
+    pub(super) fn pop(&self) -> Option<Runnable> {
+        let link = NonNull::new(self.first.get())?;
+        // SAFETY: the queue owns the task, and gives it away.
         unsafe {
-            self.next = link.as_ref().next();
+            self.first.set(link.as_ref().next());
             Some(Runnable::from_link(link))
         }
     }
-}
 
-impl Drop for Round<'_> {
-    /// Something unwinds, or nothing is left.
-    #[inline]
-    fn drop(&mut self) {
-        if self.next.is_null() {
-            return;
-        }
-        let younger = self.queue.take();
-        // SAFETY: the rest of the round is a chain up to `last`, as the younger tasks are; each goes
-        // to the queue once, because `younger` is forgotten.
-        unsafe {
-            self.queue.splice(self.next, self.last);
-            if !younger.next.is_null() {
-                self.queue.splice(younger.next, younger.last);
+    /// Takes the tasks that are in the queue now, and none that comes meanwhile.
+    pub(super) fn round(&self) -> impl Iterator<Item = Runnable> {
+        let mut last = (!self.is_empty()).then(|| self.last.get());
+        core::iter::from_fn(move || {
+            if last? == self.first.get() {
+                last = None;
             }
-        }
-        core::mem::forget(younger);
+            self.pop()
+        })
     }
 }

@@ -222,11 +222,12 @@ impl State {
         // is acquired by the next `start_poll`.
         let mut current = self.load(Ordering::Relaxed);
         loop {
-            if current.is(COALESCED) {
-                self.0.fetch_and(!COALESCED, Ordering::Relaxed);
+            if current.wakes() != seen.0 {
                 return EndPoll::Again;
             }
-            if current.wakes() != seen.0 {
+            // Later, if the count differs as well: at most one poll too many.
+            if current.is(COALESCED) {
+                self.0.fetch_and(!COALESCED, Ordering::Relaxed);
                 return EndPoll::Again;
             }
             // Ordering: Release gives the future's contents to the next wake from 0, which acquires.
@@ -258,11 +259,8 @@ impl State {
         // Ordering: Release publishes the waker's writes to the poll that answers; Acquire takes
         // over the future from the `end_poll` that went idle.
         let previous = Word(self.0.fetch_add(WAKE, Ordering::AcqRel));
-        if previous.is(COMPLETE) {
-            return Wake::Nothing;
-        }
         if previous.wakes() == 0 {
-            return Wake::Schedule;
+            return if previous.is(COMPLETE) { Wake::Nothing } else { Wake::Schedule };
         }
         if previous.wakes() >= HALF_OF_WAKES {
             self.coalesce();
