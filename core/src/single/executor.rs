@@ -142,7 +142,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
         }
         self.take_inbox();
         for task in self.local.queue.round() {
-            if let Some(again) = self.poll(task) {
+            if let Some(again) = self.bound(task).and_then(|task| self.poll(task)) {
                 self.local.queue.push(again);
             }
         }
@@ -261,10 +261,11 @@ impl<B: Board, C: Counters> Executor<B, C> {
         }
         self.board.turn();
         self.take_inbox();
-        let Some(mut task) = self.local.queue.pop() else {
+        let Some(task) = self.local.queue.pop() else {
             self.idle();
             return true;
         };
+        let Some(mut task) = self.bound(task) else { return true };
         while let Some(again) = self.poll(task) {
             // It goes behind the others, if there are others.
             if !self.local.queue.is_empty() || !self.is_undisturbed() {
@@ -277,13 +278,19 @@ impl<B: Board, C: Counters> Executor<B, C> {
         true
     }
 
-    /// Polls a task; returns it if it was woken meanwhile.
+    /// Makes sure that a task is in the list; cancels it if that is closed.
     #[inline]
-    fn poll(&self, task: Runnable) -> Option<Runnable> {
+    fn bound(&self, task: Runnable) -> Option<Runnable> {
         if task.owner().is_none() && self.local.owned.bind(&task).is_err() {
             self.finish(task.cancel());
             return None;
         }
+        Some(task)
+    }
+
+    /// Polls a task; returns it if it was woken meanwhile.
+    #[inline]
+    fn poll(&self, task: Runnable) -> Option<Runnable> {
         let outcome = if C::TIMED {
             let start = self.board.cycles();
             let outcome = task.run();
