@@ -15,35 +15,55 @@ done
 failed=0
 table=
 
-# build TARGET FOLDER: every program in it.
-build() {
-    say "$2 for $1"
-    (chip "$1"; cd "examples/$2"; cargo build --locked --release --bins --target "$1" "${sources[@]}")
-}
-
-# run TARGET BOARD FOLDER PROGRAM [CODE]: wants this exit code (0), and every line of
-# `expected/PROGRAM`, a regular expression each, among the printed ones.
-run() {
-    local target=$1 board=$2 folder=$3 program=$4 expected_code=${5:-0}
-    local log=$LOGS/$target.$program code=0 verdict=passed missing
-    [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" $program "* ]] || return 0
-    say "$program on $board"
-    # Nothing is to be typed in: the script's own input stays its own.
+# firmware SECONDS COMMAND TARGET FOLDER ARGUMENT...: cargo in a folder of the examples, for a chip.
+firmware() {
+    local seconds=$1 command=$2 target=$3 folder=$4
+    shift 4
     (chip "$target"; cd "examples/$folder"
-        timeout 60 cargo run --quiet --locked --release --bin "$program" --target "$target" "${sources[@]}") \
-        </dev/null >"$log" 2>"$log.err" || code=$?
-    cat "$log"
-    [ "$code" = "$expected_code" ] || { verdict="exit code $code"; cat "$log.err"; }
-    missing=$(while IFS= read -r line; do
-        grep -Eqx -- "$line" <(tr -d '\r' <"$log") || echo "$line"
-    done <"examples/$folder/expected/$program")
-    [ -z "$missing" ] || { verdict="not printed: ${missing//$'\n'/ | }"; }
-    [ "$verdict" = passed ] || failed=1
-    table+=$(printf '%-30s %-14s %-20s %s' "$target" "$board" "$program" "$verdict")$'\n'
+        timeout "$seconds" cargo "$command" --quiet --release --target "$target" "${sources[@]}" "$@")
 }
 
-build riscv64imac-unknown-none-elf firmware-four-harts
-run riscv64imac-unknown-none-elf "virt, 4 harts" firmware-four-harts firmware-four-harts
+# unprinted EXPECTED LOG: the expected lines, regular expressions, that the log has not.
+unprinted() {
+    local line
+    while IFS= read -r line; do
+        grep -Eqx -- "$line" "$2" || echo "$line"
+    done <"$1"
+}
+[ "$(unprinted <(printf '[0-9] ms\ntwo\n') <(printf '1 ms\nnot two\n'))" = two ] ||
+    die "does not see what is missing"
+
+# run TARGET BOARD FOLDER [CODE:]PROGRAM...: wants of each this exit code, 0 without one, and all that
+# `expected/PROGRAM` says. Types `typed`, if there is one.
+run() {
+    local target=$1 board=$2 folder=$3 program
+    shift 3
+    say "$folder for $target"
+    firmware 600 build "$target" "$folder" --bins
+    for program in "$@"; do
+        local expected_code=0 code=0 verdict=passed typed=/dev/null log missing
+        [[ $program != *:* ]] || { expected_code=${program%:*} program=${program#*:}; }
+        [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" $program "* ]] || continue
+        say "$program on $board"
+        log=$LOGS/$target.$program
+        [ ! -e "examples/$folder/typed" ] || typed=examples/$folder/typed
+        firmware 60 run "$target" "$folder" --bin "$program" \
+            <"$typed" >"$log" 2>"$log.err" || code=$?
+        cat "$log"
+        [ "$code" = "$expected_code" ] || { verdict="exit code $code"; cat "$log.err"; }
+        missing=$(unprinted "examples/$folder/expected/$program" "$log")
+        [ -z "$missing" ] || verdict="not printed: ${missing//$'\n'/ | }"
+        [ "$verdict" = passed ] || failed=1
+        table+=$(printf '%-30s %-14s %-20s %s' "$target" "$board" "$program" "$verdict")$'\n'
+    done
+}
+
+everywhere=(blinky producer storm priorities misuse 1:nested 1:full_heap)
+run thumbv7m-none-eabi "Cortex-M3" firmware-one-core "${everywhere[@]}"
+run thumbv6m-none-eabi "Cortex-M0" firmware-one-core "${everywhere[@]}"
+run riscv32imc-unknown-none-elf "RV32IMC" firmware-one-core "${everywhere[@]}"
+run thumbv7m-none-eabi "Cortex-M3" firmware-shell firmware-shell
+run riscv64imac-unknown-none-elf "RV64, 4 harts" firmware-four-harts firmware-four-harts
 
 say "summary"
 printf '%-30s %-14s %-20s %s\n' target board program result

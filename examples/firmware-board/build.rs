@@ -1,4 +1,4 @@
-//! Puts the board's `memory.x` where the linker looks for it.
+//! Chooses the board, and puts its `memory.x` where the linker looks for it.
 
 use std::{env, fs, path::PathBuf};
 
@@ -11,5 +11,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::copy(format!("memory/{board}.x"), out.join("memory.x")).expect("memory.x can be written");
     println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-check-cfg=cfg(board, values(\"lm3s6965evb\", \"microbit\", \"virt\"))");
+    println!("cargo::rustc-cfg=board=\"{board}\"");
     println!("cargo::rerun-if-changed=memory");
 }

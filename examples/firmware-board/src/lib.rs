@@ -13,13 +13,15 @@
 
 #[cfg(target_arch = "arm")]
 mod cortex_m;
+#[cfg(board = "lm3s6965evb")]
+pub use self::cortex_m::serial;
 #[cfg(target_arch = "arm")]
-pub use self::cortex_m::{entry, exit, print, timer, wait_for_interrupt};
+pub use self::cortex_m::{entry, exit, print, software_interrupt, spin, timer, wait_for_interrupt};
 
 #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
 pub mod riscv;
 #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
-pub use self::riscv::{entry, exit, print, timer, wait_for_interrupt};
+pub use self::riscv::{entry, exit, print, software_interrupt, spin, timer, wait_for_interrupt};
 
 use core::panic::PanicInfo;
 

@@ -1,6 +1,9 @@
 //! RISC-V: the `virt` board's serial port, test device and CLINT.
 
-use core::fmt::{self, Write};
+use core::{
+    arch::asm,
+    fmt::{self, Write},
+};
 
 use crate::Exit;
 
@@ -60,11 +63,91 @@ macro_rules! on_timer {
     };
 }
 
+/// Makes a function the handler of the [`timer`]'s interrupt, and tells it which instruction was
+/// interrupted.
+#[macro_export]
+macro_rules! on_timer_at {
+    ($handler:expr) => {
+        $crate::on_timer!(|| $handler($crate::riscv::interrupted_instruction()));
+    };
+}
+
+/// In a handler: which instruction was interrupted.
+pub fn interrupted_instruction() -> usize {
+    riscv::register::mepc::read()
+}
+
+/// Takes exactly so many instructions more than `spin(2)` does; at least 2.
+pub fn spin(instructions: u32) {
+    // SAFETY: counts a register down.
+    unsafe {
+        asm!(
+            "andi {rest}, {n}, 1",
+            "srli {n}, {n}, 1",
+            // One more if there is a rest.
+            "beqz {rest}, 2f",
+            "nop",
+            "2: addi {n}, {n}, -1",
+            "bnez {n}, 2b",
+            n = inout(reg) instructions => _,
+            rest = out(reg) _,
+        );
+    }
+}
+
+/// Makes a function the handler of the [`software_interrupt`].
+#[macro_export]
+macro_rules! on_software_interrupt {
+    ($handler:expr) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn MachineSoft() {
+            $crate::software_interrupt::acknowledge();
+            $handler()
+        }
+    };
+}
+
+/// An interrupt that the program itself sets pending, on hart 0.
+pub mod software_interrupt {
+    use riscv::register::{mie, mstatus};
+
+    const MSIP: *mut u32 = 0x200_0000 as *mut u32;
+
+    /// From now on it is taken.
+    pub fn enable() {
+        // SAFETY: who enables it has made its handler with `on_software_interrupt!`.
+        unsafe {
+            mie::set_msoft();
+            mstatus::set_mie();
+        }
+    }
+
+    /// Sets it pending.
+    pub fn pend() {
+        // SAFETY: the CLINT's register for hart 0.
+        unsafe { MSIP.write_volatile(1) };
+    }
+
+    /// What [`on_software_interrupt!`](crate::on_software_interrupt) calls first.
+    pub fn acknowledge() {
+        // SAFETY: as above.
+        unsafe { MSIP.write_volatile(0) };
+    }
+}
+
 /// An interrupt at a steady rate, for the hart that starts it.
 pub mod timer {
     use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     use riscv::register::{mhartid, mie, mstatus};
+
+    /// Ticks of the CLINT in a second.
+    pub const HZ: u32 = 10_000_000;
+
+    /// About so many instructions, of a nanosecond each, in ticks.
+    pub const fn ticks(instructions: u32) -> u32 {
+        instructions / (1_000_000_000 / HZ)
+    }
 
     /// Words, two for each value: 32-bit harts cannot write both at once.
     const COMPARE: *mut u32 = 0x200_4000 as *mut u32;
@@ -83,7 +166,7 @@ pub mod timer {
         }
     }
 
-    /// The time since reset, in ticks of the CLINT: 100 ns.
+    /// The time since reset, in ticks of the CLINT.
     pub fn now() -> u64 {
         loop {
             // SAFETY: the CLINT's time, which may be read at any time.
