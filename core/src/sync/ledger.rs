@@ -86,7 +86,7 @@ pub struct Entry {
     pub what: What,
     /// To whose memory.
     pub place: Place,
-    /// The number of the cache line, if the place is shared.
+    /// The number of the cache line, unless it is a task's.
     pub line: Option<usize>,
     /// The call.
     pub site: &'static Location<'static>,
@@ -153,7 +153,7 @@ pub fn note_at(what: What, address: usize) {
     let site = Location::caller();
     quietly(|| {
         let place = place_of(address);
-        let line = (place == Place::Shared).then_some(address / LINE);
+        let line = (place != Place::Task).then_some(address / LINE);
         let this = thread::current();
         let thread = this.name().unwrap_or_default();
         let entries = &mut *lock(&LEDGER);

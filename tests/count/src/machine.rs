@@ -16,7 +16,7 @@ use std::{
 use jenny_core::{
     lock::RawLock,
     platform::{Frame, Platform, Unpark},
-    scheduler::{Tick, stealing},
+    scheduler::{Tick, local, stealing},
 };
 
 thread_local! {
@@ -114,6 +114,40 @@ impl Stepped {
         scope: impl FnOnce(&stealing::Entered<'_, Machine>) -> R,
     ) -> R {
         self.workers[worker].enter(scope)
+    }
+}
+
+/// As [`Stepped`], with the scheduler of one thread.
+#[derive(Debug)]
+pub struct SteppedLocal {
+    /// Spawns from wherever it is called.
+    pub handle: local::Handle<Machine>,
+    worker: local::Worker<Machine>,
+}
+
+impl SteppedLocal {
+    /// A scheduler whose worker is awake.
+    pub fn new() -> Self {
+        let (handle, worker) = local::new(Machine::default(), Nobody, local::Config::default());
+        Self { handle, worker }
+    }
+
+    /// Runs a closure on the thread of the worker.
+    pub fn on<R>(&self, scope: impl FnOnce(&local::Entered<'_, Machine>) -> R) -> R {
+        self.worker.enter(scope)
+    }
+}
+
+impl Default for SteppedLocal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for SteppedLocal {
+    fn drop(&mut self) {
+        self.handle.close();
+        while self.on(|worker| worker.tick()) != Tick::Stopped {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::AddAssign,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
@@ -125,12 +125,27 @@ impl Counts {
                 .iter()
                 .any(|file| entry.site.file().ends_with(file))
         };
-        for entry in self.entries.iter().filter(|entry| entry.what.writes() && !is_inbox(entry)) {
+        let shared = |entry: &&Entry| entry.place == Place::Shared && entry.what.writes();
+        for entry in self.entries.iter().filter(shared).filter(|entry| !is_inbox(entry)) {
             if let Some(line) = entry.line {
                 lines.entry(line).or_default().add_assign(entry.count);
             }
         }
         lines.into_values().max().unwrap_or(0)
+    }
+
+    /// The cache lines on which a worker wrote what it calls its own.
+    pub fn own_lines(&self) -> BTreeSet<usize> {
+        self.lines(|entry| entry.place == Place::Own && entry.what.writes())
+    }
+
+    /// The cache lines on which anything shared was read or written.
+    pub fn shared_lines(&self) -> BTreeSet<usize> {
+        self.lines(|entry| entry.place == Place::Shared && entry.what != What::Fence)
+    }
+
+    fn lines(&self, of: impl Fn(&Entry) -> bool) -> BTreeSet<usize> {
+        self.entries.iter().filter(|entry| of(entry)).filter_map(|entry| entry.line).collect()
     }
 
     /// A number for each operation.

@@ -65,7 +65,7 @@ impl<P: Platform> Core<P> {
             // SAFETY: the core is `!Sync`, and the closures of this file do not come back here.
             let queue = unsafe { &mut *queue };
             let result = f(queue);
-            self.shared.queued.set(queue.len());
+            self.shared.own.queued.set(queue.len());
             result
         })
     }
@@ -87,14 +87,14 @@ impl<P: Platform> Core<P> {
 
     /// A task has ended here: takes it out of the list that it is in, if it is in one.
     pub(super) fn finish(&self, done: OwnedRef) {
-        self.shared.counters.completions.add(1);
+        self.shared.own.counters.completions.add(1);
         if done.owner().is_some() {
             self.owned.remove(done);
         }
     }
 
     pub(super) fn push(&self, task: Runnable) {
-        self.shared.counters.local_schedules.add(1);
+        self.shared.own.counters.local_schedules.add(1);
         self.with_queue(|queue| queue.push_back(task));
     }
 
@@ -105,7 +105,7 @@ impl<P: Platform> Core<P> {
     pub(super) fn take_inbox(&self) {
         if !self.shared.inbox.is_empty() {
             let mut batch = self.shared.inbox.drain().into_batch();
-            self.shared.counters.inbox_takes.add(batch.len());
+            self.shared.own.counters.inbox_takes.add(batch.len());
             self.with_queue(|queue| queue.append(&mut batch));
         }
     }
@@ -122,7 +122,7 @@ impl<P: Platform> Core<P> {
             }
             self.with_queue(|queue| queue.push_back(task));
         }
-        let running: Vec<_> = self.shared.running.get().into_iter().collect();
+        let running: Vec<_> = self.shared.own.running.get().into_iter().collect();
         self.shared.dumps.answer(0, &self.dump, self.owned.list(&running));
     }
 
@@ -136,9 +136,9 @@ impl<P: Platform> Core<P> {
         if closing || !self.shared.inbox.is_empty() {
             return false;
         }
-        self.shared.counters.parks.add(1);
+        self.shared.own.counters.parks.add(1);
         if !self.found.replace(false) {
-            self.shared.counters.empty_wakes.add(1);
+            self.shared.own.counters.empty_wakes.add(1);
         }
         true
     }

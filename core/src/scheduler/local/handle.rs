@@ -88,7 +88,7 @@ impl<P: Platform> Handle<P> {
             // SAFETY: the count was taken; the rest is the caller's promise.
             let (task, join) =
                 unsafe { task::new(future, scheduler, spawned.id_or(|| core.id()), spawned) };
-            core.shared.counters.spawns.add(1);
+            core.shared.own.counters.spawns.add(1);
             if core.bind(&task) {
                 core.push(task);
             } else {
@@ -117,17 +117,17 @@ impl<P: Platform> Handle<P> {
 
     /// What the worker has done so far.
     pub fn metrics(&self) -> WorkerMetrics {
-        self.0.counters.read(&self.0.inbox)
+        self.0.own.counters.read(&self.0.inbox)
     }
 
     /// How many tasks are in the worker's queue, at some moment of the call.
     pub fn queued(&self) -> usize {
-        self.0.queued.get()
+        self.0.own.queued.get()
     }
 
     /// How many tasks other threads have brought that the worker has not put into its queue yet.
     pub fn injected(&self) -> usize {
-        let taken = self.0.counters.inbox_takes.get();
+        let taken = self.0.own.counters.inbox_takes.get();
         let (spawned, woken) = self.0.inbox.arrivals();
         let waiting = spawned.wrapping_add(woken).wrapping_sub(taken);
         // The worker may have taken what its bringer has not counted yet.
@@ -151,7 +151,7 @@ impl<P: Platform> Handle<P> {
 
     /// Ends a dump that this caller has started: the answer, if it has come.
     pub fn end_dump(&self) -> Vec<WorkerDump> {
-        self.0.dumps.end(core::iter::once(&self.0.running))
+        self.0.dumps.end(core::iter::once(&self.0.own.running))
     }
 
     /// The platform that the scheduler was made with.

@@ -9,7 +9,7 @@ use crate::{
         dump::{Desk, Running},
         metrics::{Arrival, CountedInbox, Counter, Counters},
     },
-    sync::{AtomicBool, Ordering, fence},
+    sync::{AtomicBool, CachePadded, Ordering, fence},
     task::{Observer, Runnable},
 };
 
@@ -17,16 +17,23 @@ use crate::{
 pub(super) struct Shared<P: Platform> {
     pub(super) platform: P,
     pub(super) unpark: P::Unpark,
-    pub(super) inbox: CountedInbox,
+    pub(super) inbox: CachePadded<CountedInbox>,
     /// The worker is parked, or about to.
     pub(super) asleep: AtomicBool,
     pub(super) closing: AtomicBool,
     pub(super) dumps: Desk<P::Lock>,
+    pub(super) own: CachePadded<OwnSide>,
+    pub(super) observer: Option<Box<dyn Observer>>,
+}
+
+/// What the worker writes with every task, on a cache line that others only read when they ask for
+/// metrics.
+#[derive(Default)]
+pub(super) struct OwnSide {
     pub(super) running: Running,
     pub(super) counters: Counters,
-    /// The length of the queue, for others.
+    /// The length of the queue.
     pub(super) queued: Counter,
-    pub(super) observer: Option<Box<dyn Observer>>,
 }
 
 /// How a scheduler behaves. `Default` is right for most.
@@ -52,13 +59,11 @@ impl<P: Platform> Shared<P> {
         Self {
             platform,
             unpark,
-            inbox: CountedInbox::default(),
+            inbox: CachePadded::default(),
             asleep: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             dumps: Desk::new(1),
-            running: Running::default(),
-            counters: Counters::default(),
-            queued: Counter::default(),
+            own: CachePadded::default(),
             observer,
         }
     }

@@ -35,8 +35,7 @@ impl<P: Platform> Worker<P> {
     pub fn enter<R>(&self, scope: impl FnOnce(&Entered<'_, P>) -> R) -> R {
         let core: &Core<P> = &self.0;
         let address = core.shared.address();
-        let shared = &core.shared;
-        let _marks = (own(&shared.running), own(&shared.counters), own(&shared.queued));
+        let _mark = own(&core.shared.own);
         // Once it has stopped, its thread is a stranger.
         let local = if core.stopped.get() { ptr::null() } else { (&raw const *core).cast() };
         frame::enter::<P, _>(address, local, |frame| scope(&Entered { core, frame }))
@@ -119,7 +118,7 @@ impl<P: Platform> Entered<'_, P> {
 
     /// How many tasks this worker has polled or cancelled so far. It wraps.
     pub fn polls(&self) -> usize {
-        self.core.shared.counters.polls.get()
+        self.core.shared.own.counters.polls.get()
     }
 
     /// Whether a task is ready to run. A load and a look; nothing is taken.
@@ -132,14 +131,14 @@ impl<P: Platform> Entered<'_, P> {
             return self.core.finish(task.cancel());
         }
         self.core.found.set(true);
-        self.core.shared.counters.polls.add(1);
-        self.core.shared.running.start(task.id());
+        self.core.shared.own.counters.polls.add(1);
+        self.core.shared.own.running.start(task.id());
         self.frame.start_task(task.id().0);
         let outcome = task.run();
         self.frame.end_task();
-        self.core.shared.running.end();
+        self.core.shared.own.running.end();
         if self.frame.take_refusal() {
-            self.core.shared.counters.forced_yields.add(1);
+            self.core.shared.own.counters.forced_yields.add(1);
         }
         match outcome {
             Outcome::Idle => {}
@@ -149,7 +148,7 @@ impl<P: Platform> Entered<'_, P> {
     }
 
     fn cancel(&self, task: Runnable) {
-        self.core.shared.counters.polls.add(1);
+        self.core.shared.own.counters.polls.add(1);
         self.frame.start_task(task.id().0);
         let done = task.cancel();
         self.frame.end_task();
@@ -184,7 +183,7 @@ impl<P: Platform> Entered<'_, P> {
         core.stopped.set(true);
         core.shared.dumps.leave(0);
         for task in core.shared.inbox.close().into_batch() {
-            core.shared.counters.inbox_takes.add(1);
+            core.shared.own.counters.inbox_takes.add(1);
             core.finish(task.cancel());
         }
         Tick::Stopped

@@ -5,8 +5,10 @@
 
 use std::time::Instant;
 
+use jenny_core::{scheduler::Tick, task::JoinHandle};
 use jenny_count::{
     cases,
+    machine::{Stepped, SteppedLocal, run},
     meter::{Counts, count},
 };
 
@@ -16,9 +18,10 @@ const OPERATIONS: u64 = 183;
 /// An argument picks promises.
 pub(crate) fn main() {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let promises: [(&str, fn()); 5] = [
+    let promises: [(&str, fn()); 6] = [
         ("everything is noticed", everything_is_noticed),
         ("no shared line for own tasks", no_shared_line_for_own_tasks),
+        ("own lines are one's own", own_lines_are_ones_own),
         ("one allocation for each task", one_allocation_for_each_task),
         ("few read-modify-writes on a worker", few_read_modify_writes_on_a_worker),
         ("few read-modify-writes in runtimes", few_read_modify_writes_in_runtimes),
@@ -60,6 +63,51 @@ fn no_shared_line_for_own_tasks() {
         let shared = (counts.writes_shared, counts.fences, counts.locks);
         assert_eq!(shared, (0, 0, 0), "{}", report(name, &counts));
     }
+}
+
+/// What a worker writes with each task lies on no cache line that a stranger who spawns reads or
+/// writes.
+fn own_lines_are_ones_own() {
+    let spawn_all = |spawn: &dyn Fn() -> JoinHandle<()>| {
+        for _ in 0..OPERATIONS {
+            drop(spawn());
+        }
+    };
+
+    let mut stepped = Stepped::new(2);
+    let handle = stepped.handle.clone();
+    let worker = stepped.on(0, |worker| {
+        count(1, || {
+            spawn_all(&|| handle.spawn(async {}));
+            run(worker);
+        })
+    });
+    let stranger = count(1, || spawn_all(&|| handle.spawn(async {})));
+    assert_apart(&worker, &stranger);
+
+    let stepped = SteppedLocal::new();
+    let handle = &stepped.handle;
+    let worker = stepped.on(|worker| {
+        count(1, || {
+            spawn_all(&|| handle.spawn(async {}));
+            while worker.tick() == Tick::Ran {}
+        })
+    });
+    let stranger = count(1, || spawn_all(&|| handle.spawn(async {})));
+    assert_apart(&worker, &stranger);
+}
+
+fn assert_apart(worker: &Counts, stranger: &Counts) {
+    let (own, shared) = (worker.own_lines(), stranger.shared_lines());
+    assert!(!own.is_empty() && !shared.is_empty(), "both have written");
+    let both = own.intersection(&shared).count();
+    assert_eq!(
+        both,
+        0,
+        "{both} lines: {}{}",
+        report("worker", worker),
+        report("stranger", stranger)
+    );
 }
 
 fn one_allocation_for_each_task() {
