@@ -1,77 +1,141 @@
 //! The cases. Each runs a number of operations and asserts that they all happened.
 
 mod blocking;
-mod scheduler;
+mod channel;
+mod fork_join;
+mod http;
+mod idle;
+mod list;
+mod local;
+pub(crate) mod memory;
+mod spawn;
 mod tcp;
 mod timer;
+mod yields;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::AcqRel};
 
+use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::peer::{Flavor, Jenny, Peer, Tokio};
+use crate::measure::{Effort, Samplers};
+use crate::peer::Peer;
 
-/// Tokio's and ours alike; the machines of our CI have two cores.
-pub(crate) const WORKERS: usize = 2;
+pub(crate) use list::GROUPS;
 
-const MULTI: Flavor = Flavor::MultiThread { workers: WORKERS };
-const CURRENT: Flavor = Flavor::CurrentThread;
+/// Cases that belong together.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) title: &'static str,
+    pub(crate) cases: &'static [Case],
+}
 
-/// One benchmark, instantiated for both peers.
+/// One benchmark, instantiated for every peer.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
-    pub(crate) flavor: Flavor,
-    /// How many of them one run makes; times are reported per operation.
-    pub(crate) operations: u64,
-    pub(crate) jenny: fn(&Jenny, u64),
-    pub(crate) tokio: fn(&Tokio, u64),
+    pub(crate) unit: Unit,
+    pub(crate) goal: Goal,
+    /// The curve on which the case is a point, and where.
+    pub(crate) curve: Option<Point>,
+    /// At most so many rounds, where each takes a fixed and long time.
+    pub(crate) rounds: Option<usize>,
+    pub(crate) warm_up: bool,
+    /// Builds the peers' runtimes.
+    pub(crate) peers: Peers,
 }
 
-macro_rules! cases {
-    ($($name:literal $flavor:ident $operations:literal $body:path, $what:literal;)*) => {
-        &[$(Case {
-            name: $name,
-            what: $what,
-            flavor: $flavor,
-            operations: $operations,
-            jenny: $body,
-            tokio: $body,
-        }),*]
-    };
+pub(crate) type Peers = fn(Effort) -> io::Result<Samplers>;
+
+/// A place on a curve.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Point {
+    pub(crate) curve: &'static str,
+    pub(crate) over: &'static str,
+    pub(crate) at: u32,
 }
 
-#[rustfmt::skip]
-pub(crate) const ALL: &[Case] = cases! {
-    "spawn"           MULTI   10_000 scheduler::spawn,         "a task spawned by a worker, run, detached";
-    "spawn_join"      MULTI   10_000 scheduler::spawn_join,    "a task spawned and joined, one at a time, in a task";
-    "yield_1"         MULTI   20_000 scheduler::yield_1,       "a yield of the only task";
-    "yield_200"       MULTI   40_000 scheduler::yield_200,     "a yield of one of 200 tasks";
-    "ping_pong"       MULTI   10_000 scheduler::ping_pong,     "two tasks that answer each other over oneshot channels";
-    "remote_spawn"    MULTI   10_000 scheduler::remote_spawn,  "a task spawned from outside, into an idle runtime";
-    "chained_spawn"   MULTI   20_000 scheduler::chained_spawn, "a task that spawns the next";
-    "block_on_join"   MULTI    1_000 scheduler::block_on_join, "block_on of spawn one task and join it";
-    "spawn_blocking"  MULTI    1_000 blocking::round_trip,     "spawn_blocking and its result, one at a time";
-    "blocking_fan_out" MULTI   1_600 blocking::fan_out,       "one of 16 closures in spawn_blocking at once, 100 times";
-    "sleep_create"    MULTI   50_000 timer::create_drop,       "a sleep made and dropped";
-    "sleep_cancel"    MULTI   50_000 timer::insert_cancel,     "a sleep polled once and dropped";
-    "sleep_cancel_10k" MULTI  50_000 timer::insert_cancel_among_many, "sleep_cancel, beside 10,000 that wait";
-    "timeout_ready"   MULTI   50_000 timer::timeout_ready,     "a time-out of a future that is ready";
-    "sleep_fire"      MULTI   20_000 timer::fire,              "a task that sleeps 1 ms, one of 20,000";
-    "tcp_echo_1"      MULTI    2_000 tcp::echo_1,              "a round trip of 64 bytes on one connection";
-    "tcp_echo_64"     MULTI    6_400 tcp::echo_64,             "a round trip of 64 bytes on one of 64 connections";
-    "ct_spawn"        CURRENT 10_000 scheduler::spawn,         "spawn, on current_thread";
-    "ct_spawn_join"   CURRENT 10_000 scheduler::spawn_join,    "spawn_join, on current_thread";
-    "ct_yield_1"      CURRENT 20_000 scheduler::yield_1,       "yield_1, on current_thread";
-    "ct_yield_200"    CURRENT 40_000 scheduler::yield_200,     "yield_200, on current_thread";
-    "ct_ping_pong"    CURRENT 10_000 scheduler::ping_pong,     "ping_pong, on current_thread";
-    "ct_block_on_join" CURRENT 10_000 scheduler::block_on_join, "block_on_join, on current_thread";
-    "ct_sleep_cancel" CURRENT 50_000 timer::insert_cancel,     "sleep_cancel, on current_thread";
-    "ct_sleep_fire"   CURRENT 20_000 timer::fire,              "sleep_fire, on current_thread";
-    "ct_tcp_echo_1"   CURRENT  2_000 tcp::echo_1,              "tcp_echo_1, on current_thread";
-};
+/// What jenny is to reach.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Goal {
+    /// Of Tokio's value.
+    OfTokio(f64),
+    /// In the unit of the case.
+    AtMost(f64),
+}
+
+/// Of what a case gives one value; less is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unit {
+    /// Nanoseconds per operation.
+    Nanos,
+    /// Nanoseconds of processor time per operation.
+    CpuNanos,
+    Millis,
+    Bytes,
+}
+
+impl Unit {
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::Nanos => "ns",
+            Self::CpuNanos => "ns CPU",
+            Self::Millis => "ms",
+            Self::Bytes => "B",
+        }
+    }
+}
+
+impl Case {
+    /// The time of an operation, and jenny is not to be slower.
+    const fn new(name: &'static str, what: &'static str, peers: Peers) -> Self {
+        Self {
+            name,
+            what,
+            unit: Unit::Nanos,
+            goal: Goal::OfTokio(1.0),
+            curve: None,
+            rounds: None,
+            warm_up: true,
+            peers,
+        }
+    }
+
+    const fn unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
+    }
+
+    const fn goal(self, ratio: f64) -> Self {
+        Self { goal: Goal::OfTokio(ratio), ..self }
+    }
+
+    const fn at_most(self, value: f64) -> Self {
+        Self { goal: Goal::AtMost(value), ..self }
+    }
+
+    const fn workers(self, curve: &'static str, at: u32) -> Self {
+        Self { curve: Some(Point { curve, over: "workers", at }), ..self }
+    }
+
+    const fn threads(self, curve: &'static str, at: u32) -> Self {
+        Self { curve: Some(Point { curve, over: "threads outside", at }), ..self }
+    }
+
+    /// For cases that last as long by the clock whatever the machine does.
+    const fn rounds(self, rounds: usize) -> Self {
+        Self { rounds: Some(rounds), ..self }
+    }
+
+    /// For cases that build a runtime, or a process, for each sample.
+    const fn cold(self) -> Self {
+        Self { warm_up: false, ..self }
+    }
+}
 
 /// Counts tasks down; the last one resolves the receiver.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
-//! Echo over loopback; both ends are tasks of the runtime.
+//! TCP over loopback; both ends are tasks of the runtime.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::in_task;
@@ -9,15 +11,7 @@ use crate::peer::Peer;
 
 const MESSAGE: usize = 64;
 
-pub(super) fn echo_1<P: Peer>(runtime: &P, operations: u64) {
-    echo::<P, 1>(runtime, operations);
-}
-
-pub(super) fn echo_64<P: Peer>(runtime: &P, operations: u64) {
-    echo::<P, 64>(runtime, operations);
-}
-
-fn echo<P: Peer, const CONNECTIONS: u64>(runtime: &P, operations: u64) {
+pub(super) fn echo<P: Peer, const CONNECTIONS: u64>(runtime: &P, operations: u64) {
     let (echoed, answered) = in_task(runtime, async move {
         let (listener, address) = P::listen().await.expect("a free port");
         let server = P::spawn(async move {
@@ -67,4 +61,72 @@ async fn call<P: Peer>(server: SocketAddr, client: u8, messages: u64) -> u64 {
         answered += u64::from(received == sent);
     }
     answered
+}
+
+/// A stream in one direction; an operation is a kibibyte.
+pub(super) fn throughput<P: Peer>(runtime: &P, operations: u64) {
+    const CHUNK: usize = 64 * 1024;
+    let received = in_task(runtime, async move {
+        let (listener, address) = P::listen().await.expect("a free port");
+        let sender = P::spawn(async move {
+            let mut stream = P::connect(address).await.expect("connected");
+            let chunk = vec![7; CHUNK];
+            for _ in 0..operations * 1024 / CHUNK as u64 {
+                stream.write_all(&chunk).await.expect("sent");
+            }
+        });
+        let mut stream = P::accept(&listener).await.expect("accepted");
+        let (mut buffer, mut received) = (vec![0; CHUNK], 0);
+        loop {
+            match stream.read(&mut buffer).await.expect("received") {
+                0 => break,
+                bytes => received += bytes as u64,
+            }
+        }
+        sender.await.expect("joined");
+        received
+    });
+    assert_eq!(received, operations * 1024);
+}
+
+/// Connections that are made, greeted by a task of their own, and reset; as many clients as fit a
+/// listener's queue.
+pub(super) fn accept_storm<P: Peer>(runtime: &P, operations: u64) {
+    const CLIENTS: u64 = 50;
+    const GREETING: u8 = 42;
+    let greeted = in_task(runtime, async move {
+        let (listener, address) = P::listen().await.expect("a free port");
+        let server = P::spawn(async move {
+            for _ in 0..operations {
+                let mut stream = P::accept(&listener).await.expect("accepted");
+                drop(P::spawn(async move {
+                    stream.write_all(&[GREETING]).await.expect("greeted");
+                    // Until the client has gone, by a reset.
+                    drop(stream.read(&mut [0]).await);
+                }));
+            }
+        });
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                P::spawn(async move {
+                    let mut greeted = 0;
+                    for _ in 0..operations / CLIENTS {
+                        let mut stream = P::connect(address).await.expect("connected");
+                        greeted += u64::from(stream.read_u8().await.expect("read") == GREETING);
+                        // No port is left waiting: there would soon be none for the next round.
+                        let socket = SockRef::from(&stream);
+                        socket.set_linger(Some(Duration::ZERO)).expect("a socket option");
+                    }
+                    greeted
+                })
+            })
+            .collect();
+        let mut greeted = 0;
+        for client in clients {
+            greeted += client.await.expect("joined");
+        }
+        server.await.expect("joined");
+        greeted
+    });
+    assert_eq!(greeted, operations);
 }

@@ -6,10 +6,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::in_task;
-use crate::peer::Peer;
+use crate::peer::{Intervals, Peer};
 
 /// Never over while a case runs.
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 /// Registers a sleep: polls it for the first time.
 async fn begin<F: Future<Output = ()>>(mut sleep: Pin<&mut F>) {
@@ -36,19 +36,17 @@ pub(super) fn insert_cancel<P: Peer>(runtime: &P, operations: u64) {
     });
 }
 
-/// Sleeps that wait beside those that come and go.
-const PENDING: u64 = 10_000;
-
-pub(super) fn insert_cancel_among_many<P: Peer>(runtime: &P, operations: u64) {
+/// All pending at once, with deadlines all over an hour from now.
+pub(super) fn many_pending<P: Peer>(runtime: &P, operations: u64) {
+    const HOUR_MILLIS: u64 = 3_600_000;
     in_task(runtime, async move {
-        let mut pending = Vec::new();
-        for n in 0..PENDING {
-            let mut sleep = Box::pin(P::sleep(LONG + Duration::from_millis(n * 37 % 60_000)));
+        let mut pending = Vec::with_capacity(operations as usize);
+        for number in 0..operations {
+            // A prime, so that neighbours in the list are not neighbours in time.
+            let later = Duration::from_millis(number * 7919 % HOUR_MILLIS);
+            let mut sleep = Box::pin(P::sleep(LONG + later));
             begin(sleep.as_mut()).await;
             pending.push(sleep);
-        }
-        for n in 0..operations {
-            begin(pin!(P::sleep(LONG + Duration::from_millis(n * 53 % 60_000)))).await;
         }
     });
 }
@@ -66,6 +64,19 @@ pub(super) fn fire<P: Peer>(runtime: &P, operations: u64) {
     in_task(runtime, async move {
         let tasks: Vec<_> =
             (0..operations).map(|_| P::spawn(P::sleep(Duration::from_millis(1)))).collect();
+        for task in tasks {
+            task.await.expect("joined");
+        }
+    });
+}
+
+/// A thousand intervals of a millisecond, each for as many ticks as there are operations for.
+pub(super) fn interval_storm<P: Intervals>(runtime: &P, operations: u64) {
+    const INTERVALS: u64 = 1000;
+    in_task(runtime, async move {
+        let tasks: Vec<_> = (0..INTERVALS)
+            .map(|_| P::spawn(P::ticks(Duration::from_millis(1), operations / INTERVALS)))
+            .collect();
         for task in tasks {
             task.await.expect("joined");
         }

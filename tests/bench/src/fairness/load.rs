@@ -12,10 +12,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::{
-    peer::Peer,
-    probe::{Probe, Waits},
-};
+use super::probe::{Probe, Waits};
+use crate::peer::Peer;
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug)]

@@ -1,59 +1,16 @@
-//! What a runtime must offer to be measured. Every case is written once, against this.
+//! jenny and Tokio share an API, so one text serves both.
 
-use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper_util::rt::TokioIo;
 
-/// Which scheduler a case runs on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Flavor {
-    MultiThread { workers: usize },
-    CurrentThread,
-}
+use super::{Flavor, Intervals, LocalPeer, Peer};
 
-/// A runtime; its associated functions act on the one that the calling task runs in.
-pub(crate) trait Peer: Sized + Sync + 'static {
-    type JoinError: Debug + Send;
-    type JoinHandle<T: Send + 'static>: Future<Output = Result<T, Self::JoinError>> + Send + Unpin;
-    type Listener: Send + Sync;
-    type Stream: AsyncRead + AsyncWrite + Send + Unpin;
-    type Sleep: Future<Output = ()> + Send;
-
-    fn build(flavor: Flavor) -> io::Result<Self>;
-    fn block_on<F: Future>(&self, future: F) -> F::Output;
-    /// Spawns from outside.
-    fn spawn_remote<F>(&self, future: F) -> Self::JoinHandle<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static;
-
-    fn spawn<F>(future: F) -> Self::JoinHandle<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static;
-    fn spawn_blocking<F, T>(work: F) -> Self::JoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static;
-    fn yield_now() -> impl Future<Output = ()> + Send;
-    fn sleep(duration: Duration) -> Self::Sleep;
-    /// True if the future was ready in time.
-    fn timeout<F: Future + Send>(
-        duration: Duration,
-        future: F,
-    ) -> impl Future<Output = bool> + Send;
-
-    /// Listens on a free port of the loopback interface.
-    fn listen() -> impl Future<Output = io::Result<(Self::Listener, SocketAddr)>> + Send;
-    fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-    fn connect(to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-/// The peers share an API, so one text serves them all.
 macro_rules! peer {
-    ($(#[$doc:meta])* $name:ident, $runtime:ident) => {
+    ($(#[$doc:meta])* $name:ident, $runtime:ident, $http:ty, $wrap:expr) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(crate) struct $name(::$runtime::runtime::Runtime);
@@ -63,6 +20,7 @@ macro_rules! peer {
             type JoinHandle<T: Send + 'static> = ::$runtime::task::JoinHandle<T>;
             type Listener = ::$runtime::net::TcpListener;
             type Stream = ::$runtime::net::TcpStream;
+            type Http = $http;
             type Sleep = ::$runtime::time::Sleep;
 
             fn build(flavor: Flavor) -> io::Result<Self> {
@@ -133,9 +91,76 @@ macro_rules! peer {
                 stream.set_nodelay(true)?;
                 Ok(stream)
             }
+
+            fn http(stream: Self::Stream) -> Self::Http {
+                $wrap(stream)
+            }
+        }
+
+        impl Intervals for $name {
+            async fn ticks(period: Duration, count: u64) {
+                let mut interval = ::$runtime::time::interval(period);
+                for _ in 0..count {
+                    interval.tick().await;
+                }
+            }
         }
     };
 }
 
-peer!(Jenny, jenny);
-peer!(Tokio, tokio);
+peer!(Jenny, jenny, jenny::net::TcpStream, std::convert::identity);
+peer!(Tokio, tokio, TokioIo<tokio::net::TcpStream>, TokioIo::new);
+
+/// `LocalRuntime`.
+#[derive(Debug)]
+pub(crate) struct JennyLocal(jenny::runtime::LocalRuntime);
+
+impl LocalPeer for JennyLocal {
+    type JoinHandle<T: 'static> = jenny::task::JoinHandle<T>;
+    type JoinError = jenny::task::JoinError;
+
+    fn build() -> io::Result<Self> {
+        jenny::runtime::LocalRuntime::new().map(Self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    fn spawn<F: Future<Output: 'static> + 'static>(future: F) -> Self::JoinHandle<F::Output> {
+        jenny::task::spawn_local(future)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        jenny::task::yield_now()
+    }
+}
+
+/// A `LocalSet` on `current_thread`: Tokio compiles its `LocalRuntime` only as unstable.
+#[derive(Debug)]
+pub(crate) struct TokioLocal {
+    runtime: tokio::runtime::Runtime,
+    tasks: tokio::task::LocalSet,
+}
+
+impl LocalPeer for TokioLocal {
+    type JoinHandle<T: 'static> = tokio::task::JoinHandle<T>;
+    type JoinError = tokio::task::JoinError;
+
+    fn build() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime, tasks: tokio::task::LocalSet::new() })
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.tasks.block_on(&self.runtime, future)
+    }
+
+    fn spawn<F: Future<Output: 'static> + 'static>(future: F) -> Self::JoinHandle<F::Output> {
+        tokio::task::spawn_local(future)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        tokio::task::yield_now()
+    }
+}

@@ -1,24 +1,16 @@
 //! How long a timer, a socket and a task from outside wait at worst while others keep the workers
-//! busy: jenny next to Tokio, in turns, in one process.
-//!
-//! ```text
-//! cargo run --release -p jenny-bench --bin fairness
-//! ```
+//! busy.
 //!
 //! A wait ends when the task that waited has been polled. Each figure is the longest wait of a round;
 //! the table has the median of the rounds' and, behind it, the longest of all.
 
-#[allow(dead_code, reason = "shared with the benchmark, which measures more")]
-#[path = "../peer.rs"]
-mod peer;
-
 mod load;
 mod probe;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, thread, time::Duration};
 
+use crate::peer::{Flavor, Jenny, Peer, Tokio};
 use load::Load;
-use peer::{Flavor, Jenny, Peer, Tokio};
 use probe::{Probe, Waits};
 
 const ROUND: Duration = Duration::from_secs(1);
@@ -30,7 +22,7 @@ Measures the longest waits under load, next to Tokio's.
 Usage: fairness [--rounds N]    [default: 5], of one second each
 ";
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let rounds = match rounds() {
         Ok(Some(rounds)) => rounds,
         Ok(None) => {
@@ -76,12 +68,18 @@ fn rounds() -> Result<Option<usize>, lexopt::Error> {
     if rounds == 0 { Err("--rounds counts from 1".into()) } else { Ok(Some(rounds)) }
 }
 
+/// How long anything outside the stuck task has to wait for what is due.
+pub(crate) fn longest_wait_beside_a_stuck_task<P: Peer>(flavor: Flavor) -> Duration {
+    let longest = round::<P>(Load::Stuck, flavor);
+    longest[Probe::Timer as usize].max(longest[Probe::Socket as usize])
+}
+
 /// The longest wait of each probe.
 fn round<P: Peer>(load: Load, flavor: Flavor) -> [Duration; Probe::ALL.len()] {
     let runtime = P::build(flavor).expect("the system has threads and descriptors for a runtime");
     let waits = Waits::default();
     // On a current-thread runtime, what runs has to run inside `block_on`.
-    std::thread::scope(|threads| {
+    thread::scope(|threads| {
         runtime.block_on(async {
             let mut probes = probe::start::<P>(&runtime, threads, &waits, ROUND).await;
             let load = load.start::<P>(&waits);
