@@ -210,6 +210,21 @@ on_every_runtime! {
         assert_eq!(drops.count(), 1);
     }
 
+    fn a_job_that_need_not_wait_for_another_runs(flavour: Flavour) {
+        for (jobs, threads) in [(1, 1), (2, 2), (8, 512)] {
+            for _ in 0..20 {
+                let runtime =
+                    flavour.build_with(|builder| builder.max_blocking_threads(threads));
+                let handle = runtime.handle().clone();
+                let jobs: Vec<_> = (0..jobs).map(|_| runtime.spawn_blocking(|| ())).collect();
+                drop(runtime);
+                for job in jobs {
+                    result_of(&handle, job).unwrap();
+                }
+            }
+        }
+    }
+
     fn a_stuck_job_is_left_behind_after_the_time_out(flavour: Flavour) {
         let runtime = flavour.build();
         let handle = runtime.handle().clone();

@@ -51,7 +51,7 @@
 
 #![allow(unreachable_pub, reason = "re-exported for the loom models only")]
 
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{collections::VecDeque, fmt, mem, time::Duration};
 
 use crate::primitives::{Arc, Ordering, contain};
 
@@ -196,21 +196,30 @@ impl<J: Job> Pool<J> {
         Ok(())
     }
 
-    /// Accepts no more jobs but urgent ones, cancels those that are queued and not mandatory, and waits until all
-    /// threads have ended, at most for `timeout`; `None` waits for ever, zero not at all. Running
-    /// jobs and mandatory ones are completed, if need be after this has returned.
+    /// Accepts no more jobs but urgent ones, cancels those that would have to wait for another to end
+    /// and are not mandatory, and waits until all threads have ended, at most for `timeout`; `None`
+    /// waits for ever, zero not at all. All other jobs are completed, if need be after this has
+    /// returned: those that run, those that a thread is idle or coming for or may be started for, and
+    /// mandatory ones.
     ///
-    /// The queued jobs are cancelled on the calling thread, so it has happened when this returns. A
-    /// thread of this pool may call it, and does not wait for itself, nor for others in the same
-    /// position. Calling it again waits again.
+    /// Jobs are cancelled on the calling thread, so it has happened when this returns. A thread of
+    /// this pool may call it, and does not wait for itself, nor for others in the same position.
+    /// Calling it again waits again.
     pub fn shutdown(&self, timeout: Option<Duration>) {
         let shared = &self.shared;
         let mut state = shared.state.lock();
-        state.shutdown = true;
-        let (kept, cancelled): (VecDeque<_>, VecDeque<_>) =
-            state.queue.drain(..).partition(|(_, mandatory)| *mandatory == Mandatory::Yes);
-        state.queue = kept;
-        shared.publish(&state);
+        let mut cancelled = VecDeque::new();
+        if !state.shutdown {
+            state.shutdown = true;
+            let free = shared.free(&state);
+            let mut jobs = mem::take(&mut state.queue).into_iter();
+            state.queue.extend(jobs.by_ref().take(free));
+            for job in jobs {
+                let keep = job.1 == Mandatory::Yes;
+                if keep { &mut state.queue } else { &mut cancelled }.push_back(job);
+            }
+            shared.publish(&state);
+        }
         drop(state);
         shared.dismiss_idle();
         for (job, _) in cancelled {

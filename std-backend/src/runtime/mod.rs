@@ -16,7 +16,9 @@
 //! # Shutdown
 //! Dropping a runtime cancels its tasks: each future is dropped at the point where it waits, and its
 //! `JoinHandle` resolves to cancelled. A task that is being polled is cancelled when that poll
-//! returns. Blocking jobs that have not started are cancelled, those that have are waited for.
+//! returns. Blocking jobs that run, or could because not all of the
+//! [`max_blocking_threads`](Builder::max_blocking_threads) are busy, are waited for; those that would
+//! have to wait for others are cancelled.
 //! [`Runtime::shutdown_timeout`] and [`Runtime::shutdown_background`] wait less.
 
 use std::{
@@ -179,8 +181,7 @@ impl Runtime {
         self.handle.metrics()
     }
 
-    /// Shuts down, and waits for tasks in a poll and for blocking jobs that have started no longer
-    /// than this. What goes on after that goes on, on its thread.
+    /// Shuts down, and waits for tasks in a poll and for blocking jobs no longer than this. What goes on after that goes on, on its thread.
     pub fn shutdown_timeout(mut self, timeout: Duration) {
         self.shutdown(Some(timeout));
     }

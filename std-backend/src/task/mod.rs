@@ -65,8 +65,9 @@ where
 
 /// Runs a closure that blocks on a thread of the current runtime's blocking pool.
 ///
-/// A closure that has started cannot be aborted; one that has not is dropped by an abort or by the
-/// runtime's shutdown.
+/// A closure that has started cannot be aborted; one that has not is dropped by an abort. The
+/// runtime's shutdown drops those that wait because all
+/// [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads) are busy.
 ///
 /// # Panics
 /// If there is no current runtime, or if the pool has no thread and the system gives none.

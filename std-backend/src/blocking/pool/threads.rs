@@ -38,6 +38,8 @@ pub(super) struct State<J> {
     /// Threads that will look at the queue again. Not those that have an urgent job, for nobody can
     /// say how long it takes, nor those that are in `on_stop`.
     pub(super) counted: usize,
+    /// Those of them that were started or woken for the queue and have not looked at it yet.
+    called: usize,
     /// Urgent jobs that have not ended.
     pub(super) seated: usize,
     pub(super) shutdown: bool,
@@ -93,6 +95,7 @@ impl<J: Job> Shared<J> {
             queue: VecDeque::new(),
             urgent: VecDeque::new(),
             counted: 0,
+            called: 0,
             seated: 0,
             shutdown: false,
             spare_name: None,
@@ -165,17 +168,26 @@ impl<J: Job> Shared<J> {
             return None;
         }
         let claim = this.claim();
-        if claim.is_none() && state.counted < this.config.max_threads {
+        if claim.is_some() {
+            state.called += 1;
+        } else if state.counted < this.config.max_threads {
             // If there is no thread to be had, the job waits for one of those that there are.
             let _ = Self::start_regular(this, state);
         }
         claim
     }
 
+    /// How many queued jobs need not wait for another to end: there are threads for them, or may be.
+    /// A thread between two jobs, or out of patience, counts as busy.
+    pub(super) fn free(&self, state: &State<J>) -> usize {
+        self.config.max_threads - state.counted + self.idle.count() + state.called
+    }
+
     /// Starts a thread that takes jobs from the queue.
     pub(super) fn start_regular(this: &Arc<Self>, state: &mut State<J>) -> io::Result<()> {
         Self::start(this, state, Purpose::Look)?;
         state.counted += 1;
+        state.called += 1;
         this.publish(state);
         Ok(())
     }
@@ -263,16 +275,22 @@ impl<J: Job> Shared<J> {
         this.coming.fetch_sub(1, Ordering::Relaxed);
         // Ordering: (Q3), the count goes down before the queue is looked at.
         fence(Ordering::SeqCst);
+        let was_called = matches!(letter, Letter::Look);
         if !this.has_queue() {
+            if was_called {
+                this.state.lock().called -= 1;
+            }
             return letter;
         }
         let mut locked = None;
         // Without a name no thread is started, but one may be claimed.
         contain(|| locked = Some(this.lock_with_name()));
         let mut state = locked.unwrap_or_else(|| this.state.lock());
-        let letter = match letter {
-            Letter::Look => this.pop(&mut state).map_or(Letter::Look, Letter::Job),
-            letter => letter,
+        let letter = if was_called {
+            state.called -= 1;
+            this.pop(&mut state).map_or(Letter::Look, Letter::Job)
+        } else {
+            letter
         };
         let claim = Self::enlist(this, &mut state);
         drop(state);
@@ -395,6 +413,7 @@ impl<J: Job> Shared<J> {
         // Ordering: (Q2), the shutdown is published before the bits are read.
         fence(Ordering::SeqCst);
         while let Some(claim) = self.claim() {
+            self.state.lock().called += 1;
             claim.send(Letter::Look);
         }
     }
