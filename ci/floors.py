@@ -28,6 +28,7 @@ FLOORS = {
         "owned": 3, "time": 3,
         "scheduler": 4,
         "single": 5,
+        "embassy": 6,
         "lib": TOP, "loom_internals": TOP,
     },
     "std-backend": {
@@ -45,6 +46,7 @@ FLOORS = {
 # Files of a room in import order; `mod.rs` comes last, it binds the room together.
 ORDER = {
     ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "schedule", "waker", "join", "memory", "cell", "harness"],
+    ("core", "embassy"): ["queue", "driver", "items", "timers"],
     ("core", "time"): ["entry", "wheel", "published", "wakers", "timers", "timer"],
 }
 

@@ -181,6 +181,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test, jenny_loom, jenny_count))]
 extern crate std;
 
+#[cfg(all(feature = "embassy-time-driver", not(jenny_loom)))]
+pub mod embassy;
 mod frame;
 mod link;
 pub mod list;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::sync::{UnsafeCell, note_lock};
+use crate::sync::{UnsafeCell, const_unless_checked, note_lock};
 
 /// The lock of a platform: closure-scoped, not reentrant.
 ///
@@ -37,7 +37,14 @@ unsafe impl<T: Send, L: RawLock> Send for Mutex<T, L> {}
 impl<T, L: RawLock> Mutex<T, L> {
     /// Wraps a value.
     pub fn new(value: T) -> Self {
-        Self { lock: L::new(), value: UnsafeCell::new(value) }
+        Self::with_lock(value, L::new())
+    }
+
+    const_unless_checked! {
+        /// Wraps a value behind a lock that exists already, for a static.
+        pub fn with_lock(value: T, lock: L) -> Self {
+            Self { lock, value: UnsafeCell::new(value) }
+        }
     }
 
     /// Runs the closure on the value with the lock held.

@@ -70,6 +70,9 @@ pub use self::refs::{Outcome, OwnedRef, Runnable};
 pub use self::schedule::Schedule;
 pub use self::snapshot::{Snapshot, TaskState};
 
+pub use self::waker::has_completed;
+#[cfg(feature = "embassy-time-driver")]
+pub(crate) use self::waker::is_last_of_completed;
 #[cfg(feature = "critical-section")]
 pub(crate) use self::{
     harness::{layout, new_in},

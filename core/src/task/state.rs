@@ -367,6 +367,14 @@ impl State {
         previous.references() == 1
     }
 
+    /// Whether the task is complete and has one reference, the caller's.
+    #[cfg(feature = "embassy-time-driver")]
+    pub(super) fn is_last_of_completed(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of the references that were dropped.
+        let word = self.load(Ordering::Acquire);
+        word.is(COMPLETE) && word.references() == 1
+    }
+
     /// For debug output: (complete, cancelled, scheduled or running).
     pub(super) fn snapshot(&self) -> (bool, bool, bool) {
         let word = self.load(Ordering::Relaxed);

@@ -36,6 +36,23 @@ fn raw(task: RawTask) -> RawWaker {
     RawWaker::new(task.pointer().as_ptr().cast_const().cast(), &VTABLE)
 }
 
+/// The task of a waker, if it is one of this crate's; it is alive as long as the waker.
+fn task_of(waker: &Waker) -> Option<RawTask> {
+    // SAFETY: only `raw` makes wakers with this table.
+    core::ptr::eq(waker.vtable(), &VTABLE).then(|| unsafe { task(waker.data()) })
+}
+
+/// Whether the waker is that of a task which has completed, so that nobody needs it to be called.
+pub fn has_completed(waker: &Waker) -> bool {
+    task_of(waker).is_some_and(|task| task.state().is_complete())
+}
+
+/// Whether the waker is that of a task which has completed, and the last reference to it.
+#[cfg(feature = "embassy-time-driver")]
+pub(crate) fn is_last_of_completed(waker: &Waker) -> bool {
+    task_of(waker).is_some_and(|task| task.state().is_last_of_completed())
+}
+
 /// # Safety
 /// The pointer is the data of a waker made by [`raw`], which is alive.
 unsafe fn task(data: *const ()) -> RawTask {

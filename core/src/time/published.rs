@@ -5,7 +5,7 @@
 //! A deadline further away than a quarter is published as a quarter away; its reader finds nothing
 //! due then, and the next deadline is published anew.
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_unless_checked};
 
 const NONE: u64 = mask(usize::BITS);
 
@@ -13,8 +13,10 @@ const NONE: u64 = mask(usize::BITS);
 pub(super) struct Published(AtomicUsize);
 
 impl Published {
-    pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(NONE as usize))
+    const_unless_checked! {
+        pub(super) fn new() -> Self {
+            Self(AtomicUsize::new(NONE as usize))
+        }
     }
 
     /// Publishes a deadline at a time that is not after now. Under the lock.

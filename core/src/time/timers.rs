@@ -23,7 +23,10 @@ use super::{
     wakers::{BATCH, Wakers},
     wheel::{Turn, Wheel},
 };
-use crate::lock::{Mutex, RawLock};
+use crate::{
+    lock::{Mutex, RawLock},
+    sync::const_unless_checked,
+};
 
 /// The timers that are registered with one worker.
 ///
@@ -77,9 +80,14 @@ impl<L: RawLock> Default for Timers<L> {
 impl<L: RawLock> Timers<L> {
     /// An empty wheel. It takes 6 KiB, on 32-bit machines 1.5 KiB, and never allocates.
     pub fn new() -> Self {
-        Self {
-            next: Published::new(),
-            inner: Mutex::new(Inner { wheel: Wheel::new(), next: None, closed: false }),
+        Self::with_lock(L::new())
+    }
+
+    const_unless_checked! {
+        /// As [`new`](Self::new), for a static.
+        pub fn with_lock(lock: L) -> Self {
+            let inner = Inner { wheel: Wheel::new(), next: None, closed: false };
+            Self { next: Published::new(), inner: Mutex::with_lock(inner, lock) }
         }
     }
 
