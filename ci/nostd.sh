@@ -26,6 +26,7 @@ for target in thumbv7m-none-eabi thumbv6m-none-eabi riscv32imc-unknown-none-elf;
     esac
     cargo tree --locked -p jenny-core --edges normal --target "$target"
     (RUSTFLAGS=$flags core_for "$target")
+    (RUSTFLAGS=$flags core_for "$target" --features embassy-time-driver)
     # What uses std must not build, or the build above proves nothing.
     log=$CARGO_TARGET_DIR/$target.std.log
     ! (RUSTFLAGS=$flags core_for "$target" --features std) >"$log" 2>&1 ||

@@ -10,5 +10,9 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --quiet --locked --workspace --lib --bins --tests --examples
 fi
+# Needs a critical section, which nothing else in the workspace provides.
+say "jenny-core with 'embassy-time-driver'"
+cargo test --quiet --locked -p jenny-core --features embassy-time-driver --tests
 say "documentation tests"
 cargo test --quiet --locked --workspace --doc
+cargo test --quiet --locked -p jenny-core --features embassy-time-driver --doc
