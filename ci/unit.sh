@@ -16,3 +16,8 @@ cargo test --quiet --locked -p jenny-core --features embassy-time-driver --tests
 say "documentation tests"
 cargo test --quiet --locked --workspace --doc
 cargo test --quiet --locked -p jenny-core --features embassy-time-driver --doc
+
+# The executor for one core: in the workspace tests as far as other packages turn it on, here for sure.
+# Optimised, its way into sleep is so short that an interrupt can come at each instruction of it.
+say "one core, an interrupt at every instruction"
+cargo test --quiet --locked --release -p jenny-core --features critical-section --test single

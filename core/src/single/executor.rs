@@ -1,7 +1,6 @@
 //! The executor: a queue, the list of live tasks, and who runs them.
 
 use core::{
-    alloc::Layout,
     fmt,
     future::Future,
     marker::PhantomData,
@@ -175,6 +174,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     where
         F: Future<Output: Send> + Send + 'static,
     {
+        self.free_graves();
         match try_allocate(task::layout::<F, Self>()) {
             // SAFETY: the place is fresh memory from the heap.
             Some(place) => {
@@ -227,6 +227,14 @@ impl<B: Board, C: Counters> Executor<B, C> {
         }
     }
 
+    /// Frees what was buried. Where the allocator may be called.
+    #[inline]
+    fn free_graves(&self) {
+        if self.attention.take(BURIED) {
+            drop(self.graves.drain());
+        }
+    }
+
     pub(super) fn wake_root(&self) {
         self.attention.raise(ROOT);
         self.board.pend();
@@ -250,6 +258,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
     }
 
     fn leave(&self) {
+        self.free_graves();
+        // Ordering: Release, for the Acquire of `enter`.
         self.entered.store(false, Ordering::Release);
     }
 
@@ -328,9 +338,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// Does what is to be done beside running tasks. True if the executor has stopped.
     #[cold]
     fn attend(&self) -> bool {
-        if self.attention.take(BURIED) {
-            drop(self.graves.drain());
-        }
+        self.free_graves();
         if self.attention.has(CLOSING) {
             self.shut_down();
         }
@@ -436,8 +444,8 @@ impl<B: Board, C: Counters> Spawner<B, C> {
         self,
         future: F,
     ) -> Result<JoinHandle<F::Output>, SpawnError<F>> {
-        let layout: Layout = task::layout::<F, Executor<B, C>>();
-        match try_allocate(layout) {
+        self.executor.free_graves();
+        match try_allocate(task::layout::<F, Executor<B, C>>()) {
             // SAFETY: the place is fresh memory from the heap.
             Some(place) => {
                 Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
