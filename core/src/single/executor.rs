@@ -175,13 +175,11 @@ impl<B: Board, C: Counters> Executor<B, C> {
         F: Future<Output: Send> + Send + 'static,
     {
         self.free_graves();
-        match try_allocate(task::layout::<F, Self>()) {
-            // SAFETY: the place is fresh memory from the heap.
-            Some(place) => {
-                Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
-            }
-            None => Err(SpawnError::new(future)),
-        }
+        let Some(place) = try_allocate(task::layout::<F, Self>()) else {
+            return Err(SpawnError::new(future));
+        };
+        // SAFETY: the place is fresh memory from the heap.
+        Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
     }
 
     /// Begins the shutdown: every task is cancelled by whoever runs them. From anywhere.
@@ -445,13 +443,11 @@ impl<B: Board, C: Counters> Spawner<B, C> {
         future: F,
     ) -> Result<JoinHandle<F::Output>, SpawnError<F>> {
         self.executor.free_graves();
-        match try_allocate(task::layout::<F, Executor<B, C>>()) {
-            // SAFETY: the place is fresh memory from the heap.
-            Some(place) => {
-                Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
-            }
-            None => Err(SpawnError::new(future)),
-        }
+        let Some(place) = try_allocate(task::layout::<F, Executor<B, C>>()) else {
+            return Err(SpawnError::new(future));
+        };
+        // SAFETY: the place is fresh memory from the heap.
+        Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
     }
 
     /// The executor whose tasks this spawns.

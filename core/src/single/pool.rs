@@ -129,6 +129,12 @@ impl<const SIZE: usize, const N: usize> TaskPool<SIZE, N> {
     }
 }
 
+impl<const SIZE: usize, const N: usize> Default for TaskPool<SIZE, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<const SIZE: usize, const N: usize> fmt::Debug for TaskPool<SIZE, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskPool").field("free", &self.free()).finish_non_exhaustive()
