@@ -62,6 +62,9 @@ everywhere=(blinky producer storm priorities misuse 1:nested 1:full_heap)
 run thumbv7m-none-eabi "Cortex-M3" firmware-one-core "${everywhere[@]}"
 run thumbv6m-none-eabi "Cortex-M0" firmware-one-core "${everywhere[@]}"
 run riscv32imc-unknown-none-elf "RV32IMC" firmware-one-core "${everywhere[@]}"
+run thumbv7m-none-eabi "Cortex-M3" firmware-embassy own_driver hal_driver
+run thumbv6m-none-eabi "Cortex-M0" firmware-embassy own_driver hal_driver
+run riscv32imc-unknown-none-elf "RV32IMC" firmware-embassy own_driver hal_driver
 run thumbv7m-none-eabi "Cortex-M3" firmware-shell firmware-shell
 run riscv64imac-unknown-none-elf "RV64, 4 harts" firmware-four-harts firmware-four-harts
 

@@ -42,7 +42,8 @@
 //! | `sync`, `io-util` | Tokio's channels and locks, and its I/O helpers, which need no runtime |
 //! | `hyper` | hyper's `rt` traits on sockets, its executor and its timer |
 //! | `tracing` | tasks as spans, named as `console-subscriber` expects them |
-//! | `full` (default) | all of these but `hyper` and `tracing` |
+//! | `embassy-time-driver` | the time driver of `embassy-time`; [`time`] says how its timers are fired |
+//! | `full` (default) | all of these but `hyper`, `tracing` and `embassy-time-driver` |
 //!
 //! # The floors
 //! A file imports only from lower floors, and siblings do not import each other.

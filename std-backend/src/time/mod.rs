@@ -20,6 +20,18 @@
 //! # True today
 //! Each worker has a hierarchical wheel of milliseconds of its own, and sleeps until its first
 //! deadline. Deadlines may be centuries away.
+//!
+//! # Timers of `embassy-time`
+//! With the feature `embassy-time-driver` this crate is the time driver of `embassy-time`, so that
+//! code written for microcontrollers runs on the desktop and in tests. Do not enable `std`,
+//! `mock-driver` or another driver beside it, which define the same symbols. The tick rate is the
+//! program's choice (`tick-hz-*`).
+//!
+//! Any waker is served, in a runtime with timers, in one without, and outside of all. In a task and
+//! in `block_on` it is the worker that calls it, by the clock of its runtime: `embassy_time::Instant`
+//! stands still where that is [paused](fn@pause), and the clock jumps to `embassy_time`'s deadlines,
+//! too. Everywhere else a thread for the purpose does, which the first such timer starts. Wakers are
+//! called at the first millisecond that is not before their time.
 
 #[cfg(feature = "embassy-time-driver")]
 mod embassy;
