@@ -35,6 +35,8 @@
 //! A module imports only from floors below its own; `ci/floors.py` checks it.
 //!
 //! ```text
+//!   6   embassy                           the time of Embassy's ecosystem
+//!   5   single                            an executor for one core
 //!   4   scheduler                         ticks, stealing, idling, shutdown, budget
 //!   3   owned           time              all live tasks, so that each can be cancelled; timers
 //!   2   task            queue             they do not know each other
@@ -61,7 +63,13 @@
 //!
 //! # Features
 //!
-//! `std`, off by default, adds `From<JoinError> for std::io::Error` and nothing else.
+//! All are off by default.
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `critical-section` | the executor for one core |
+//! | `embassy-time-driver` | that, and Embassy's time: drivers, timers, and what HALs' drivers ask of tasks |
+//! | `std` | `From<JoinError> for std::io::Error` and nothing else |
 //!
 //! # A whole backend
 //!

@@ -114,7 +114,7 @@ impl<const N: usize> fmt::Debug for TimerItems<N> {
 /// that says so; there, choose a `generic-queue-*` of `embassy-time`.
 ///
 /// Write `embassy_timer_items!(static ITEMS: 16)` to have a name for the
-/// [`TimerItems`](crate::embassy::TimerItems), too.
+/// [`TimerItems`], too.
 ///
 /// ```
 /// // As many tasks as use `embassy-time`, and `block_on`.
