@@ -4,7 +4,9 @@
 //! thread. A frame lives on the stack of the closure that entered it, is not generic (any runtime
 //! may be nested inside any other), and is only ever looked at by its own thread.
 
-use core::{cell::Cell, num::NonZeroU64, ptr};
+use core::{cell::Cell, marker::PhantomData, num::NonZeroU64, ptr};
+
+use crate::platform::Platform;
 
 /// How many ready results a task may take from our resources in one poll before it has to yield.
 pub(crate) const BUDGET: u8 = 128;
@@ -116,4 +118,35 @@ impl Frame {
         self.task.set(None);
         self.budget.set(None);
     }
+}
+
+/// Enters a scope: until the closure ends, this thread acts for the scheduler.
+pub(crate) fn enter<P: Platform, R>(
+    scheduler: *const (),
+    local: *const (),
+    scope: impl FnOnce(&Frame) -> R,
+) -> R {
+    struct Restore<P: Platform>(*const Frame, PhantomData<P>);
+
+    impl<P: Platform> Drop for Restore<P> {
+        fn drop(&mut self) {
+            // SAFETY: the outer frame is on this thread's stack, below the one that ends here.
+            unsafe { P::set_slot(self.0) };
+        }
+    }
+
+    let frame = Frame::new(scheduler, local);
+    // SAFETY: the frame stays in place until `Restore` has put the outer one back.
+    let outer = unsafe { P::set_slot(&raw const frame) };
+    frame.set_outer(outer);
+    let _restore = Restore::<P>(outer, PhantomData);
+    scope(&frame)
+}
+
+/// Runs the closure for a task that nobody is polling: it has an id, and no budget.
+pub(crate) fn enter_task<P: Platform, R>(id: NonZeroU64, run: impl FnOnce() -> R) -> R {
+    enter::<P, _>(ptr::null(), ptr::null(), |frame| {
+        frame.task.set(Some(id));
+        run()
+    })
 }

@@ -13,7 +13,7 @@ use jenny::{
     net::{TcpListener, TcpStream},
     runtime::{HistogramConfiguration, LogHistogram, RuntimeMetrics},
     sync::oneshot,
-    task::{consume_budget, spawn, spawn_blocking, yield_now},
+    task::{LocalSet, consume_budget, spawn, spawn_blocking, yield_now},
 };
 
 use crate::support::{on_every_runtime, wait_until};
@@ -169,6 +169,23 @@ on_every_runtime! {
             greedy.await.unwrap();
         });
         assert_eq!(metrics.budget_forced_yield_count(), 9);
+    }
+
+    /// Also where the thread in `block_on` runs no tasks, or a set on behalf of the future.
+    fn yields_of_a_root_future_are_counted(flavour: Flavour) {
+        let greedy = async || {
+            for _ in 0..1_280 {
+                consume_budget().await;
+            }
+        };
+        let runtime = flavour.build();
+        let metrics = runtime.metrics();
+        runtime.block_on(greedy());
+        assert_eq!(metrics.budget_forced_yield_count(), 9);
+        runtime.handle().block_on(greedy());
+        assert_eq!(metrics.budget_forced_yield_count(), 18);
+        runtime.block_on(LocalSet::new().run_until(greedy()));
+        assert_eq!(metrics.budget_forced_yield_count(), 27);
     }
 
     fn sleep_is_not_busy_time(flavour: Flavour) {

@@ -15,7 +15,7 @@ use std::{
 
 use jenny::{
     sync::{Notify, oneshot},
-    task::{self, spawn, yield_now},
+    task::{self, Id, spawn, yield_now},
 };
 
 use crate::support::{Flavour, on_every_runtime, wait_until};
@@ -225,6 +225,43 @@ on_every_runtime! {
                 assert!(ids.insert(id));
             }
         });
+    }
+
+    /// Wherever it is dropped: with its handle, by a runtime that is gone, or by who is refused.
+    fn a_task_has_its_id_when_it_is_dropped(flavour: Flavour) {
+        struct Tells(Arc<Mutex<Vec<Id>>>);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                self.0.lock().unwrap().push(task::id());
+            }
+        }
+        let told = Arc::default();
+        let tells = || Tells(Arc::clone(&told));
+        let runtime = flavour.build();
+        let mut expected = Vec::new();
+        let output = tells();
+        let join = runtime.spawn(async move { output });
+        expected.push(join.id());
+        runtime.block_on(async {
+            while !join.is_finished() {
+                yield_now().await;
+            }
+            drop(join);
+            assert_eq!(task::try_id(), None);
+        });
+        let result = tells();
+        let job = runtime.spawn_blocking(move || result);
+        expected.push(job.id());
+        wait_until(|| job.is_finished());
+        drop(job);
+
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let future = tells();
+        expected.push(handle.spawn(async move { drop(future) }).id());
+        let closure = tells();
+        expected.push(handle.spawn_blocking(move || drop(closure)).id());
+        assert_eq!(*told.lock().unwrap(), expected);
     }
 
     fn an_abort_handle_outlives_everything(flavour: Flavour) {

@@ -1,4 +1,4 @@
-//! Entering a scope of a scheduler, and finding out what the current thread is in.
+//! Finding out what the current thread is in.
 
 use core::{
     future::Future,
@@ -8,33 +8,10 @@ use core::{
 };
 
 use crate::{
-    frame::{BUDGET, Frame},
+    frame::{BUDGET, Frame, enter, enter_task},
     platform::Platform,
     task::{self, Id},
 };
-
-/// Enters a scope: until the closure ends, this thread acts for the scheduler.
-pub(super) fn enter<P: Platform, R>(
-    scheduler: *const (),
-    local: *const (),
-    scope: impl FnOnce(&Frame) -> R,
-) -> R {
-    struct Restore<P: Platform>(*const Frame, core::marker::PhantomData<P>);
-
-    impl<P: Platform> Drop for Restore<P> {
-        fn drop(&mut self) {
-            // SAFETY: the outer frame is on this thread's stack, below the one that ends here.
-            unsafe { P::set_slot(self.0) };
-        }
-    }
-
-    let frame = Frame::new(scheduler, local);
-    // SAFETY: the frame stays in place until `Restore` has put the outer one back.
-    let outer = unsafe { P::set_slot(&raw const frame) };
-    frame.set_outer(outer);
-    let _restore = Restore::<P>(outer, core::marker::PhantomData);
-    scope(&frame)
-}
 
 /// Gives the innermost frame of this thread to the closure.
 pub(super) fn innermost<P: Platform, R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
@@ -54,6 +31,9 @@ pub(super) fn as_outer<R>(frame: &Frame, run: impl FnOnce() -> R) -> R {
         fn drop(&mut self) {
             if let Some(outer) = self.outer {
                 outer.set_budget(self.inner.budget());
+                if self.inner.take_refusal() {
+                    outer.refuse();
+                }
             }
             self.inner.end_task();
         }
@@ -111,18 +91,18 @@ impl<P: Platform> Current<P> {
 
     /// Runs a task that is no part of a scheduler on this thread: it has an id and no budget.
     pub fn enter_blocking<R>(id: Id, run: impl FnOnce() -> R) -> R {
-        enter::<P, _>(ptr::null(), ptr::null(), |frame| {
-            frame.start_task(id.0);
-            frame.set_budget(None);
-            run()
-        })
+        enter_task::<P, _>(id.0, run)
     }
 
-    /// Polls a future that is no task (the root of a `block_on`) with a budget of its own.
-    pub fn poll_root<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    /// Polls a future that is no task (the root of a `block_on`) with a budget of its own, and says
+    /// whether a resource was refused a unit of it.
+    pub fn poll_root<F: Future>(
+        future: Pin<&mut F>,
+        context: &mut Context<'_>,
+    ) -> (Poll<F::Output>, bool) {
         enter::<P, _>(ptr::null(), ptr::null(), |frame| {
             frame.set_budget(Some(BUDGET));
-            future.poll(context)
+            (future.poll(context), frame.take_refusal())
         })
     }
 }

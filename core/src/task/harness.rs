@@ -20,6 +20,7 @@ use super::schedule::Schedule;
 use super::state::{EndPoll, StartPoll};
 use super::waker::BorrowedWaker;
 use crate::{
+    frame::enter_task,
     platform::{PanicPayload, Platform},
     sync::allocate,
 };
@@ -146,12 +147,14 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> Outcome {
 unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) -> OwnedRef {
     // SAFETY: as in `run`.
     unsafe {
-        let cell = Cell::<F, S>::of(header);
-        let end = match S::Platform::catch(|| cell.drop_future()) {
+        let (task, cell) = (RawTask::new(header), Cell::<F, S>::of(header));
+        let drop = || S::Platform::catch(|| cell.drop_future());
+        // Also where no worker has said whose future this is: a spawner is refused, or late.
+        let end = match enter_task::<S::Platform, _>(task.id().0, drop) {
             Ok(()) => End::Cancelled,
             Err(panic) => End::Panicked(panic),
         };
-        complete::<F, S>(RawTask::new(header), end)
+        complete::<F, S>(task, end)
     }
 }
 
@@ -272,7 +275,11 @@ unsafe fn take_output<F: Future, S>(header: NonNull<Header>, destination: *mut (
 /// The task is complete and the output is the caller's.
 unsafe fn drop_output<F: Future, S: Schedule>(header: NonNull<Header>) {
     // SAFETY: passed on from the caller.
-    discard_end::<S, _>(unsafe { Cell::<F, S>::of(header).take() });
+    let (task, end) = unsafe { (RawTask::new(header), Cell::<F, S>::of(header).take()) };
+    let is_plain = !mem::needs_drop::<F::Output>() && matches!(end, Some(End::Output(_)));
+    if !is_plain {
+        enter_task::<S::Platform, _>(task.id().0, || discard_end::<S, _>(end));
+    }
 }
 
 /// # Safety

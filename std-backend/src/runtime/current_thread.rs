@@ -16,14 +16,13 @@ use std::{
 
 use jenny_core::{
     platform::Unpark,
-    scheduler::{Current, Tick, local},
+    scheduler::{Tick, local},
 };
 
 use super::{hooks::Hooks, stop::stop, timing::LoopTimers};
 use crate::{
     context::{self, RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver, Unparker, block_on_waker},
-    platform::AnyRuntime,
     stats::Stats,
 };
 
@@ -114,7 +113,7 @@ impl CurrentThread {
             // Another thread has the core. Wait for the future, or for the core.
             let (mut parker, waker) = block_on_waker();
             let mut context = Context::from_waker(&waker);
-            let polled = Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context);
+            let polled = stats.poll_root(future.as_mut(), &mut context);
             if let Poll::Ready(output) = polled {
                 return output;
             }
@@ -195,8 +194,7 @@ impl Taken<'_> {
                 }
                 // Ordering: Acquire; pairs with the Release of the wake.
                 if root.woken.swap(false, Ordering::Acquire)
-                    && let Poll::Ready(output) =
-                        Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context)
+                    && let Poll::Ready(output) = stats.poll_root(future.as_mut(), &mut context)
                 {
                     return Some(output);
                 }

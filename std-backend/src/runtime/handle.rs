@@ -8,15 +8,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use jenny_core::{scheduler::Current, task::JoinHandle};
+use jenny_core::task::JoinHandle;
 
 use super::RuntimeMetrics;
 use crate::{
     blocking::TrySpawnError,
     context::{self, Ambient, Id, Running, Scheduler},
     park::block_on_waker,
-    platform::AnyRuntime,
     primitives::unmodelled::Arc,
+    stats::Stats,
 };
 
 /// A handle to a runtime. Cheap to clone, and usable from any thread.
@@ -162,7 +162,7 @@ impl Handle {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _running = context::start_running(Running::Root);
         let _current = context::set_current(&self.ambient);
-        park_on(future)
+        park_on(future, &self.ambient.stats)
     }
 
     /// The kind of this runtime.
@@ -191,12 +191,12 @@ impl Handle {
 }
 
 /// Polls a future on this thread, which sleeps in between.
-fn park_on<F: Future>(future: F) -> F::Output {
+fn park_on<F: Future>(future: F, stats: &Stats) -> F::Output {
     let mut future = pin!(future);
     let (mut parker, waker) = block_on_waker();
     let mut context = Context::from_waker(&waker);
     loop {
-        let polled = Current::<AnyRuntime>::poll_root(future.as_mut(), &mut context);
+        let polled = stats.poll_root(future.as_mut(), &mut context);
         if let Poll::Ready(output) = polled {
             return output;
         }

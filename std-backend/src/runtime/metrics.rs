@@ -78,10 +78,11 @@ impl RuntimeMetrics {
         self.global_queue_depth()
     }
 
-    /// Polls of tasks that had to yield because they had used up their
-    /// [budget](crate::task::coop). Each poll counts once, that of a `block_on` future does not.
+    /// Polls of tasks, and of futures of `block_on`, that had to end because they had used up their
+    /// [budget](crate::task::coop). Each poll counts once.
     pub fn budget_forced_yield_count(&self) -> u64 {
-        self.sum(|worker| worker.forced_yields) as u64
+        let tasks = self.sum(|worker| worker.forced_yields) as u64;
+        tasks.wrapping_add(self.ambient().stats.root_yields())
     }
 }
 

@@ -7,14 +7,20 @@
 use std::{
     cell::Cell,
     marker::PhantomData,
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
+use jenny_core::scheduler::Current;
 use parking_lot::Mutex;
 
-use crate::primitives::{Mark, own, unmodelled::AtomicU64};
+use crate::{
+    platform::AnyRuntime,
+    primitives::{Mark, own, unmodelled::AtomicU64},
+};
 
 mod histogram;
 mod poll_times;
@@ -32,6 +38,8 @@ pub(crate) struct Stats {
     /// Held by whoever dumps the runtime.
     pub(crate) dumping: Mutex<()>,
     poll_times: Option<Arc<PollTimes>>,
+    /// Polls of `block_on` futures that the budget has ended, on whichever thread.
+    root_yields: AtomicU64,
 }
 
 /// What one worker reports.
@@ -56,7 +64,26 @@ impl Stats {
             dumping: Mutex::new(()),
             poll_times: poll_times
                 .map(|configuration| Arc::new(PollTimes::new(configuration, workers))),
+            root_yields: AtomicU64::new(0),
         }
+    }
+
+    /// Polls the future of a `block_on`, and counts the poll if the budget has ended it.
+    pub(crate) fn poll_root<F: Future>(
+        &self,
+        future: Pin<&mut F>,
+        context: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let (polled, refused) = Current::<AnyRuntime>::poll_root(future, context);
+        if refused {
+            self.root_yields.fetch_add(1, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    /// How many polls of `block_on` futures had to end because the budget was used up.
+    pub(crate) fn root_yields(&self) -> u64 {
+        self.root_yields.load(Ordering::Relaxed)
     }
 
     pub(crate) fn poll_times(&self) -> Option<&PollTimes> {

@@ -9,7 +9,7 @@ use super::{
     shared::{Config, Shared},
 };
 use crate::{
-    frame::Frame,
+    frame::{Frame, enter},
     platform::Platform,
     scheduler::{Round, Tick, counted::Shared as SharedRef, frame},
     sync::{Ordering, own},
@@ -38,7 +38,7 @@ impl<P: Platform> Worker<P> {
         let _mark = own(&core.shared.own);
         // Once it has stopped, its thread is a stranger.
         let local = if core.stopped.get() { ptr::null() } else { (&raw const *core).cast() };
-        frame::enter::<P, _>(address, local, |frame| scope(&Entered { core, frame }))
+        enter::<P, _>(address, local, |frame| scope(&Entered { core, frame }))
     }
 
     /// A handle to this scheduler.

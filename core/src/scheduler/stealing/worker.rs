@@ -7,9 +7,9 @@ use super::core::{Core, Holder};
 use super::handle::Handle;
 use super::shared::{Config, Shared};
 use crate::{
-    frame::Frame,
+    frame::{Frame, enter},
     platform::Platform,
-    scheduler::{Round, Tick, counted::Shared as SharedRef, frame, metrics::Arrival},
+    scheduler::{Round, Tick, counted::Shared as SharedRef, metrics::Arrival},
     sync::{Ordering, own},
     task::{Outcome, Runnable},
 };
@@ -66,7 +66,7 @@ impl<P: Platform> Worker<P> {
             }
             None => ptr::null(),
         };
-        frame::enter::<P, _>(self.shared.address(), local, |frame| {
+        enter::<P, _>(self.shared.address(), local, |frame| {
             scope(&Entered { shared: &self.shared, holder: &self.core, frame })
         })
     }
