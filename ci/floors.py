@@ -45,7 +45,7 @@ FLOORS = {
 
 # Files of a room in import order; `mod.rs` comes last, it binds the room together.
 ORDER = {
-    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "schedule", "waker", "join", "memory", "cell", "harness"],
+    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "schedule", "waker", "trace", "join", "memory", "cell", "harness"],
     ("core", "embassy"): ["queue", "driver", "items", "timers"],
     ("core", "time"): ["entry", "wheel", "published", "wakers", "timers", "timer"],
 }

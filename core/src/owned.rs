@@ -34,7 +34,7 @@ use crate::{
     list::{Linked, List, Pointers},
     queue::Inbox,
     sync::{AtomicBool, Ordering, UnsafeCell, const_unless_checked, fence},
-    task::{Header, Id, Member, OwnedRef, RawTask, Runnable, Snapshot},
+    task::{Header, Held, Id, Member, OwnedRef, RawTask, Runnable, Snapshot},
 };
 
 /// The part of a worker's list that other threads may use: completed tasks on their way home.
@@ -208,13 +208,14 @@ impl LocalOwnedTasks {
     }
 
     /// Describes the live tasks of the list. `running` are the ids of those that are being polled.
-    pub fn list(&self, running: &[Id]) -> Vec<Snapshot> {
+    pub(crate) fn list(&self, running: &[Id]) -> Vec<(Snapshot, Held)> {
         let mut tasks = Vec::with_capacity(self.len.get());
         // Each task by itself: the allocator is not called with the list in use.
         for _ in 0..self.len.get() {
             let Some(task) = self.rotate() else { break };
             // The list's reference keeps the task alive.
-            tasks.extend(Member(task).snapshot(running));
+            let member = Member(task);
+            tasks.extend(member.snapshot(running).map(|snapshot| (snapshot, member.hold())));
         }
         tasks
     }

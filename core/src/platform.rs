@@ -37,6 +37,9 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
     /// Wakes one sleeping worker.
     type Unpark: Unpark;
 
+    /// Whether the schedulers can trace where tasks wait. It costs code for each type of future.
+    const TRACES: bool = false;
+
     /// Reads this thread's (or core's) word.
     fn slot() -> *const Frame;
 

@@ -65,6 +65,8 @@ unsafe impl<U: Unpark> Platform for Std<U> {
     type Lock = Lock;
     type Unpark = U;
 
+    const TRACES: bool = true;
+
     #[inline]
     fn slot() -> *const Frame {
         SLOT.get()

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashSet,
-    sync::Arc as StdArc,
+    sync::{
+        Arc as StdArc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -10,15 +13,16 @@ use jenny_core::{
     platform::Unpark,
     scheduler::{
         Tick, WorkerDump,
-        local::{self, Config as LocalConfig},
+        local::{self as local_scheduler, Config as LocalConfig, Handle, Worker},
         stealing::{self, Config},
     },
-    task::Id,
+    task::{Id, Tracer},
 };
 use loom::thread;
 
 use crate::{
     harness::{Bounds, check},
+    local::{self, run, spawn_asleep},
     platform::{Modelled, Parker},
     task::{Waits, ready, result},
 };
@@ -52,7 +56,7 @@ fn ids(dumps: Vec<WorkerDump>) -> HashSet<Id> {
 }
 
 /// Ticks and parks until the scheduler has stopped.
-macro_rules! run {
+macro_rules! run_on {
     ($worker:expr, $parker:expr) => {
         $worker.enter(|entered| {
             loop {
@@ -72,8 +76,8 @@ fn answer_against_completion_and_sleep() {
     check("dump: answer against completion and sleep", Bounds::preemptions(2), || {
         let parker = Parker::new();
         let (handle, worker) =
-            local::new(Modelled::new(0), parker.unparker(), LocalConfig::default());
-        let worker = thread::spawn(move || run!(worker, parker));
+            local_scheduler::new(Modelled::new(0), parker.unparker(), LocalConfig::default());
+        let worker = thread::spawn(move || run_on!(worker, parker));
         let (future, _, _) = Waits::<1>::new();
         let waiting = handle.spawn(future);
         let ending = handle.spawn(ready());
@@ -95,7 +99,7 @@ fn answer_against_shutdown() {
     check("dump: answer against shutdown", Bounds::preemptions(3), || {
         let parker = Parker::new();
         let (handle, mut worker) =
-            local::new(Modelled::new(0), parker.unparker(), LocalConfig::default());
+            local_scheduler::new(Modelled::new(0), parker.unparker(), LocalConfig::default());
         let (future, _, _) = Waits::<1>::new();
         let waiting = handle.spawn(future);
         let asker = {
@@ -108,7 +112,7 @@ fn answer_against_shutdown() {
         };
         handle.close();
         drop(handle);
-        run!(worker, parker);
+        run_on!(worker, parker);
         drop(worker);
         asker.join().unwrap();
         assert!(result(waiting).unwrap_err().is_cancelled());
@@ -144,5 +148,71 @@ fn answer_against_theft() {
             .all(|tick| *tick == Tick::Stopped)
         {}
         assert!(result(waiting).unwrap_err().is_cancelled());
+    });
+}
+
+/// Counts the wakers that a task leaves in its traced polls.
+struct Points(StdArc<AtomicUsize>);
+
+impl Tracer for Points {
+    fn has_time(&self) -> bool {
+        true
+    }
+
+    fn await_point(&self, _: Id) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Asks for a traced dump and has it answered, on the worker's thread.
+fn trace(handle: &Handle<Modelled>, worker: &mut Worker<Modelled>) -> HashSet<Id> {
+    let points = StdArc::new(AtomicUsize::new(0));
+    assert!(handle.start_traced_dump(Box::new(Points(points))));
+    loop {
+        let _ = worker.enter(|entered| entered.tick());
+        let mut context = Context::from_waker(Waker::noop());
+        if handle.poll_dump(&mut context).is_ready() {
+            return ids(handle.end_dump());
+        }
+    }
+}
+
+/// A poll that nobody has woken the task for, and a wake before, during or after it: there is a poll
+/// that sees what the waker wrote.
+#[test]
+fn trace_against_wake() {
+    check("dump: trace against wake", Bounds::preemptions(3), || {
+        let (handle, mut worker, parker) = local::new();
+        let ([announcement], waker, join) = spawn_asleep!(handle, worker);
+        let other = thread::spawn(move || {
+            announcement.make();
+            waker.wake();
+        });
+        // It may have ended in the traced poll.
+        assert!(trace(&handle, &mut worker).iter().all(|id| *id == join.id()));
+        run(&mut worker, &parker, || join.is_finished());
+        other.join().unwrap();
+        assert!(result(join).is_ok());
+        handle.close();
+        run(&mut worker, &parker, || false);
+    });
+}
+
+/// The future is dropped once, whether the abort or the traced poll claims the task, and whichever
+/// thread has the last reference.
+#[test]
+fn trace_against_abort() {
+    check("dump: trace against abort", Bounds::preemptions(3), || {
+        let (handle, mut worker, parker) = local::new();
+        let ([_], waker, join) = spawn_asleep!(handle, worker);
+        let abort = join.abort_handle();
+        let other = thread::spawn(move || abort.abort());
+        assert!(trace(&handle, &mut worker).iter().all(|id| *id == join.id()));
+        run(&mut worker, &parker, || join.is_finished());
+        other.join().unwrap();
+        drop(waker);
+        assert!(result(join).unwrap_err().is_cancelled());
+        handle.close();
+        run(&mut worker, &parker, || false);
     });
 }

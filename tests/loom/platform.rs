@@ -47,6 +47,8 @@ unsafe impl<U: Unpark> Platform for Modelled<U> {
     type Lock = Lock;
     type Unpark = U;
 
+    const TRACES: bool = true;
+
     fn slot() -> *const Frame {
         SLOT.with(Cell::get)
     }

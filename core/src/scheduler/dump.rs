@@ -20,6 +20,19 @@
 //! A worker that is barred from taking does not sleep while there is something to take, as ever
 //! (`README.md`), so it ticks in vain until the dump is over. That is why whoever asks should not
 //! wait long.
+//!
+//! # Traces
+//! A dump may ask for more: where each idle task waits. Nobody else may poll the tasks of a worker, so
+//! it does that itself, after it has listed them and before it answers, a few at the start of each
+//! tick. Such a poll is one that nobody has woken the task for, and apart from its waker, which
+//! reports its clones to a [`Tracer`], it is a poll like any other: the claim of the task is a wake
+//! (`task/state.rs`), what comes of it is the same, it counts, and it may be the last. Until its
+//! turn a task is held by a reference, since it may be woken, run and end meanwhile; then there is
+//! nothing to claim. A task that its traced poll has ended is not listed.
+//!
+//! The list and what is left of it belong to the core: they travel with it when a traced poll hands
+//! it off. When the tracer says that the time is up, or the scheduler closes, the worker answers with
+//! what it has.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{
@@ -29,12 +42,16 @@ use core::{
     task::{Poll, Waker},
 };
 
+use super::counted::Shared;
 use super::metrics::Counter;
 use crate::{
     lock::{Mutex, RawLock},
-    sync::{AtomicBool, AtomicUsize, Ordering, fence},
-    task::{self, Id, Snapshot},
+    sync::{AtomicBool, AtomicUsize, Ordering, fence, shrunk},
+    task::{self, Held, Id, Runnable, Snapshot, TaskState, Tracer},
 };
+
+/// How many tasks a worker polls for their traces at the start of a tick.
+const TRACES_PER_TICK: usize = shrunk(16, 1);
 
 /// What a worker has to say in a dump.
 #[derive(Clone, Debug)]
@@ -51,10 +68,14 @@ pub struct WorkerDump {
 pub(super) struct Desk<L: RawLock> {
     /// Odd while a dump is wanted.
     request: AtomicUsize,
+    /// Of a traced dump. Set under the lock together with the request.
+    tracer: Mutex<Option<SharedTracer>, L>,
     places: Box<[Place<L>]>,
     /// Whoever waits for the answers.
     waiting: Mutex<Option<Waker>, L>,
 }
+
+type SharedTracer = Shared<Box<dyn Tracer>>;
 
 struct Place<L: RawLock> {
     /// The request that the list is the answer to.
@@ -83,15 +104,85 @@ impl Running {
     }
 }
 
-/// The last request that a worker has seen.
-#[derive(Debug, Default)]
-pub(super) struct Seen(Cell<usize>);
+/// What a worker knows of dumps.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The last request that the worker has answered, or that was over when it came by.
+    done: Cell<usize>,
+    /// The request that the worker is answering, or has answered last.
+    current: Cell<usize>,
+    /// What is left to do for the current request.
+    tracing: Cell<Option<Box<Tracing>>>,
+}
+
+/// A list that waits for traces.
+struct Tracing {
+    tracer: SharedTracer,
+    /// Tasks that have not been polled.
+    waiting: Vec<(Snapshot, Held)>,
+    /// What there is to answer so far.
+    listed: Vec<Snapshot>,
+}
 
 impl Seen {
-    /// Whether the worker has answered a dump that may not be over: it takes nothing from others.
+    /// Whether the worker has listed its tasks for a dump that may not be over: it takes nothing from
+    /// others.
     #[inline]
     pub(super) fn is_barred(&self) -> bool {
-        is_wanted(self.0.get())
+        is_wanted(self.current.get())
+    }
+
+    /// The worker stops: nobody waits for its answer.
+    fn forget(&self) {
+        drop(self.tracing.take());
+    }
+
+    fn is_tracing(&self) -> bool {
+        self.with_tracing(|_| ()).is_some()
+    }
+
+    /// Changes the list that waits for traces, if there is one.
+    fn with_tracing<R>(&self, change: impl FnOnce(&mut Tracing) -> R) -> Option<R> {
+        let mut tracing = self.tracing.take()?;
+        let result = change(&mut tracing);
+        self.tracing.set(Some(tracing));
+        Some(result)
+    }
+
+    /// Begins to trace those of the listed tasks that are idle.
+    fn trace(&self, tracer: SharedTracer, tasks: Vec<(Snapshot, Held)>) {
+        let (waiting, others): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|(snapshot, _)| snapshot.state == TaskState::Idle);
+        let listed = snapshots(others).collect();
+        self.tracing.set(Some(Box::new(Tracing { tracer, waiting, listed })));
+    }
+
+    /// The next task to be polled for its trace, if there is time. It is in the answer from here on.
+    fn next_traced(&self, open: bool) -> Option<(SharedTracer, Held)> {
+        self.with_tracing(|tracing| {
+            if !open || !tracing.tracer.has_time() {
+                return None;
+            }
+            let (snapshot, task) = tracing.waiting.pop()?;
+            tracing.listed.push(snapshot);
+            Some((tracing.tracer.clone(), task))
+        })
+        .flatten()
+    }
+
+    /// Takes the task back that was given out last.
+    fn retract(&self) {
+        self.with_tracing(|tracing| tracing.listed.pop());
+    }
+
+    /// All that was listed, also what has not been polled.
+    fn end_trace(&self) -> Vec<Snapshot> {
+        let Some(Tracing { waiting, mut listed, .. }) = self.tracing.take().map(|tracing| *tracing)
+        else {
+            return Vec::new();
+        };
+        listed.extend(snapshots(waiting));
+        listed
     }
 }
 
@@ -104,6 +195,7 @@ impl<L: RawLock> Desk<L> {
         let place = || Place { answer: Mutex::new((0, Vec::new())), gone: AtomicBool::new(false) };
         Self {
             request: AtomicUsize::new(0),
+            tracer: Mutex::new(None),
             places: (0..workers).map(|_| place()).collect(),
             waiting: Mutex::new(None),
         }
@@ -116,25 +208,36 @@ impl<L: RawLock> Desk<L> {
     pub(super) fn is_asking(&self, seen: &Seen) -> bool {
         // Ordering: Relaxed. A worker that is unparked for a request sees it, because of the unpark.
         let request = self.request.load(Ordering::Relaxed);
-        if request == seen.0.get() {
-            return false;
-        }
+        request != seen.done.get() && self.is_new(request, seen)
+    }
+
+    #[cold]
+    fn is_new(&self, request: usize, seen: &Seen) -> bool {
         // Ordering: Acquire, with the Release of `ask`: what was spawned before the request is found.
         fence(Ordering::Acquire);
-        seen.0.set(request);
+        if seen.current.replace(request) != request {
+            // What was asked for before is over.
+            drop(seen.tracing.take());
+        }
+        if !is_wanted(request) {
+            seen.done.set(request);
+        }
         is_wanted(request)
     }
 
-    /// Leaves a worker's answer to the request that it has seen last.
-    pub(super) fn answer(&self, worker: usize, seen: &Seen, tasks: Vec<Snapshot>) {
-        let answer = (seen.0.get(), tasks);
-        let previous = self.places[worker].answer.with(|place| mem::replace(place, answer));
+    /// Leaves a worker's answer to its current request.
+    fn answer(&self, worker: usize, seen: &Seen, tasks: Vec<Snapshot>) {
+        let request = seen.current.get();
+        seen.done.set(request);
+        let previous =
+            self.places[worker].answer.with(|place| mem::replace(place, (request, tasks)));
         drop(previous);
         self.wake();
     }
 
     /// The worker has stopped: nobody has to wait for it any more.
-    pub(super) fn leave(&self, worker: usize) {
+    pub(super) fn leave(&self, worker: usize, seen: &Seen) {
+        seen.forget();
         self.places[worker].gone.store(true, Ordering::Release);
         self.wake();
     }
@@ -149,14 +252,21 @@ impl<L: RawLock> Desk<L> {
 
     /// Begins a dump; false if there is one already. The caller unparks all workers.
     #[must_use]
-    pub(super) fn ask(&self) -> bool {
-        let request = self.request.load(Ordering::Relaxed);
-        // Ordering: Release, for the Acquire in `is_asking`; Acquire, for the `end` of the last dump.
-        !is_wanted(request)
-            && self
-                .request
-                .compare_exchange(request, request + 1, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
+    pub(super) fn ask(&self, tracer: Option<Box<dyn Tracer>>) -> bool {
+        let mut tracer = tracer.map(Shared::new);
+        self.tracer.with(|place| {
+            let request = self.request.load(Ordering::Relaxed);
+            // Ordering: Release, for the Acquire in `is_new`; Acquire, for the `end` of the last dump.
+            let asked = !is_wanted(request)
+                && self
+                    .request
+                    .compare_exchange(request, request + 1, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok();
+            if asked {
+                mem::swap(place, &mut tracer);
+            }
+            asked
+        })
     }
 
     /// Whether a worker has answered, or will not be able to any more.
@@ -193,8 +303,60 @@ impl<L: RawLock> Desk<L> {
         });
         let dumps = dumps.collect();
         drop(self.waiting.with(Option::take));
+        drop(self.tracer.with(Option::take));
         // Ordering: Release, for the Acquire in `ask`.
         self.request.store(request.wrapping_add(1), Ordering::Release);
         dumps
     }
+}
+
+/// A worker on its thread, as dumps see it.
+pub(super) trait Listed<L: RawLock> {
+    /// Where it answers, by which index, and what it knows; `None` once it has been handed off.
+    fn desk(&self) -> Option<(&Desk<L>, usize, &Seen)>;
+
+    /// Its live tasks, those included that wait unbound in its queues.
+    fn list(&self) -> Vec<(Snapshot, Held)>;
+
+    /// Whether it still polls tasks.
+    fn is_open(&self) -> bool;
+
+    /// Polls a task as a tick does, and traces it.
+    fn run_traced(&self, task: Runnable, tracer: &dyn Tracer);
+
+    /// Has the worker tick again before it sleeps.
+    fn unpark(&self);
+}
+
+/// Does a worker's share of the dump that it has been [asked](Desk::is_asking) for: lists its tasks,
+/// has some of them polled, answers.
+#[cold]
+pub(super) fn serve<L: RawLock>(worker: &impl Listed<L>) {
+    let Some((desk, index, seen)) = worker.desk() else { return };
+    if !seen.is_tracing() {
+        let tasks = worker.list();
+        match desk.tracer.with(|tracer| tracer.clone()) {
+            None => return desk.answer(index, seen, snapshots(tasks).collect()),
+            Some(tracer) => seen.trace(tracer, tasks),
+        }
+    }
+    for _ in 0..TRACES_PER_TICK {
+        // Borrowed anew: the poll before may have handed the core off.
+        let Some((desk, index, seen)) = worker.desk() else { return };
+        let Some((tracer, task)) = seen.next_traced(worker.is_open()) else {
+            return desk.answer(index, seen, seen.end_trace());
+        };
+        let Some(runnable) = task.claim() else { continue };
+        worker.run_traced(runnable, &**tracer);
+        if task.is_complete()
+            && let Some((_, _, seen)) = worker.desk()
+        {
+            seen.retract();
+        }
+    }
+    worker.unpark();
+}
+
+fn snapshots(tasks: Vec<(Snapshot, Held)>) -> impl Iterator<Item = Snapshot> {
+    tasks.into_iter().map(|(snapshot, _)| snapshot)
 }

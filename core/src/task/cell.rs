@@ -102,15 +102,22 @@ impl<F: Future, S> Cell<F, S> {
         &self.prefix.record.stage
     }
 
+    /// Polls the future, by its own `poll` or by something around it.
+    ///
     /// # Safety
     /// Rule S: the caller holds the Runnable, and the stage is the future.
-    pub(super) unsafe fn poll(&self, context: &mut Context<'_>) -> Poll<F::Output> {
+    #[inline(always)]
+    pub(super) unsafe fn poll(
+        &self,
+        context: &mut Context<'_>,
+        poll: impl FnOnce(Pin<&mut F>, &mut Context<'_>) -> Poll<F::Output>,
+    ) -> Poll<F::Output> {
         debug_assert_eq!(self.tag().get(), StageTag::Future);
         self.stage.with_mut(|stage| {
             // SAFETY: the caller has exclusive access to the stage, which holds the future, and the
             // future stays at its address until it is dropped there.
             let future = unsafe { Pin::new_unchecked(&mut *(*stage).future) };
-            future.poll(context)
+            poll(future, context)
         })
     }
 

@@ -3,21 +3,23 @@
 use core::{
     alloc::Layout,
     future::Future,
-    mem,
+    hint, mem,
+    pin::Pin,
     ptr::NonNull,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use super::cell::{Cell, End};
 use super::header::{Header, Id, Vtable};
 use super::join::{JoinError, JoinHandle};
 use super::memory::{Heap, Memory};
-use super::observer::{Observer, TaskMeta};
+use super::observer::{Observer, TaskMeta, Tracer};
 use super::origin::Spawned;
 use super::raw::RawTask;
 use super::refs::{Outcome, OwnedRef, Runnable};
 use super::schedule::Schedule;
-use super::state::{EndPoll, StartPoll};
+use super::state::{EndPoll, Seen, StartPoll};
+use super::trace::TracedWaker;
 use super::waker::BorrowedWaker;
 use crate::{
     frame::enter_task,
@@ -71,6 +73,7 @@ where
     let vtable = const {
         &Vtable {
             run: run::<F, S>,
+            trace: if S::TRACES { Some(trace::<F, S>) } else { None },
             cancel: cancel::<F, S>,
             schedule: schedule::<S>,
             retire: retire::<S>,
@@ -104,13 +107,59 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> Outcome {
             StartPoll::Poll(seen) => seen,
             StartPoll::Cancel => return Outcome::Done(cancel::<F, S>(header)),
         };
-        let cell = Cell::<F, S>::of(header);
-        let waker = BorrowedWaker::new(task);
+        poll::<F, S>(task, seen, &BorrowedWaker::new(task), F::poll)
+    }
+}
+
+/// As `run`, with a waker that reports its clones.
+///
+/// # Safety
+/// As for `run`.
+#[cold]
+unsafe fn trace<F: Future, S: Schedule>(header: NonNull<Header>, tracer: &dyn Tracer) -> Outcome {
+    // SAFETY: as in `run`. The traced waker is gone before the Runnable and the tracer are.
+    unsafe {
+        let task = RawTask::new(header);
+        let seen = match task.state().start_poll() {
+            StartPoll::Poll(seen) => seen,
+            StartPoll::Cancel => return Outcome::Done(cancel::<F, S>(header)),
+        };
+        let traced = TracedWaker::new(task, tracer);
+        traced.lend(|waker| poll::<F, S>(task, seen, waker, __jenny_poll_traced::<F>))
+    }
+}
+
+/// Marks the stack: above it are the future's own calls. Who reads a trace looks for this name.
+#[inline(never)]
+fn __jenny_poll_traced<F: Future>(
+    future: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let polled = future.poll(context);
+    // Something is left to do: this is no tail call, which would take its frame from the stack.
+    hint::black_box(());
+    polled
+}
+
+/// Polls the future, in the given way, and draws the consequences.
+///
+/// # Safety
+/// Consumes the Runnable of a live cell of these types.
+#[inline(always)]
+unsafe fn poll<F: Future, S: Schedule>(
+    task: RawTask,
+    seen: Seen,
+    waker: &Waker,
+    poll: impl FnOnce(Pin<&mut F>, &mut Context<'_>) -> Poll<F::Output>,
+) -> Outcome {
+    // SAFETY: the Runnable keeps the cell alive and gives exclusive access to the stage (rule S).
+    unsafe {
+        let cell = Cell::<F, S>::of(task.pointer());
         let observer = observer::<S>(task);
         if let Some(observer) = observer {
             tell::<S>(task, |task| observer.before_poll(task));
         }
-        let polled = S::Platform::catch(|| cell.poll(&mut Context::from_waker(&waker)));
+        let polled = S::Platform::catch(|| cell.poll(&mut Context::from_waker(waker), poll));
         let end = match polled {
             Ok(Poll::Pending) => {
                 if let Some(observer) = observer {

@@ -107,6 +107,8 @@ pub(super) enum StageTag {
 pub(super) struct Vtable {
     /// Polls or cancels; consumes the `Runnable`.
     pub(super) run: unsafe fn(NonNull<Header>) -> super::Outcome,
+    /// As `run`, and says where the future leaves its waker; none if the system takes no traces.
+    pub(super) trace: Option<unsafe fn(NonNull<Header>, &dyn super::Tracer) -> super::Outcome>,
     /// Drops the future and completes as cancelled; consumes the `Runnable`.
     pub(super) cancel: unsafe fn(NonNull<Header>) -> super::OwnedRef,
     /// Hands the `Runnable` to the scheduler.

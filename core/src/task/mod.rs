@@ -59,12 +59,13 @@ mod refs;
 mod schedule;
 mod snapshot;
 mod state;
+mod trace;
 mod waker;
 
 pub use self::harness::new;
 pub use self::header::Id;
 pub use self::join::{AbortHandle, JoinError, JoinHandle};
-pub use self::observer::{Observer, TaskMeta};
+pub use self::observer::{Observer, TaskMeta, Tracer};
 pub use self::origin::Spawned;
 pub use self::refs::{Outcome, OwnedRef, Runnable};
 pub use self::schedule::Schedule;
@@ -82,4 +83,4 @@ pub(crate) use self::{
 pub(crate) use self::harness::id;
 pub(crate) use self::header::Header;
 pub(crate) use self::raw::RawTask;
-pub(crate) use self::refs::Member;
+pub(crate) use self::refs::{Held, Member};

@@ -77,6 +77,26 @@ pub trait Observer: Send + Sync + 'static {
     }
 }
 
+/// Watches where tasks wait, in a traced dump.
+///
+/// A task waits where it leaves its waker, and what it leaves is a clone. So it is polled with a waker
+/// that reports each clone, whatever the future is made of.
+pub trait Tracer: Send + Sync + 'static {
+    /// Whether there is time to poll another task.
+    fn has_time(&self) -> bool;
+
+    /// Called in the middle of a poll, with the future's calls on the stack: here it leaves its waker,
+    /// or wakes itself. On the thread that polls, or on one that the future has lent its waker to. A
+    /// panic in it is the task's.
+    fn await_point(&self, task: Id);
+}
+
+impl fmt::Debug for dyn Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tracer")
+    }
+}
+
 impl fmt::Debug for dyn Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Observer")

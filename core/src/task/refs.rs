@@ -3,6 +3,7 @@
 use core::{fmt, mem::ManuallyDrop, panic::Location, ptr::NonNull};
 
 use super::header::{Header, Id, Owner};
+use super::observer::Tracer;
 use super::raw::RawTask;
 use super::state::Cancel;
 use crate::link::{Chain, Link};
@@ -47,6 +48,16 @@ impl Runnable {
         let task = self.into_raw();
         // SAFETY: this consumes the Runnable, which keeps the cell alive.
         unsafe { (task.vtable().run)(task.pointer()) }
+    }
+
+    /// As [`run`](Self::run), and tells the tracer where the future waits. Without, if the scheduler
+    /// takes no traces.
+    #[cold]
+    pub(crate) fn run_traced(self, tracer: &dyn Tracer) -> Outcome {
+        let Some(trace) = self.0.vtable().trace else { return self.run() };
+        let task = self.into_raw();
+        // SAFETY: this consumes the Runnable, which keeps the cell alive.
+        unsafe { trace(task.pointer(), tracer) }
     }
 
     /// Drops the future and completes the task as cancelled. From a thread that may drop the future.
@@ -189,5 +200,38 @@ impl Member {
             Cancel::Claimed => Some(unsafe { Runnable::new(self.0) }),
             Cancel::Busy | Cancel::Complete => None,
         }
+    }
+
+    /// Keeps the task's cell alive, also when the task ends and leaves the list.
+    pub(crate) fn hold(&self) -> Held {
+        self.0.clone_reference();
+        Held(self.0)
+    }
+}
+
+/// A reference to a task.
+pub(crate) struct Held(RawTask);
+
+// SAFETY: what is done with it is counting references, and claiming an idle task: its scheduler knows
+// where it may do that.
+unsafe impl Send for Held {}
+
+impl Held {
+    /// Claims the task for a poll that nobody has woken it for, if it is idle. From a thread that may
+    /// poll it.
+    pub(crate) fn claim(&self) -> Option<Runnable> {
+        // SAFETY: by rule 1 the claim made the Runnable.
+        self.0.state().claim_idle().then(|| unsafe { Runnable::new(self.0) })
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.state().is_complete()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: gives up the reference that this value is.
+        unsafe { self.0.drop_reference() }
     }
 }

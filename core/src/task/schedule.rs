@@ -18,6 +18,10 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// The system below.
     type Platform: Platform;
 
+    /// Whether its tasks can be polled with a [`Tracer`](super::Tracer), which takes code for each
+    /// type of future.
+    const TRACES: bool = false;
+
     /// Queues a task. From any thread, core or interrupt.
     ///
     /// # Safety

@@ -243,6 +243,15 @@ impl State {
         }
     }
 
+    /// Makes the `Runnable` of an idle task for a poll that nobody has woken it for; false if there is
+    /// no idle task.
+    #[must_use]
+    pub(super) fn claim_idle(&self) -> bool {
+        // As a wake would: one that comes from here on is a wake during that poll.
+        self.update(|word| (!word.is(COMPLETE) && word.wakes() == 0).then(|| word.with_wakes(1)))
+            .is_ok()
+    }
+
     /// One `fetch_add`. The output has been stored.
     pub(super) fn complete(&self) -> Completed {
         // Ordering: Release publishes the output to the JoinHandle's load; Acquire takes over the
@@ -448,6 +457,22 @@ mod tests {
         let done = idle.complete();
         assert!(done.join_interest && !done.join_waker);
         assert_eq!(idle.cancel(), Cancel::Complete);
+    }
+
+    #[test]
+    fn only_an_idle_task_is_claimed_and_a_wake_meanwhile_is_answered() {
+        let state = State::new();
+        assert!(!state.claim_idle(), "scheduled");
+        let poll = seen(&state);
+        assert!(!state.claim_idle(), "being polled");
+        assert_eq!(state.end_poll(poll), EndPoll::Idle);
+        assert!(state.claim_idle());
+        assert_eq!(state.wake_by_ref(), Wake::Nothing, "there is a Runnable");
+        let unasked = seen(&state);
+        assert_eq!(state.wake_by_ref(), Wake::Nothing);
+        assert_eq!(state.end_poll(unasked), EndPoll::Again);
+        let _ = state.complete();
+        assert!(!state.claim_idle(), "complete");
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Deref for BorrowedWaker {
     }
 }
 
-fn raw(task: RawTask) -> RawWaker {
+pub(super) fn raw(task: RawTask) -> RawWaker {
     RawWaker::new(task.pointer().as_ptr().cast_const().cast(), &VTABLE)
 }
 

@@ -42,6 +42,8 @@ unsafe impl Platform for Toy {
     type Lock = Flag;
     type Unpark = Unparked;
 
+    const TRACES: bool = true;
+
     fn slot() -> *const Frame {
         SLOT.get()
     }

@@ -1,6 +1,7 @@
 //! A list of all live tasks.
 
 use std::{
+    collections::HashMap,
     fmt,
     panic::Location,
     pin::Pin,
@@ -12,10 +13,15 @@ use std::{
 
 use jenny_core::{
     scheduler::WorkerDump,
-    task::{Id, Snapshot, TaskState},
+    task::{Id, Snapshot, TaskState, Tracer},
 };
 use parking_lot::Mutex;
 
+mod trace;
+
+pub use self::trace::Trace;
+
+use self::trace::Traces;
 use super::Handle;
 use crate::context::{Ambient, Scheduler};
 
@@ -40,6 +46,7 @@ pub struct Tasks {
 #[derive(Debug)]
 pub struct Task {
     snapshot: Snapshot,
+    trace: Trace,
 }
 
 /// A worker that did not answer a [`Handle::dump`] in time.
@@ -60,11 +67,15 @@ impl Dump {
         self.silent.iter()
     }
 
-    fn new(workers: Vec<WorkerDump>) -> Self {
+    fn new(workers: Vec<WorkerDump>, mut traces: HashMap<Id, Trace>) -> Self {
         let (mut tasks, mut silent) = (Vec::new(), Vec::new());
+        let mut task = |snapshot: Snapshot| {
+            let trace = traces.remove(&snapshot.id).unwrap_or_default();
+            Task { snapshot, trace }
+        };
         for (worker, dump) in workers.into_iter().enumerate() {
             match dump.tasks {
-                Some(answer) => tasks.extend(answer.into_iter().map(|snapshot| Task { snapshot })),
+                Some(answer) => tasks.extend(answer.into_iter().map(&mut task)),
                 None => silent.push(SilentWorker { worker, running: dump.running }),
             }
         }
@@ -100,6 +111,11 @@ impl Task {
     pub fn state(&self) -> TaskState {
         self.snapshot.state
     }
+
+    /// Where the task waits.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
 }
 
 impl SilentWorker {
@@ -115,7 +131,7 @@ impl SilentWorker {
 }
 
 impl fmt::Display for Dump {
-    /// A line for each task, and for each worker that did not answer.
+    /// A line for each task, with its [`Trace`] below, and for each worker that did not answer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for task in self.tasks.iter() {
             let (id, state, at) = (task.id(), task.state(), task.spawned_at());
@@ -124,6 +140,9 @@ impl fmt::Display for Dump {
                 write!(f, " {name:?}")?;
             }
             writeln!(f, ": {state:?}, spawned at {at}")?;
+            for call in task.trace().to_string().lines() {
+                writeln!(f, "    {call}")?;
+            }
         }
         for SilentWorker { worker, running } in &self.silent {
             write!(f, "worker {worker} did not answer")?;
@@ -137,10 +156,19 @@ impl fmt::Display for Dump {
 }
 
 impl Handle {
-    /// Lists all live tasks of the runtime.
+    /// Lists all live tasks of the runtime, and where each of them waits.
+    ///
+    /// To find out where a task waits, the worker that it belongs to polls it once more, and takes
+    /// down the calls that lead to each place where the future leaves its waker: all that is in the
+    /// task's own poll, whatever crate it is of. Futures have to expect polls for no reason; such a
+    /// poll is like any other, with its hooks, its budget and its place in the metrics. It may also
+    /// get on with the task's work, and a task that it ends is not listed. Futures that do not leave
+    /// their waker anew, because they remember to have left one of this task, are missing, and so
+    /// are those that have a waker of their own, as in a `FuturesUnordered`. Only tasks that wait are
+    /// polled, for 200 ms in all; [`dump_without_traces`](Self::dump_without_traces) polls none.
     ///
     /// Each worker lists its own tasks when its present poll is over. A worker that is stuck in a
-    /// poll for more than 100 ms is left out, with the tasks that it polled first, and named in
+    /// poll for another 100 ms is left out, with the tasks that it polled first, and named in
     /// [`Dump::silent_workers`]; so is that of a current-thread runtime if nobody is in `block_on`.
     /// Until the last worker has answered, idle ones take no work from others. Blocking jobs are not
     /// listed, nor is the future of a `block_on`, nor what runs inside of a `LocalSet`. After the
@@ -168,27 +196,48 @@ impl Handle {
     /// # }
     /// ```
     pub async fn dump(&self) -> Dump {
+        self.take_dump(true).await
+    }
+
+    /// As [`dump`](Self::dump), but polls no task: their [traces](Task::trace) are empty.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[jenny::main]
+    /// # async fn main() {
+    /// let waiting = jenny::spawn(std::future::pending::<()>());
+    /// let dump = jenny::runtime::Handle::current().dump_without_traces().await;
+    /// assert_eq!(dump.tasks().iter().map(|task| task.id()).collect::<Vec<_>>(), [waiting.id()]);
+    /// # }
+    /// ```
+    pub async fn dump_without_traces(&self) -> Dump {
+        self.take_dump(false).await
+    }
+
+    async fn take_dump(&self, traced: bool) -> Dump {
         let place = Arc::new(Place::default());
         // A thread of its own: the workers and the pool may be what is looked into.
         let asker = thread::Builder::new().name("jenny-dump".into()).spawn({
             let (place, ambient) = (Arc::clone(&place), self.ambient.clone());
-            move || place.put(take(&ambient, PATIENCE))
+            move || place.put(take(&ambient, traced, PATIENCE))
         });
         if asker.is_err() {
             // Nobody can wait for the answers.
-            place.put(take(&self.ambient, Duration::ZERO));
+            place.put(take(&self.ambient, false, Duration::ZERO));
         }
         Wait { place }.await
     }
 }
 
 /// Dumps a runtime, on a thread that may block.
-fn take(ambient: &Ambient, patience: Duration) -> Dump {
+fn take(ambient: &Ambient, traced: bool, patience: Duration) -> Dump {
     let _one_at_a_time = ambient.stats.dumping.lock();
     let scheduler = &ambient.scheduler;
-    let deadline = Instant::now() + patience;
-    if !scheduler.start_dump() {
-        return Dump::new(Vec::new());
+    let _no_look_ups = traced.then(|| trace::STACKS.lock());
+    let traces = traced.then(Traces::new);
+    let deadline = Instant::now() + patience + if traced { trace::TRACING } else { Duration::ZERO };
+    if !scheduler.start_dump(traces.as_ref().map(Traces::tracer)) {
+        return Dump::new(Vec::new(), HashMap::new());
     }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
@@ -199,15 +248,19 @@ fn take(ambient: &Ambient, patience: Duration) -> Dump {
         }
         thread::park_timeout(left);
     }
-    Dump::new(scheduler.end_dump())
+    let workers = scheduler.end_dump();
+    Dump::new(workers, traces.map(|traces| traces.take()).unwrap_or_default())
 }
 
 impl Scheduler {
-    fn start_dump(&self) -> bool {
-        match self {
-            Self::CurrentThread(handle) => handle.start_dump(),
+    fn start_dump(&self, tracer: Option<Box<dyn Tracer>>) -> bool {
+        match (self, tracer) {
+            (Self::CurrentThread(handle), None) => handle.start_dump(),
+            (Self::CurrentThread(handle), Some(tracer)) => handle.start_traced_dump(tracer),
             #[cfg(feature = "rt-multi-thread")]
-            Self::MultiThread(handle) => handle.start_dump(),
+            (Self::MultiThread(handle), None) => handle.start_dump(),
+            #[cfg(feature = "rt-multi-thread")]
+            (Self::MultiThread(handle), Some(tracer)) => handle.start_traced_dump(tracer),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
         dump::Seen,
     },
     sync::{Ordering, UnsafeCell, fence},
-    task::{self, OwnedRef, Runnable},
+    task::{self, Held, OwnedRef, Runnable, Snapshot},
 };
 
 /// What only the worker touches.
@@ -111,8 +111,7 @@ impl<P: Platform> Core<P> {
     }
 
     /// Lists the live tasks for a dump, those included that nobody has polled yet.
-    #[cold]
-    pub(super) fn answer_dump(&self) {
+    pub(super) fn list(&self) -> Vec<(Snapshot, Held)> {
         self.take_inbox();
         for _ in 0..self.with_queue(|queue| queue.len()) {
             let Some(task) = self.pop() else { break };
@@ -123,7 +122,7 @@ impl<P: Platform> Core<P> {
             self.with_queue(|queue| queue.push_back(task));
         }
         let running: Vec<_> = self.shared.own.running.get().into_iter().collect();
-        self.shared.dumps.answer(0, &self.dump, self.owned.list(&running));
+        self.owned.list(&running)
     }
 
     /// Registers as asleep; false if there is something to do after all.

@@ -1,6 +1,6 @@
 //! The way in: spawning from any thread, and what wakers and finished tasks call.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::{
     fmt,
     future::Future,
@@ -18,7 +18,7 @@ use crate::{
         metrics::Arrival,
     },
     sync::Ordering,
-    task::{self, JoinHandle, Observer, OwnedRef, Runnable, Schedule, Spawned},
+    task::{self, JoinHandle, Observer, OwnedRef, Runnable, Schedule, Spawned, Tracer},
 };
 
 /// Spawns on a local scheduler, from any thread.
@@ -137,7 +137,18 @@ impl<P: Platform> Handle<P> {
     /// Asks the worker for its live tasks; false if somebody has asked already. From any thread.
     #[must_use = "if it was true, the dump has to be ended"]
     pub fn start_dump(&self) -> bool {
-        let started = self.0.dumps.ask();
+        self.ask(None)
+    }
+
+    /// As [`start_dump`](Self::start_dump), and before the worker answers, it polls its idle tasks once more and
+    /// tells the tracer where they wait. On a [`Platform`] that says so; on others there are no traces.
+    #[must_use = "if it was true, the dump has to be ended"]
+    pub fn start_traced_dump(&self, tracer: Box<dyn Tracer>) -> bool {
+        self.ask(Some(tracer))
+    }
+
+    fn ask(&self, tracer: Option<Box<dyn Tracer>>) -> bool {
+        let started = self.0.dumps.ask(tracer);
         if started {
             self.0.unpark.unpark();
         }
@@ -176,6 +187,8 @@ impl<P: Platform> fmt::Debug for Handle<P> {
 // by its worker only. The cells are counted by `Counted`.
 unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     type Platform = P;
+
+    const TRACES: bool = P::TRACES;
 
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
         match Core::current(this) {

@@ -1,6 +1,6 @@
 //! The tick: run, sleep, stop.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::{fmt, ptr};
 
 use super::{
@@ -10,10 +10,15 @@ use super::{
 };
 use crate::{
     frame::{Frame, enter},
-    platform::Platform,
-    scheduler::{Round, Tick, counted::Shared as SharedRef, frame},
+    platform::{Platform, Unpark},
+    scheduler::{
+        Round, Tick,
+        counted::Shared as SharedRef,
+        dump::{self, Desk, Listed, Seen},
+        frame,
+    },
     sync::{Ordering, own},
-    task::{Outcome, Runnable},
+    task::{Held, Outcome, Runnable, Snapshot, Tracer},
 };
 
 /// The right to run the tasks of a local scheduler.
@@ -83,7 +88,7 @@ impl<P: Platform> Entered<'_, P> {
         let core = self.core;
         core.wake_up();
         if core.shared.dumps.is_asking(&core.dump) {
-            core.answer_dump();
+            dump::serve(self);
         }
         if core.shared.closing.load(Ordering::Acquire) {
             return self.tick_closing();
@@ -126,7 +131,13 @@ impl<P: Platform> Entered<'_, P> {
         self.core.has_work()
     }
 
+    #[inline]
     fn run(&self, task: Runnable) {
+        self.run_by(task, Runnable::run);
+    }
+
+    #[inline(always)]
+    fn run_by(&self, task: Runnable, run: impl FnOnce(Runnable) -> Outcome) {
         if task.owner().is_none() && !self.core.bind(&task) {
             return self.core.finish(task.cancel());
         }
@@ -134,7 +145,7 @@ impl<P: Platform> Entered<'_, P> {
         self.core.shared.own.counters.polls.add(1);
         self.core.shared.own.running.start(task.id());
         self.frame.start_task(task.id().0);
-        let outcome = task.run();
+        let outcome = run(task);
         self.frame.end_task();
         self.core.shared.own.running.end();
         if self.frame.take_refusal() {
@@ -181,12 +192,34 @@ impl<P: Platform> Entered<'_, P> {
         // What the drops below wake or spawn finds no worker any more.
         self.frame.set_local(ptr::null());
         core.stopped.set(true);
-        core.shared.dumps.leave(0);
+        core.shared.dumps.leave(0, &core.dump);
         for task in core.shared.inbox.close().into_batch() {
             core.shared.own.counters.inbox_takes.add(1);
             core.finish(task.cancel());
         }
         Tick::Stopped
+    }
+}
+
+impl<P: Platform> Listed<P::Lock> for Entered<'_, P> {
+    fn desk(&self) -> Option<(&Desk<P::Lock>, usize, &Seen)> {
+        Some((&self.core.shared.dumps, 0, &self.core.dump))
+    }
+
+    fn list(&self) -> Vec<(Snapshot, Held)> {
+        self.core.list()
+    }
+
+    fn is_open(&self) -> bool {
+        !self.core.shared.closing.load(Ordering::Relaxed)
+    }
+
+    fn run_traced(&self, task: Runnable, tracer: &dyn Tracer) {
+        self.run_by(task, |task| task.run_traced(tracer));
+    }
+
+    fn unpark(&self) {
+        self.core.shared.unpark.unpark();
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         idle::Awake,
     },
     sync::{Ordering, shrunk},
-    task::{self, OwnedRef, Runnable},
+    task::{self, Held, OwnedRef, Runnable, Snapshot},
 };
 
 /// How often in a row the LIFO slot goes first: enough for request and answer between two tasks,
@@ -284,8 +284,7 @@ impl<P: Platform> Core<P> {
     // ---- being asked ----
 
     /// Lists this worker's live tasks for a dump, those included that wait unbound in its queues.
-    #[cold]
-    pub(super) fn answer_dump(&self) {
+    pub(super) fn list(&self) -> Vec<(Snapshot, Held)> {
         let slot = self.slot();
         let mut all = Batch::new();
         // SAFETY: this is the ring's owner.
@@ -310,7 +309,7 @@ impl<P: Platform> Core<P> {
         self.owned.collect(&slot.owned);
         let running: Vec<_> =
             self.shared.slots.iter().filter_map(|slot| slot.own.running.get()).collect();
-        self.shared.dumps.answer(self.index, &self.dump, self.owned.list(&running));
+        self.owned.list(&running)
     }
 
     // ---- sleeping and searching ----

@@ -64,7 +64,7 @@ impl<P: Platform> Entered<'_, P> {
         // This thread is a stranger from here on: what it wakes goes to an inbox.
         self.frame.set_local(ptr::null());
         let shared = &core.shared;
-        shared.dumps.leave(core.index);
+        shared.dumps.leave(core.index, &core.dump);
         // Ordering: AcqRel; the last worker sees all that the others have done.
         if shared.unfinished.fetch_sub(1, Ordering::AcqRel) == 1 {
             for slot in &shared.slots {

@@ -8,10 +8,15 @@ use super::handle::Handle;
 use super::shared::{Config, Shared};
 use crate::{
     frame::{Frame, enter},
-    platform::Platform,
-    scheduler::{Round, Tick, counted::Shared as SharedRef, metrics::Arrival},
+    platform::{Platform, Unpark},
+    scheduler::{
+        Round, Tick,
+        counted::Shared as SharedRef,
+        dump::{self, Desk, Listed, Seen},
+        metrics::Arrival,
+    },
     sync::{Ordering, own},
-    task::{Outcome, Runnable},
+    task::{Held, Outcome, Runnable, Snapshot, Tracer},
 };
 
 /// The right to act as one worker of a stealing scheduler.
@@ -105,10 +110,13 @@ impl<P: Platform> Entered<'_, P> {
 
     /// Runs tasks until there is none to be found anywhere, or the driver is due.
     pub fn tick(&self) -> Tick {
-        let Some(core) = self.core() else { return Tick::HandedOff };
+        let Some(mut core) = self.core() else { return Tick::HandedOff };
         core.wake_up();
         if core.shared.dumps.is_asking(&core.dump) {
-            core.answer_dump();
+            dump::serve(self);
+            // Borrowed anew: a traced poll may have handed the core off.
+            let Some(again) = self.core() else { return Tick::HandedOff };
+            core = again;
         }
         if core.shared.closing.load(Ordering::Acquire) {
             return self.tick_closing(core);
@@ -162,7 +170,13 @@ impl<P: Platform> Entered<'_, P> {
     }
 
     /// Polls a task. Inside the poll the core may be handed off.
+    #[inline]
     fn run(&self, task: Runnable) {
+        self.run_by(task, Runnable::run);
+    }
+
+    #[inline(always)]
+    fn run_by(&self, task: Runnable, run: impl FnOnce(Runnable) -> Outcome) {
         if let Some(core) = self.core() {
             if task.owner().is_none() && !core.bind(&task) {
                 return self.cancel(core, task);
@@ -172,7 +186,7 @@ impl<P: Platform> Entered<'_, P> {
         }
         self.frame.start_task(task.id().0);
         self.frame.set_detachable(true);
-        let outcome = task.run();
+        let outcome = run(task);
         self.frame.set_detachable(false);
         self.frame.end_task();
         if let Some(core) = self.core() {
@@ -201,6 +215,31 @@ impl<P: Platform> Entered<'_, P> {
         let done = task.cancel();
         self.frame.end_task();
         core.finish(done);
+    }
+}
+
+impl<P: Platform> Listed<P::Lock> for Entered<'_, P> {
+    fn desk(&self) -> Option<(&Desk<P::Lock>, usize, &Seen)> {
+        let core = self.core()?;
+        Some((&core.shared.dumps, core.index, &core.dump))
+    }
+
+    fn list(&self) -> Vec<(Snapshot, Held)> {
+        self.core().map_or_else(Vec::new, Core::list)
+    }
+
+    fn is_open(&self) -> bool {
+        !self.shared.closing.load(Ordering::Relaxed)
+    }
+
+    fn run_traced(&self, task: Runnable, tracer: &dyn Tracer) {
+        self.run_by(task, |task| task.run_traced(tracer));
+    }
+
+    fn unpark(&self) {
+        if let Some(core) = self.core() {
+            core.slot().unpark.unpark();
+        }
     }
 }
 
