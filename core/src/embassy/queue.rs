@@ -55,6 +55,10 @@ pub struct TimerQueue<const N: usize> {
     len: Index,
 }
 
+// As the documentation has it.
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(size_of::<TimerQueue<512>>() - size_of::<TimerQueue<256>>() == 256 * 28);
+
 struct Slot {
     /// In the heap if there is a waker.
     waker: Option<Waker>,

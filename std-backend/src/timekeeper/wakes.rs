@@ -101,7 +101,8 @@ impl<O: Owner> Wakes<O> {
     }
 
     fn insert(self: &Arc<Self>, waker: Waker, tick: u64, now: u64) -> Result<Alarm, Closed> {
-        // A waker that does not go in is dropped as a parameter, after the lock's guard.
+        // Declared before the lock's guard, and so dropped after it; as is the waker, if it stays.
+        let _completed;
         let mut state = self.state.lock();
         if state.closed {
             return Err(Closed);
@@ -109,6 +110,7 @@ impl<O: Owner> Wakes<O> {
         // Another thread may have been faster with the same waker.
         if !state.queue.bring_forward(&waker, tick) {
             state.queue.insert(waker, tick);
+            _completed = state.queue.take_completed();
         }
         Ok(self.set_alarm(&mut state, now))
     }
