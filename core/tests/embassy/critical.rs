@@ -7,8 +7,11 @@ use std::{
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static INTERRUPT: RefCell<Option<(usize, Interrupt)>> = const { RefCell::new(None) };
     static HELD: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
 }
+type Interrupt = Box<dyn FnOnce()>;
+
 static LOCK: Mutex<()> = Mutex::new(());
 
 struct Threads;
@@ -29,6 +32,9 @@ unsafe impl critical_section::Impl for Threads {
         DEPTH.set(DEPTH.get() - 1);
         if DEPTH.get() == 0 {
             HELD.with_borrow_mut(|held| *held = None);
+            if let Some(interrupt) = pending() {
+                interrupt();
+            }
         }
     }
 }
@@ -36,4 +42,25 @@ unsafe impl critical_section::Impl for Threads {
 /// Whether this thread is in a critical section.
 pub(crate) fn is_inside() -> bool {
     DEPTH.get() > 0
+}
+
+/// Calls the closure on this thread in a gap between two of its critical sections: in the first with
+/// 0, and so on.
+pub(crate) fn interrupt_in_gap(gap: usize, interrupt: impl FnOnce() + 'static) {
+    INTERRUPT.set(Some((gap, Box::new(interrupt))));
+}
+
+/// The interrupt, if its gap has not come yet.
+pub(crate) fn take_interrupt() -> Option<Interrupt> {
+    INTERRUPT.take().map(|(_, interrupt)| interrupt)
+}
+
+/// Counts a gap, and takes the interrupt if this is its.
+fn pending() -> Option<Interrupt> {
+    let (gap, interrupt) = INTERRUPT.take()?;
+    if gap == 0 {
+        return Some(interrupt);
+    }
+    INTERRUPT.set(Some((gap - 1, interrupt)));
+    None
 }

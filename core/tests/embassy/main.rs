@@ -4,6 +4,7 @@
 
 mod critical;
 mod driver;
+mod gaps;
 mod queue;
 mod tasks;
 
