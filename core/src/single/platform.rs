@@ -29,11 +29,11 @@ unsafe impl RawLock for CriticalSection {
 }
 
 /// The platform of the task system. An executor finds its tasks' scheduler in a static, so there is no
-/// slot: nobody sets it.
+/// slot: what is set is forgotten.
 #[derive(Debug)]
 pub struct Bare;
 
-// SAFETY: the slot is never set, and so null. The closure runs here and now. Ids are counted up.
+// SAFETY: the slot is always null, so that nothing is found in a frame, as in an interrupt. The closure runs here and now. Ids are counted up.
 unsafe impl Platform for Bare {
     type Lock = CriticalSection;
     type Unpark = Nobody;
@@ -42,8 +42,9 @@ unsafe impl Platform for Bare {
         ptr::null()
     }
 
+    #[inline(always)]
     unsafe fn set_slot(_: *const Frame) -> *const Frame {
-        unreachable!("an executor for one core enters no frame")
+        ptr::null()
     }
 
     #[inline(always)]
