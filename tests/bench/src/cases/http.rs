@@ -4,15 +4,15 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
 use std::process::Command;
 use std::sync::LazyLock;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::{Request, Response, server::conn::http1, service::service_fn};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use crate::measure::{Effort, Sample, Sampler, nanos, timed};
 use crate::peer::Peer;
@@ -82,8 +82,11 @@ fn under_wrk(server: SocketAddr) -> io::Result<Sample> {
     };
     let total =
         || report.lines().find_map(|text| text.trim().split_once(" requests in ")?.0.parse().ok());
+    // A time-out is other work on the machine.
+    let broken = report.contains("Non-2xx")
+        || report.contains("Socket errors") && !report.contains("connect 0, read 0, write 0,");
     match (figure("Requests/sec:"), total()) {
-        (Some(per_second), Some(requests)) if !report.contains("Socket errors") => {
+        (Some(per_second), Some(requests)) if !broken => {
             let requests: f64 = requests;
             let cpu_nanos = Some(nanos(cpu) / requests);
             Ok(Sample { value: 1e9 / per_second, cpu_nanos, latencies: Vec::new() })

@@ -50,7 +50,7 @@ impl Chart<'_> {
         }
         svg.line((left, bottom), (right, bottom), "axis");
         svg.text(((left + right) / 2.0, SIZE.1 - 6.0), Anchor::Middle, "muted", self.across);
-        for (place, (peer, points)) in (1..).zip(&self.lines) {
+        for (place, (peer, points)) in (1..).zip(self.lines.iter().rev()) {
             let class = class(*peer);
             let points: Vec<_> =
                 points.iter().map(|point| (x.at(point.0), y.at(point.1))).collect();

@@ -17,7 +17,7 @@ use crate::peer::Name;
 use crate::stats::{Ratio, median, min};
 
 /// A whole run.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) cores: usize,
     pub(crate) processor: String,
@@ -201,11 +201,13 @@ fn version(package: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::cases::GROUPS;
 
     /// A report of every case, jenny at half of Tokio's values and at the double of smol's.
-    fn report() -> Report {
+    static REPORT: LazyLock<Report> = LazyLock::new(|| {
         let sample = |value: f64, drift: u64| Sample {
             value: value * drift as f64,
             cpu_nanos: Some(value),
@@ -219,12 +221,11 @@ mod tests {
             report.rows.extend(group.cases.iter().map(|case| Row::new(group, case, &rounds)));
         }
         report
-    }
+    });
 
     #[test]
     fn rows_compare_within_rounds() {
-        let report = report();
-        let row = report.rows.iter().find(|row| row.case == "skynet").expect("a row per case");
+        let row = REPORT.rows.iter().find(|row| row.case == "skynet").expect("a row per case");
         let exactly = |median| Ratio { median, low: median, high: median };
         assert_eq!(row.of(Name::Tokio).map(|tokio| tokio.ratio), Some(exactly(0.5)));
         assert_eq!(row.of(Name::Smol).and_then(|smol| smol.cpu_ratio), Some(exactly(2.0)));
@@ -243,8 +244,7 @@ mod tests {
 
     #[test]
     fn absolute_goals_do_not_look_at_tokio() {
-        let report = report();
-        let verdict = |name| report.rows.iter().find(|row| row.case == name).map(|row| row.verdict);
+        let verdict = |name| REPORT.rows.iter().find(|row| row.case == name).map(|row| row.verdict);
         // A median of 100 of 112 bytes, the interval is wider; 100 of 15 milliseconds.
         assert_eq!(verdict("memory_task_16"), Some(Verdict::MetPerhaps));
         assert_eq!(verdict("stuck_worker"), Some(Verdict::Missed));
@@ -261,10 +261,8 @@ mod tests {
 
     #[test]
     fn every_output_has_every_case() {
-        let report = report();
-        let json = serde_json::to_string(&report).expect("plain data");
-        let outputs =
-            [html::page(&report), ratios::picture(&report), table::markdown(&report), json];
+        let json = serde_json::to_string(&*REPORT).expect("plain data");
+        let outputs = [html::page(&REPORT), table::markdown(&REPORT), json];
         for case in GROUPS.iter().flat_map(|group| group.cases) {
             for output in &outputs {
                 assert!(output.contains(case.name), "{}", case.name);
@@ -273,8 +271,15 @@ mod tests {
     }
 
     #[test]
+    fn the_picture_leaves_curves_to_the_page() {
+        let picture = ratios::picture(&REPORT);
+        assert!(picture.contains("spawn_many_local_w4"), "it has a goal");
+        assert!(!picture.contains("spawn_many_local_w8"));
+    }
+
+    #[test]
     fn page_is_whole_and_self_contained() {
-        let page = html::page(&report());
+        let page = html::page(&REPORT);
         for outside in
             ["http:", "https:", "src=", "href=", "<script", "url(", "@import", "NaN", "inf"]
         {
@@ -282,12 +287,12 @@ mod tests {
         }
         assert!(page.contains("prefers-color-scheme:dark"));
         well_formed(page.strip_prefix("<!doctype html>").expect("a doctype"));
-        well_formed(&ratios::picture(&report()));
+        well_formed(&ratios::picture(&REPORT));
     }
 
     #[test]
     fn a_part_of_the_cases_makes_a_page_too() {
-        let mut report = report();
+        let mut report = REPORT.clone();
         report.rows.retain(|row| row.case == "tcp_echo_1");
         report.rows[0].figures.iter_mut().for_each(|figures| figures.latencies.clear());
         let page = html::page(&report);

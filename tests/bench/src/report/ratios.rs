@@ -58,15 +58,16 @@ fn legend(svg: &mut Svg) {
     svg.dot((500.0, y - 4.0), 4.5, "missed");
     svg.text((510.0, y), Anchor::Start, "", "… above the goal");
     svg.diamond((630.0, y - 4.0), 5.0, "goal");
-    svg.text((642.0, y), Anchor::Start, "", "the goal");
-    svg.dot((720.0, y - 4.0), 3.5, "smol hollow thin");
-    svg.text((730.0, y), Anchor::Start, "", "over smol's");
+    svg.text((642.0, y), Anchor::Start, "", "the goal, if not 1");
+    svg.dot((768.0, y - 4.0), 3.5, "smol hollow thin");
+    svg.text((778.0, y), Anchor::Start, "", "over smol's");
 }
 
-/// The rows by group, in order.
+/// The rows by group, in order. What is there only for a curve is left to the curve.
 fn groups(report: &Report) -> Vec<(&'static str, Vec<&Row>)> {
     let mut groups: Vec<(_, Vec<_>)> = Vec::new();
-    for row in &report.rows {
+    let for_a_curve = |row: &&Row| row.curve.is_some() && row.goal.is_parity();
+    for row in report.rows.iter().filter(|row| !for_a_curve(row)) {
         match groups.last_mut() {
             Some((title, rows)) if *title == row.group => rows.push(row),
             _ => groups.push((row.group, vec![row])),
@@ -103,7 +104,9 @@ fn dots(svg: &mut Svg, row: &Row, scale: &Scale, y: f64) {
     let interval = format!("{class} wide");
     svg.line((scale.at(tokio.ratio.low), y), (scale.at(tokio.ratio.high), y), &interval);
     svg.dot((scale.at(tokio.ratio.median), y), 4.5, class);
-    svg.diamond((scale.at(goal_as_ratio(row, tokio.median)), y), 5.0, "goal");
+    if !row.goal.is_parity() {
+        svg.diamond((scale.at(goal_as_ratio(row, tokio.median)), y), 5.0, "goal");
+    }
     let text = format!("{:.2}", tokio.ratio.median);
     svg.text((WIDTH - 12.0, y + 7.0), Anchor::End, class, &text);
 }

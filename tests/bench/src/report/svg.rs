@@ -131,8 +131,8 @@ impl Scale {
         self.places.0 + part * (self.places.1 - self.places.0)
     }
 
-    /// Round values: 1, 2 and 5 times a power of ten on a logarithmic scale, otherwise about five
-    /// steps.
+    /// Round values: on a logarithmic scale 1, 2 and 5 times a power of ten, on a short one more,
+    /// otherwise about five steps.
     pub(crate) fn ticks(&self) -> Vec<f64> {
         let (low, high) = self.values;
         let inside = |value: &f64| (low * 0.999..=high * 1.001).contains(value);
@@ -142,7 +142,7 @@ impl Scale {
                 powers.flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10_f64.powi(power)));
             return steps.filter(inside).collect();
         }
-        let rough = (high - low) / 5.0;
+        let rough = (high - low) / 6.0;
         let power = 10_f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
         let step = step.into_iter().find(|step| *step >= rough).unwrap_or(rough);
@@ -179,8 +179,8 @@ mod tests {
         let logarithmic = Scale { values: (0.01, 2.0), places: (0.0, 1.0), logarithmic: true };
         let texts: Vec<_> = logarithmic.ticks().into_iter().map(short).collect();
         assert_eq!(texts, ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]);
-        let linear = Scale { values: (0.0, 23.0), places: (0.0, 1.0), logarithmic: false };
-        assert_eq!(linear.ticks(), [0.0, 5.0, 10.0, 15.0, 20.0]);
+        let linear = Scale { values: (0.0, 105.0), places: (0.0, 1.0), logarithmic: false };
+        assert_eq!(linear.ticks(), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
     }
 
     #[test]
