@@ -85,7 +85,8 @@ fn number(value: f64) -> String {
 fn system_calls(case: &Case) -> Option<f64> {
     let calls = |operations: u64| {
         let output = Command::new("strace")
-            .args(["-f", "-c", "-U", "calls,name", "--"])
+            // Whoever waits for a thread to fall asleep yields, however often.
+            .args(["-f", "-c", "-U", "calls,name", "-e", "trace=!sched_yield", "--"])
             .arg(std::env::current_exe().ok()?)
             .args(["--only", case.name, &operations.to_string()])
             .output()

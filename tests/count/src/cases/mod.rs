@@ -10,7 +10,7 @@ use crate::meter::Counts;
 pub struct Case {
     /// What is done, and where.
     pub name: &'static str,
-    /// What `performance.md`'s reading of Tokio 1.53 says of the same path.
+    /// What the source of Tokio 1.53 says of the same path.
     pub tokio: &'static str,
     /// Whether threads take part, so that it makes sense to count system calls.
     pub threads: bool,

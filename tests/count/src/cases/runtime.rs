@@ -31,7 +31,7 @@ const TIMER: &str = "2 locks of the runtime's wheel";
 
 /// The paths of whole runtimes.
 pub const CASES: &[Case] = &[
-    Case { name: "task::spawn, worker", tokio: "6 (4 shared) + 1 box", threads: true, run: spawn },
+    Case { name: "task::spawn, worker", tokio: "6 (4 shared)", threads: true, run: spawn },
     Case {
         name: "spawn + join, worker",
         tokio: "16-23 (6-7 shared)",
@@ -40,7 +40,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "yield_now, 2 workers",
-        tokio: "6 + per batch 2 locks, 1 syscall",
+        tokio: "6 + per batch 2 locks, 1 system call",
         threads: true,
         run: yields,
     },
@@ -60,19 +60,19 @@ pub const CASES: &[Case] = &[
     Case { name: "yield_now, current_thread", tokio: "5", threads: true, run: yields_current },
     Case {
         name: "spawn from outside, busy workers",
-        tokio: "10 (≥ 6 shared)",
+        tokio: "10 (8 shared)",
         threads: false,
         run: spawn_busy,
     },
     Case {
         name: "spawn from outside, idle, and join",
-        tokio: "31-38, 1-2 syscalls a park",
+        tokio: "spawn 10, waking 5",
         threads: true,
         run: spawn_idle,
     },
     Case {
         name: "wake from outside, idle worker, park",
-        tokio: "≥ 15 + 2 timer locks",
+        tokio: "waking 5, park 5 + 6 locks",
         threads: true,
         run: wake_parked,
     },
@@ -83,7 +83,7 @@ pub const CASES: &[Case] = &[
         threads: true,
         run: block_on_current,
     },
-    Case { name: "sleep, create + drop", tokio: "Arc clone", threads: true, run: sleep_drop },
+    Case { name: "sleep, create + drop", tokio: "", threads: true, run: sleep_drop },
     Case { name: "sleep, insert + cancel", tokio: TIMER, threads: true, run: sleep_cancel },
     Case { name: "sleep, insert + fire, 64 at once", tokio: TIMER, threads: true, run: sleep_fire },
     Case {
@@ -94,7 +94,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "TCP, 64 B there and back, 1 worker",
-        tokio: "4 × (CAS + lock)",
+        tokio: "1 + 1 lock for each event",
         threads: true,
         run: tcp,
     },
