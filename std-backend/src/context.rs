@@ -27,17 +27,21 @@ use crate::{
     stats::Stats,
 };
 
+mod hold;
 mod id;
 pub(crate) mod local;
 #[cfg(feature = "time")]
 mod timers;
 
 pub use self::id::Id;
-use self::local::{LocalGuard, LocalScheduler};
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use self::timers::wakes;
 #[cfg(feature = "time")]
 pub(crate) use self::timers::{Home, RuntimeTimers, WorkerLoop, timer_home};
+use self::{
+    hold::{Hold, leave},
+    local::{LocalGuard, LocalScheduler},
+};
 
 /// What a runtime's parkers sleep in.
 #[cfg(feature = "net")]
@@ -231,6 +235,21 @@ pub(crate) fn current() -> Arc<Ambient> {
     }
 }
 
+/// Gives the current runtime to a closure that may do anything, leave the runtime included.
+///
+/// # Panics
+/// If there is none.
+#[track_caller]
+pub(crate) fn with_current<R>(f: impl FnOnce(&Ambient) -> R) -> R {
+    let _hold = Hold::new();
+    match try_with(Arc::as_ptr) {
+        // SAFETY: what was current when the hold was made is alive as long as the hold: it is still
+        // current, in a guard that made another one current, or left and kept.
+        Ok(ambient) => f(unsafe { &*ambient }),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// The I/O driver of the current runtime.
 #[cfg(feature = "net")]
 #[track_caller]
@@ -270,6 +289,9 @@ impl Drop for CurrentGuard {
         // At the end of a thread the cells may be gone, and so is whoever could look at them.
         let _ = DEPTH.try_with(|depth| {
             if depth.get() != self.depth {
+                if let Some(outer) = self.outer.take() {
+                    leave(outer);
+                }
                 if std::thread::panicking() {
                     return;
                 }
@@ -277,9 +299,10 @@ impl Drop for CurrentGuard {
             }
             depth.set(self.depth - 1);
             let _ = CURRENT.try_with(|current| {
-                let inner = current.replace(self.outer.take());
-                // Dropped outside the borrow: it may be the last handle.
-                drop(inner);
+                // Outside the borrow: it may be the last handle.
+                if let Some(inner) = current.replace(self.outer.take()) {
+                    leave(inner);
+                }
             });
         });
     }

@@ -171,7 +171,7 @@ impl<T> Drop for JoinHandle<T> {
             // SAFETY: the output and the reference are ours (rule S).
             DropJoin::Complete => unsafe {
                 (self.task.vtable().drop_output)(self.task.pointer());
-                self.task.drop_reference();
+                self.task.drop_last_reference();
             },
         }
     }

@@ -80,6 +80,19 @@ impl RawTask {
         }
     }
 
+    /// As [`drop_reference`](Self::drop_reference), on a complete task, for whoever is probably the
+    /// last.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(super) unsafe fn drop_last_reference(self) {
+        if self.state().drop_last_reference() {
+            // SAFETY: as above.
+            unsafe { (self.vtable().free)(self.0) }
+        }
+    }
+
     /// Wakes the task; the caller's reference stays, so the cell outlives the scheduling.
     #[inline]
     pub(super) fn wake_by_ref(self) {

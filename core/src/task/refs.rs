@@ -142,8 +142,8 @@ impl OwnedRef {
 
 impl Drop for OwnedRef {
     fn drop(&mut self) {
-        // SAFETY: gives up the reference that this value is.
-        unsafe { self.0.drop_reference() }
+        // SAFETY: gives up the reference that this value is, of a complete task.
+        unsafe { self.0.drop_last_reference() }
     }
 }
 

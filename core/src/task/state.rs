@@ -43,7 +43,9 @@
 //! 4. *References.* Wakers, the `JoinHandle`, `AbortHandle`s and the owned list hold one each. A
 //!    `Runnable` holds none: while it exists the task is incomplete, and the owned list's reference
 //!    is given back only after completion. The last reference frees the memory and nothing else,
-//!    since by then the future and the output are gone.
+//!    since by then the future and the output are gone. Who sees that the count is 1 and has that
+//!    one is alone with the cell, since references are made from references: the completer of a
+//!    detached task and the last holder of a complete one spare their read-modify-writes.
 //! 5. *Cancellation* is a flag and a wake. It takes effect where a poll would start.
 //!
 //! The wake counter is the idea of nexosim's task; folding the count, and leaving references out of
@@ -188,12 +190,14 @@ impl State {
         Self(AtomicUsize::new(WAKE | (2 * REF) | JOIN_INTEREST))
     }
 
+    #[inline]
     fn load(&self, order: Ordering) -> Word {
         Word(self.0.load(order))
     }
 
     /// Replaces the word as long as `next` wants it; returns the word it replaced, or the one that
     /// `next` would not have replaced.
+    #[inline]
     fn update(&self, mut next: impl FnMut(Word) -> Option<Word>) -> Result<Word, Word> {
         let mut current = self.load(Ordering::Acquire);
         loop {
@@ -210,6 +214,7 @@ impl State {
     // ---- the holder of the Runnable ----
 
     /// One load. Acquire: pairs with every wake that is in the count (rule 2).
+    #[inline]
     pub(super) fn start_poll(&self) -> StartPoll {
         let word = self.load(Ordering::Acquire);
         debug_assert!(word.wakes() > 0 && !word.is(COMPLETE), "polled without a Runnable");
@@ -217,6 +222,7 @@ impl State {
     }
 
     /// One compare-and-swap to go idle; one load if the task was woken meanwhile.
+    #[inline]
     pub(super) fn end_poll(&self, seen: Seen) -> EndPoll {
         // Ordering: Relaxed loads, since a stale count fails the exchange, and a count that differs
         // is acquired by the next `start_poll`.
@@ -252,8 +258,20 @@ impl State {
             .is_ok()
     }
 
-    /// One `fetch_add`. The output has been stored.
+    /// One `fetch_add`; one load and one store if nobody is left who could ask. The output has been
+    /// stored.
+    #[inline]
     pub(super) fn complete(&self) -> Completed {
+        // Ordering: Acquire, as below; and it pairs with the Release of those who gave their
+        // references up.
+        let word = self.load(Ordering::Acquire);
+        if word.references() == 1 && !word.is(JOIN_INTEREST) {
+            // The one reference is the owned list's, so nobody can make another one, wake or join.
+            // The list's owner may be about to flag the task as cancelled: its exchange fails, or the
+            // store takes the flag away, which comes too late anyway.
+            self.0.store(COMPLETE | REF, Ordering::Release);
+            return Completed { join_interest: false, join_waker: false };
+        }
         // Ordering: Release publishes the output to the JoinHandle's load; Acquire takes over the
         // join waker from `set_join_waker`.
         let previous = Word(self.0.fetch_add(COMPLETE, Ordering::AcqRel));
@@ -264,6 +282,7 @@ impl State {
     // ---- wakers ----
 
     /// One `fetch_add`.
+    #[inline]
     pub(super) fn wake_by_ref(&self) -> Wake {
         // Ordering: Release publishes the waker's writes to the poll that answers; Acquire takes
         // over the future from the `end_poll` that went idle.
@@ -279,6 +298,7 @@ impl State {
 
     /// One `fetch_add` that also gives back the waker's reference. Only where the scheduler itself
     /// is sure to stay: its own workers. Others keep their reference until they have scheduled.
+    #[inline]
     pub(super) fn wake_by_val(&self) -> Wake {
         // The reference must not be given up and the count folded afterwards, so fold first.
         if self.load(Ordering::Relaxed).wakes() >= HALF_OF_WAKES {
@@ -322,17 +342,20 @@ impl State {
     // ---- the JoinHandle ----
 
     /// One load. Acquire: the output is visible if this is true.
+    #[inline]
     pub(super) fn is_complete(&self) -> bool {
         self.load(Ordering::Acquire).is(COMPLETE)
     }
 
     /// Whether the handle has left a waker, and nothing else.
+    #[inline]
     pub(super) fn has_join_waker(&self) -> bool {
         // Ordering: Relaxed; only the handle itself sets and clears the flag.
         self.load(Ordering::Relaxed).is(JOIN_WAKER)
     }
 
     /// Hands the waker in the slot over to whoever completes the task.
+    #[inline]
     pub(super) fn set_join_waker(&self) -> Result<(), AlreadyComplete> {
         self.update(|word| (!word.is(COMPLETE)).then(|| word.set(JOIN_WAKER)))
             .map(drop)
@@ -347,6 +370,7 @@ impl State {
     }
 
     /// Gives up the interest in the output, the join waker and the reference, all at once.
+    #[inline]
     pub(super) fn drop_join(&self) -> DropJoin {
         let dropped = self.update(|word| {
             (!word.is(COMPLETE)).then(|| Word(word.clear(JOIN_INTEREST | JOIN_WAKER).0 - REF))
@@ -361,6 +385,7 @@ impl State {
 
     /// One `fetch_add`. False if there are too many references for the program to go on.
     #[must_use]
+    #[inline]
     pub(super) fn clone_reference(&self) -> bool {
         // Ordering: Relaxed; a new reference is made from one that keeps the cell alive.
         let previous = Word(self.0.fetch_add(REF, Ordering::Relaxed));
@@ -369,6 +394,7 @@ impl State {
 
     /// One `fetch_sub`. True if this was the last reference: the cell is the caller's to free.
     #[must_use]
+    #[inline]
     pub(super) fn drop_reference(&self) -> bool {
         // Ordering: Release ends this holder's uses, Acquire puts the free after everybody's.
         let previous = Word(self.0.fetch_sub(REF, Ordering::AcqRel));
@@ -382,6 +408,16 @@ impl State {
         // Ordering: Acquire pairs with the Release of the references that were dropped.
         let word = self.load(Ordering::Acquire);
         word.is(COMPLETE) && word.references() == 1
+    }
+
+    /// As [`drop_reference`](Self::drop_reference) on a complete task, by whoever is probably the last:
+    /// then it is one load.
+    #[must_use]
+    #[inline]
+    pub(super) fn drop_last_reference(&self) -> bool {
+        // Ordering: Acquire puts the free after the uses of all who have given up theirs. A new
+        // reference is made from one that exists, and this one is not used for that any more.
+        self.load(Ordering::Acquire).references() == 1 || self.drop_reference()
     }
 
     /// For debug output: (complete, cancelled, scheduled or running).

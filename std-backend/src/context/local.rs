@@ -10,6 +10,8 @@ use std::{
     cell::{Cell, RefCell},
     future::Future,
     marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr,
 };
 
 use jenny_core::{
@@ -17,7 +19,11 @@ use jenny_core::{
     task::{JoinHandle, Spawned},
 };
 
-use super::{RuntimePlatform, travels_boxed};
+use super::{
+    RuntimePlatform,
+    hold::{Hold, leave},
+    travels_boxed,
+};
 use crate::{local_set::UnparkHosts, platform::Std};
 
 /// The platform of a `LocalSet`.
@@ -85,7 +91,7 @@ impl Drop for LocalGuard {
             let place = entered.iter().rposition(|entry| entry.id == id)?;
             if self.with_all_above { entered.pop() } else { Some(entered.remove(place)) }
         }) {
-            drop(entry);
+            leave(entry.scheduler);
         }
     }
 }
@@ -100,10 +106,12 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let innermost = ENTERED
-        .try_with(|entered| entered.borrow().last().map(|entry| entry.scheduler.clone()))
-        .ok()
-        .flatten();
+    let _hold = Hold::new();
+    // SAFETY: a second owner that is never dropped. The first lives as long as the hold: it is still
+    // entered, or left and kept.
+    let borrow =
+        |entry: &Entry| ManuallyDrop::new(unsafe { ptr::read(&raw const entry.scheduler) });
+    let innermost = ENTERED.try_with(|entered| entered.borrow().last().map(borrow)).ok().flatten();
     match innermost {
         // SAFETY: whoever entered the scheduler on this thread keeps its worker here.
         Some(scheduler) => unsafe { scheduler.spawn(future, spawned) },

@@ -59,7 +59,8 @@ impl<'a> Builder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Ok(context::current().spawn_as(future, self.spawned()))
+        let spawned = self.spawned();
+        Ok(context::with_current(|current| current.spawn_as(future, spawned)))
     }
 
     /// Spawns a task on this runtime.

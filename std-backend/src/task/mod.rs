@@ -34,7 +34,7 @@ pub mod coop {
     };
 }
 
-use jenny_core::scheduler::Current;
+use jenny_core::{scheduler::Current, task::Spawned};
 
 use crate::{context, platform::AnyRuntime};
 
@@ -60,7 +60,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    context::current().spawn(future)
+    let spawned = Spawned::here();
+    context::with_current(|current| current.spawn_as(future, spawned))
 }
 
 /// Runs a closure that blocks on a thread of the current runtime's blocking pool.

@@ -1,0 +1,92 @@
+//! Uses what is current on this thread without counting a reference to it.
+//!
+//! A spawn runs code of strangers: the drop of a future that came too late, the hooks of the
+//! builder. That code may end the guard which keeps the runtime current. To hold the runtime by a
+//! count of its own would cost each spawn two read-modify-writes on a line that all threads share.
+//! Instead a thread says that it is using what is current, and until it has done so, what its guards
+//! let go of is kept.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+};
+
+thread_local! {
+    /// How many [`Hold`]s of this thread are alive.
+    static HOLDS: Cell<usize> = const { Cell::new(0) };
+    /// What guards have let go of meanwhile.
+    static LEFT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// While this is alive, nothing is dropped that was current on this thread when it was made.
+pub(super) struct Hold(());
+
+impl Hold {
+    #[inline]
+    pub(super) fn new() -> Self {
+        HOLDS.set(HOLDS.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Hold {
+    #[inline]
+    fn drop(&mut self) {
+        let others = HOLDS.get() - 1;
+        HOLDS.set(others);
+        if others == 0 {
+            drop_left();
+        }
+    }
+}
+
+#[inline]
+fn drop_left() {
+    // At the end of a thread nothing can have been left here: `leave` found no list.
+    let left = LEFT.try_with(|left| match left.try_borrow_mut() {
+        Ok(mut left) if !left.is_empty() => std::mem::take(&mut *left),
+        _ => Vec::new(),
+    });
+    // Outside of the borrow: it may be the last handle of its runtime.
+    drop(left);
+}
+
+/// Drops what was current, as soon as nobody on this thread uses it.
+pub(super) fn leave<T: 'static>(left: T) {
+    if HOLDS.get() == 0 {
+        return drop(left);
+    }
+    let mut left = Some(Box::new(left) as Box<dyn Any>);
+    let kept = LEFT.try_with(|list| list.borrow_mut().extend(left.take()));
+    if kept.is_err() {
+        // The thread ends, and somebody uses this: it cannot be dropped, and nobody is left to.
+        std::mem::forget(left);
+    }
+}
+
+#[cfg(all(test, not(jenny_loom)))]
+mod tests {
+    use crate::{
+        context::{self, set_current, with_current},
+        runtime::Builder,
+    };
+    use std::{cell::RefCell, sync::Arc};
+
+    #[test]
+    fn a_runtime_that_is_left_while_it_is_used_stays_until_then() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let entered = runtime.enter();
+        let ambient = context::current();
+        drop(entered);
+        let alive = Arc::downgrade(&ambient);
+        let guard = RefCell::new(Some(set_current(&ambient)));
+        drop((runtime, ambient));
+        with_current(|current| {
+            with_current(|_| drop(guard.take()));
+            assert!(context::try_with(|_| ()).is_err(), "it is not current any more");
+            assert_eq!(alive.strong_count(), 1);
+            assert!(current.name.is_none());
+        });
+        assert_eq!(alive.strong_count(), 0);
+    }
+}
