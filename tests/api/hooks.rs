@@ -284,3 +284,20 @@ fn a_local_runtime_has_hooks_and_falls() {
         });
     });
 }
+
+/// The hook runs in the middle of a spawn that uses the runtime which it leaves.
+#[test]
+fn the_hook_of_a_spawn_may_leave_the_runtime() {
+    std::thread_local! {
+        static GUARD: std::cell::RefCell<Option<jenny::runtime::EnterGuard<'static>>> =
+            const { std::cell::RefCell::new(None) };
+    }
+
+    let mut builder = jenny::runtime::Builder::new_current_thread();
+    builder.on_task_spawn(|_| drop(GUARD.take()));
+    let runtime: &'static jenny::runtime::Runtime = Box::leak(Box::new(builder.build().unwrap()));
+    GUARD.set(Some(runtime.enter()));
+    let task = jenny::spawn(async { 42 });
+    assert!(jenny::runtime::Handle::try_current().is_err());
+    assert_eq!(runtime.block_on(task).unwrap(), 42);
+}

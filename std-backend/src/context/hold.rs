@@ -63,30 +63,3 @@ pub(super) fn leave<T: 'static>(left: T) {
         std::mem::forget(left);
     }
 }
-
-#[cfg(all(test, not(jenny_loom)))]
-mod tests {
-    use crate::{
-        context::{self, set_current, with_current},
-        runtime::Builder,
-    };
-    use std::{cell::RefCell, sync::Arc};
-
-    #[test]
-    fn a_runtime_that_is_left_while_it_is_used_stays_until_then() {
-        let runtime = Builder::new_current_thread().build().unwrap();
-        let entered = runtime.enter();
-        let ambient = context::current();
-        drop(entered);
-        let alive = Arc::downgrade(&ambient);
-        let guard = RefCell::new(Some(set_current(&ambient)));
-        drop((runtime, ambient));
-        with_current(|current| {
-            with_current(|_| drop(guard.take()));
-            assert!(context::try_with(|_| ()).is_err(), "it is not current any more");
-            assert_eq!(alive.strong_count(), 1);
-            assert!(current.name.is_none());
-        });
-        assert_eq!(alive.strong_count(), 0);
-    }
-}
