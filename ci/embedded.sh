@@ -15,11 +15,11 @@ done
 failed=0
 table=
 
-# firmware SECONDS COMMAND TARGET FOLDER ARGUMENT...: cargo in a folder of the examples, for a chip.
+# firmware SECONDS COMMAND TARGET FOLDER ARGUMENT...: cargo in a folder, for a chip.
 firmware() {
     local seconds=$1 command=$2 target=$3 folder=$4
     shift 4
-    (chip "$target"; cd "examples/$folder"
+    (chip "$target"; cd "$folder"
         timeout --kill-after=5 "$seconds" cargo "$command" --quiet --release --target "$target" "${sources[@]}" "$@")
 }
 
@@ -46,11 +46,11 @@ run() {
         [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" $program "* ]] || continue
         say "$program on $board"
         log=$LOGS/$target.$program
-        [ ! -e "examples/$folder/typed" ] || typed=examples/$folder/typed
+        [ ! -e "$folder/typed" ] || typed=$folder/typed
         firmware 60 run "$target" "$folder" --bin "$program" \
             <"$typed" >"$log" 2>"$log.err" || code=$?
         cat "$log"
-        missing=$(unprinted "examples/$folder/expected/$program" "$log")
+        missing=$(unprinted "$folder/expected/$program" "$log")
         [ -z "$missing" ] || verdict="not printed: ${missing//$'\n'/ | }"
         [ "$code" = "$expected_code" ] || { verdict="exit code $code"; cat "$log.err"; }
         [ "$verdict" = passed ] || failed=1
@@ -59,14 +59,27 @@ run() {
 }
 
 everywhere=(blinky producer storm priorities misuse 1:nested 1:full_heap)
-run thumbv7m-none-eabi "Cortex-M3" firmware-one-core "${everywhere[@]}"
-run thumbv6m-none-eabi "Cortex-M0" firmware-one-core "${everywhere[@]}"
-run riscv32imc-unknown-none-elf "RV32IMC" firmware-one-core "${everywhere[@]}"
-run thumbv7m-none-eabi "Cortex-M3" firmware-embassy own_driver hal_driver
-run thumbv6m-none-eabi "Cortex-M0" firmware-embassy own_driver hal_driver
-run riscv32imc-unknown-none-elf "RV32IMC" firmware-embassy own_driver hal_driver
-run thumbv7m-none-eabi "Cortex-M3" firmware-shell firmware-shell
-run riscv64imac-unknown-none-elf "RV64, 4 harts" firmware-four-harts firmware-four-harts
+run thumbv7m-none-eabi "Cortex-M3" examples/firmware-one-core "${everywhere[@]}"
+run thumbv6m-none-eabi "Cortex-M0" examples/firmware-one-core "${everywhere[@]}"
+run riscv32imc-unknown-none-elf "RV32IMC" examples/firmware-one-core "${everywhere[@]}"
+run thumbv7m-none-eabi "Cortex-M3" examples/firmware-embassy own_driver hal_driver
+run thumbv6m-none-eabi "Cortex-M0" examples/firmware-embassy own_driver hal_driver
+run riscv32imc-unknown-none-elf "RV32IMC" examples/firmware-embassy own_driver hal_driver
+run thumbv7m-none-eabi "Cortex-M3" examples/firmware-shell firmware-shell
+run riscv64imac-unknown-none-elf "RV64, 4 harts" examples/firmware-four-harts firmware-four-harts
+
+# The files of the guide are those that it shows, so that it works for whoever follows it.
+guide=$CARGO_TARGET_DIR/guide
+mkdir -p "$guide"/blink/{src,.cargo,expected}
+ln -sfn "$PWD" "$guide/jenny"
+awk -v folder="$guide/blink" '
+    /^`[^`]/ { split($0, part, "`"); file = part[2] }
+    /^```/ { inside = !inside; next }
+    inside { print > (folder "/" file) }
+' examples/README.md
+cp examples/firmware-one-core/Cargo.lock "$guide/blink"
+printf 'blink 1\nblink 2\nblink 3\n3 blinks\n' >"$guide/blink/expected/blink"
+run thumbv7m-none-eabi "Cortex-M3" "$guide/blink" blink
 
 say "summary"
 printf '%-30s %-14s %-20s %s\n' target board program result
