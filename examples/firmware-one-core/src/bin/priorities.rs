@@ -37,8 +37,10 @@ static CONTROLLED: AtomicU32 = AtomicU32::new(0);
 static RESULTS: Channel<CriticalSectionRawMutex, u32, 4> = Channel::new();
 
 board::on_timer!(|| TICK.signal(()));
-// SAFETY: this is the one place where it is called.
-board::on_software_interrupt!(|| unsafe { HIGH.on_interrupt() });
+board::on_software_interrupt!(|| {
+    // SAFETY: this is the one handler that calls it.
+    unsafe { HIGH.on_interrupt() }
+});
 
 /// Urgent: answers each tick at once, whatever the other executor is doing.
 async fn control() -> u32 {
