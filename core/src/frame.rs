@@ -1,8 +1,8 @@
 //! What the current thread or core is doing on behalf of a scheduler.
 //!
-//! [`Platform::slot`](crate::platform::Platform::slot) points to the innermost [`Frame`] of the
-//! thread. A frame lives on the stack of the closure that entered it, is not generic (any runtime
-//! may be nested inside any other), and is only ever looked at by its own thread.
+//! [`Platform::slot`] points to the innermost [`Frame`] of the thread. A frame lives on the stack of
+//! the closure that entered it, is not generic (any runtime may be nested inside any other), and is
+//! only ever looked at by its own thread.
 
 use core::{cell::Cell, marker::PhantomData, num::NonZeroU64, ptr};
 

@@ -83,7 +83,8 @@ impl DriverTimers {
         }
     }
 
-    /// When to call [`turn`](Self::turn) next; perhaps too early, never too late.
+    /// When to call [`turn`](Self::turn) next; perhaps too early, never too late. Reads the driver's
+    /// clock if there are timers.
     pub fn next(&self) -> Option<u64> {
         self.timers.next(0)?;
         self.timers.next(embassy_time_driver::now())

@@ -48,7 +48,8 @@ impl<P: Platform> Handle<P> {
     /// Spawns a task whose future stays on this thread. After the shutdown its handle resolves to
     /// cancelled.
     ///
-    /// Inside [`Worker::enter`] that is plain arithmetic; outside, the task goes through the inbox.
+    /// Inside [`Worker::enter`](super::Worker::enter) that is plain arithmetic; outside, the task goes
+    /// through the inbox.
     ///
     /// # Safety
     /// The worker stays on the calling thread until it has stopped.
@@ -103,13 +104,13 @@ impl<P: Platform> Handle<P> {
         join
     }
 
-    /// Whether this thread is inside [`Worker::enter`] of this scheduler.
+    /// Whether this thread is inside [`Worker::enter`](super::Worker::enter) of this scheduler.
     pub fn is_entered(&self) -> bool {
         Core::current(self.0.pointer()).is_some()
     }
 
-    /// Begins the shutdown: the worker's ticks cancel every task and end with [`Tick::Stopped`].
-    /// From any thread.
+    /// Begins the shutdown: the worker's ticks cancel every task and end with
+    /// [`Tick::Stopped`](crate::scheduler::Tick::Stopped). From any thread.
     pub fn close(&self) {
         self.0.closing.store(true, Ordering::Release);
         self.0.unpark_sleeper();
