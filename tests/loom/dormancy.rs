@@ -1,5 +1,5 @@
-//! The dormancy of `park/dormancy.rs`, with the set of sleepers of the shipped `Idle`: whenever a
-//! worker is awake, the monitor is awake, or has been called.
+//! The dormancy of `park/dormancy.rs`: whenever a worker is not parked, the monitor is awake, or has
+//! been called.
 
 use std::sync::Arc as StdArc;
 
@@ -12,43 +12,38 @@ use loom::{
 
 use crate::harness::{Bounds, check, check_fails};
 
-/// A runtime of two workers that both sleep, and its monitor, which is awake.
+/// A runtime whose workers are parked, and its monitor, which is awake.
 struct Runtime {
-    idle: Idle,
     dormancy: Dormancy,
     called: AtomicBool,
 }
 
 impl Runtime {
-    fn new() -> StdArc<Self> {
-        let (idle, dormancy) = (Idle::new(2), Dormancy::new());
-        assert!(dormancy.ends(), "it starts dormant");
-        idle.start_sleep(0, false);
-        idle.start_sleep(1, false);
-        StdArc::new(Self { idle, dormancy, called: AtomicBool::new(false) })
+    fn new(workers: usize) -> StdArc<Self> {
+        let dormancy = Dormancy::new(workers);
+        assert!(dormancy.awakes(0), "it starts dormant");
+        (0..workers).for_each(|worker| dormancy.parks(worker));
+        StdArc::new(Self { dormancy, called: AtomicBool::new(false) })
     }
 
     fn awake(self: &StdArc<Self>, worker: usize) -> thread::JoinHandle<()> {
         let runtime = StdArc::clone(self);
-        thread::spawn(move || {
-            let _ = runtime.idle.end_sleep(worker);
-            if runtime.dormancy.ends() {
-                runtime.called.store(true, SeqCst);
-            }
-        })
+        thread::spawn(move || runtime.awakes(worker))
     }
 
-    fn everybody_sleeps(&self) -> bool {
-        self.idle.sleepers() == 2
+    fn awakes(&self, worker: usize) {
+        if self.dormancy.awakes(worker) {
+            self.called.store(true, SeqCst);
+        }
     }
 }
 
 #[test]
 fn the_monitor_rests_while_workers_awake() {
     check("dormancy: rest against two that awake", Bounds::ALL, || {
-        let runtime = Runtime::new();
+        let runtime = Runtime::new(2);
         let workers = [0, 1].map(|worker| runtime.awake(worker));
-        let rests = runtime.dormancy.begin(|| runtime.everybody_sleeps());
+        let rests = runtime.dormancy.begin();
         for worker in workers {
             worker.join().unwrap();
         }
@@ -59,27 +54,53 @@ fn the_monitor_rests_while_workers_awake() {
 #[test]
 fn it_rests_and_tries_again() {
     check("dormancy: two rests against one that awakes", Bounds::ALL, || {
-        let runtime = Runtime::new();
+        let runtime = Runtime::new(2);
         let worker = runtime.awake(1);
         // A rest that somebody's call ends at once.
-        let first = runtime.dormancy.begin(|| runtime.everybody_sleeps());
+        let first = runtime.dormancy.begin();
         if first && runtime.called.swap(false, SeqCst) {
-            let again = runtime.dormancy.begin(|| runtime.everybody_sleeps());
-            assert!(!again, "the worker that called is awake");
+            assert!(!runtime.dormancy.begin(), "the worker that called is awake");
         }
         worker.join().unwrap();
-        assert!(!first || runtime.called.load(SeqCst) || !runtime.everybody_sleeps());
+        let second = runtime.dormancy.begin();
+        assert!(!second || runtime.called.load(SeqCst), "nobody looks after the worker");
     });
 }
 
-/// Wrong on purpose: it rests without a second look.
 #[test]
-fn a_rest_without_a_second_look_fails() {
-    check_fails("dormancy: no second look", Bounds::ALL, || {
-        let runtime = Runtime::new();
-        assert!(runtime.everybody_sleeps(), "the first look");
-        let worker = runtime.awake(0);
-        let rests = runtime.dormancy.begin(|| true);
+fn a_worker_awakes_and_parks_again() {
+    check("dormancy: rest against one that awakes and parks", Bounds::ALL, || {
+        let runtime = Runtime::new(1);
+        let worker = thread::spawn({
+            let runtime = StdArc::clone(&runtime);
+            move || {
+                runtime.awakes(0);
+                runtime.dormancy.parks(0);
+                runtime.awakes(0);
+            }
+        });
+        let rests = runtime.dormancy.begin();
+        worker.join().unwrap();
+        assert!(!rests || runtime.called.load(SeqCst), "nobody looks after the worker");
+    });
+}
+
+/// Wrong on purpose: the monitor asks the scheduler's set of sleepers. The worker finds work when it
+/// looks a last time, and has not parked.
+#[test]
+fn the_set_of_sleepers_fails() {
+    check_fails("dormancy: the set of sleepers", Bounds::ALL, || {
+        let (runtime, idle) = (Runtime::new(1), StdArc::new(Idle::new(1)));
+        runtime.awakes(0);
+        runtime.called.store(false, SeqCst);
+        let worker = thread::spawn({
+            let idle = StdArc::clone(&idle);
+            move || {
+                idle.start_sleep(0, false);
+                let _ = idle.end_sleep(0);
+            }
+        });
+        let rests = idle.sleepers() == 1;
         worker.join().unwrap();
         assert!(!rests || runtime.called.load(SeqCst), "nobody looks after the worker");
     });

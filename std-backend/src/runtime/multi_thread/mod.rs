@@ -78,7 +78,7 @@ impl MultiThread {
             ambient: Arc::clone(ambient),
             driver,
             hooks: config.hooks.clone(),
-            monitor: Monitor::default(),
+            monitor: Monitor::new(workers.len()),
             seats: AtomicUsize::new(workers.len()),
             threads: Mutex::new(0),
             thread_ended: Condvar::new(),

@@ -30,7 +30,6 @@ const SHORT_PERIOD: Duration = Duration::from_millis(3);
 const QUIET_LOOKS: u32 = 100;
 
 /// What others tell the monitor.
-#[derive(Default)]
 pub(super) struct Monitor {
     dormancy: Dormancy,
     orders: Mutex<Orders>,
@@ -44,12 +43,15 @@ struct Orders {
 }
 
 impl Monitor {
-    /// To be called by a worker that has left the sleepers.
+    pub(super) fn new(workers: usize) -> Self {
+        Self { dormancy: Dormancy::new(workers), orders: Mutex::default(), ordered: Condvar::new() }
+    }
+
+    /// Says that a worker is parked, until the guard is dropped: also if the driver panics.
     #[inline]
-    pub(super) fn a_worker_awakes(&self) {
-        if self.dormancy.ends() {
-            self.order(|orders| orders.awake = true);
-        }
+    pub(super) fn parks(&self, worker: usize) -> Parked<'_> {
+        self.dormancy.parks(worker);
+        Parked { monitor: self, worker }
     }
 
     /// Ends the monitor's thread.
@@ -91,15 +93,30 @@ impl Monitor {
     }
 }
 
+/// Says that a worker is parked.
+#[must_use]
+pub(super) struct Parked<'a> {
+    monitor: &'a Monitor,
+    worker: usize,
+}
+
+impl Drop for Parked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.monitor.dormancy.awakes(self.worker) {
+            self.monitor.order(|orders| orders.awake = true);
+        }
+    }
+}
+
 /// The monitor's thread.
 pub(super) fn run(team: &Team) {
     // The wakers that it calls may not wait for the runtime, and so for this thread.
     let _running = context::start_running(Running::Worker);
     let Team { scheduler, ambient, monitor, .. } = team;
-    let everybody_sleeps = || scheduler.sleepers() == scheduler.workers();
     let mut glances = scheduler.glances();
     loop {
-        if monitor.dormancy.begin(everybody_sleeps) && !monitor.rest() {
+        if monitor.dormancy.begin() && !monitor.rest() {
             return;
         }
         let mut quiet = 0;

@@ -98,7 +98,7 @@ impl Desk {
                     recorder.ran(worker.polls());
                     self.with_parker(Parker::turn_now);
                 }
-                Tick::Idle => self.sleep(worker, &mut recorder),
+                Tick::Idle => self.sleep(worker, index, &mut recorder),
                 Tick::Stopped | Tick::HandedOff => return,
             }
         }
@@ -118,16 +118,17 @@ impl Desk {
         f(taken.1.as_mut().expect("nobody parks inside of a park"))
     }
 
-    fn sleep(&self, worker: &Entered<'_>, recorder: &mut Recorder<'_>) {
+    fn sleep(&self, worker: &Entered<'_>, index: usize, recorder: &mut Recorder<'_>) {
         let team = &*self.team;
         team.hooks.thread_park();
         // The hook may have spawned, on this very worker.
         if !worker.has_work() {
             recorder.park(worker.polls());
+            let parked = team.monitor.parks(index);
             self.with_parker(|parker| parker.park_for(self.timers.time_left()));
+            drop(parked);
             recorder.unpark();
             worker.wake_up();
-            team.monitor.a_worker_awakes();
         }
         team.hooks.thread_unpark();
     }
