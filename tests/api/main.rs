@@ -23,6 +23,7 @@ mod support;
 mod task;
 mod task_builder;
 mod task_local;
+mod thread_ends;
 mod time;
 mod time_paused;
 mod time_workers;

@@ -317,6 +317,25 @@ fn worker_threads_are_named_and_hooked() {
     assert_eq!((started.load(SeqCst), stopped.load(SeqCst)), (3, 3));
 }
 
+/// The threads that were started before are ended again.
+#[test]
+fn a_name_that_panics_leaves_no_thread() {
+    let (started, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (on_start, on_stop) = (Arc::clone(&started), Arc::clone(&stopped));
+    let names = AtomicUsize::new(0);
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .worker_threads(3)
+        .thread_name_fn(move || match names.fetch_add(1, SeqCst) {
+            0 | 1 => "spindle".into(),
+            _ => resume_unwind(Box::new("name")),
+        })
+        .on_thread_start(move || _ = on_start.fetch_add(1, SeqCst))
+        .on_thread_stop(move || _ = on_stop.fetch_add(1, SeqCst));
+    catch_unwind(AssertUnwindSafe(|| builder.build())).unwrap_err();
+    wait_until(|| (started.load(SeqCst), stopped.load(SeqCst)) == (2, 2));
+}
+
 #[test]
 fn a_panicking_hook_is_contained() {
     let hook = || resume_unwind(Box::new("hook"));

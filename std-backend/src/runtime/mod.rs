@@ -215,7 +215,7 @@ impl Runtime {
         self.handle.ambient.blocking.shutdown(left);
         #[cfg(feature = "rt-multi-thread")]
         if let Kind::MultiThread(kind) = &mut self.kind {
-            kind.finish();
+            kind.finish(left);
         }
     }
 }

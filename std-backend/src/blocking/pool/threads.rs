@@ -437,9 +437,10 @@ impl<J: Job> Shared<J> {
         // Whom the reaper has taken is joined when the reaper is.
         let unjoined = mem::take(&mut state.unjoined);
         drop(state);
-        // A thread of the pool that drops the runtime in the destructor of a thread-local variable is
-        // itself among those to be joined: by the reaper, or by nobody.
-        if home != Home::Ended(self.address()) {
+        // Who has no time does not wait for destructors of thread-local variables either. A thread of
+        // the pool that drops the runtime in one is itself among those to be joined: by the reaper, or
+        // by nobody.
+        if timeout != Some(Duration::ZERO) && home != Home::Ended(self.address()) {
             unjoined.into_iter().for_each(join);
         }
     }

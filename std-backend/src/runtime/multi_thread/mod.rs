@@ -5,7 +5,7 @@
 //! (`hand_off.rs`); so threads and seats are counted apart.
 
 use std::{
-    io,
+    io, mem,
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -90,15 +90,12 @@ impl MultiThread {
             .collect();
         let threads = Vec::with_capacity(seats.len());
         let mut runtime = Self { threads, monitor: None, team };
-        match runtime.start_threads(seats, config) {
-            Ok(()) => Ok(runtime),
-            Err(error) => {
-                // Nothing has been spawned: the workers without a thread have nothing to cancel, and
-                // dropping their seats counted them off.
-                runtime.team.scheduler.close();
-                Err(error)
-            }
-        }
+        // Also if making a name panics. The workers without a thread have nothing to cancel, and
+        // dropping their seats counts them off.
+        let mut given_up = GivenUp(Some(Arc::clone(&runtime.team)));
+        runtime.start_threads(seats, config)?;
+        given_up.0 = None;
+        Ok(runtime)
     }
 
     fn start_threads(&mut self, seats: Vec<Seat>, config: &ThreadConfig) -> io::Result<()> {
@@ -123,26 +120,38 @@ impl MultiThread {
     /// Cancels all tasks and waits for the threads, but not longer than `timeout`.
     pub(super) fn shutdown(&mut self, timeout: Option<Duration>) {
         self.team.scheduler.close();
-        if self.team.wait_for_threads(timeout) {
-            for thread in self.threads.drain(..) {
-                // Its last act was to count itself off. A panic has been reported by its hook.
-                drop(thread.join());
-            }
-        } else {
-            self.threads.clear();
+        let threads = mem::take(&mut self.threads);
+        // Those that have counted themselves off may still run destructors of thread-local variables.
+        if self.team.wait_for_threads(timeout) && timeout != Some(Duration::ZERO) {
+            threads.into_iter().for_each(join);
         }
     }
 
-    /// Waits for the monitor, if there are no workers left for it to look after. To be called when
-    /// the blocking pool, which may have some, has been shut down.
-    pub(super) fn finish(&mut self) {
+    /// Waits for the monitor, if there is time and there are no workers left for it to look after. To
+    /// be called when the blocking pool, which may have some, has been shut down.
+    pub(super) fn finish(&mut self, timeout: Option<Duration>) {
         // Ordering: Relaxed; who sees zero only waits for less.
-        let over = self.team.seats.load(Ordering::Relaxed) == 0;
-        let is_here =
-            |monitor: &thread::JoinHandle<()>| monitor.thread().id() == thread::current().id();
-        if let Some(monitor) = self.monitor.take().filter(|monitor| over && !is_here(monitor)) {
-            // It is on its way. A panic has been reported by its hook.
-            drop(monitor.join());
+        let over = self.team.seats.load(Ordering::Relaxed) == 0 && timeout != Some(Duration::ZERO);
+        self.monitor.take().filter(|_| over).into_iter().for_each(join);
+    }
+}
+
+/// Joins a thread that is about to end, unless it is this one.
+fn join(thread: thread::JoinHandle<()>) {
+    if thread.thread().id() != thread::current().id() {
+        // A panic has been reported by its hook.
+        drop(thread.join());
+    }
+}
+
+/// Closes the scheduler of a runtime that could not be started.
+struct GivenUp(Option<Arc<Team>>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        if let Some(team) = &self.0 {
+            team.scheduler.close();
+            team.ambient.blocking.shutdown(Some(Duration::ZERO));
         }
     }
 }
