@@ -78,6 +78,13 @@ pin_project_lite::pin_project! {
     }
 }
 
+impl<F> Instrumented<F> {
+    /// Takes the future out, and ends the span.
+    pub(crate) fn into_inner(self) -> F {
+        self.future
+    }
+}
+
 impl<F: Future> Future for Instrumented<F> {
     type Output = F::Output;
 

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt::Debug,
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, mpsc},
     task::{Poll, Waker},
     thread,
@@ -143,6 +144,37 @@ impl Scribe {
     }
 }
 
+/// Does something when it first hears of a job of the blocking pool.
+struct Rude(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Subscriber for Rude {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "tokio::task::blocking"
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        let act = self.0.lock().unwrap().take();
+        act.into_iter().for_each(|act| act());
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Runs the closure, and what a subscriber does when it hears of the first job that it spawns.
+fn interrupted<R>(act: impl FnOnce() + Send + 'static, spawn: impl FnOnce() -> R) -> R {
+    let rude = Rude(Mutex::new(Some(Box::new(act))));
+    dispatcher::with_default(&Dispatch::new(rude), spawn)
+}
+
 /// A runtime on whose threads, and on this one, the scribe listens.
 fn listened(flavour: Flavour) -> (Runtime, Scribe, dispatcher::DefaultGuard) {
     let scribe = Scribe::default();
@@ -266,5 +298,25 @@ on_every_runtime! {
         let (span, _, fields) = scribe.span_of(id);
         expected(&fields, "local", "", line);
         assert_eq!(scribe.story(span), ["enter", "exit", "close"]);
+    }
+
+    fn a_subscriber_that_panics_takes_no_thread_of_the_pool_with_it(flavour: Flavour) {
+        let runtime = flavour.build();
+        runtime.block_on(async { task::spawn_blocking(|| ()).await.unwrap() });
+        wait_until(|| runtime.metrics().num_idle_blocking_threads() == 1);
+        let spawned = catch_unwind(AssertUnwindSafe(|| {
+            interrupted(|| resume_unwind(Box::new("rude")), || runtime.try_spawn_blocking(|| ()))
+        }));
+        assert!(spawned.is_err());
+        assert_eq!(runtime.metrics().num_idle_blocking_threads(), 1);
+    }
+
+    fn a_subscriber_may_spawn_while_a_job_is_spawned(flavour: Flavour) {
+        let runtime = flavour.build();
+        let (handle, (done, is_done)) = (runtime.handle().clone(), mpsc::channel());
+        let act = move || drop(handle.spawn_blocking(move || done.send(()).unwrap()));
+        let job = interrupted(act, || runtime.try_spawn_blocking(|| 42)).unwrap();
+        assert_eq!(runtime.block_on(job).unwrap(), 42);
+        is_done.recv().unwrap();
     }
 }

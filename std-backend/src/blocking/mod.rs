@@ -45,7 +45,8 @@ impl Blocking {
         mandatory: Mandatory,
         spawned: Spawned<'_>,
     ) -> io::Result<JoinHandle<R>> {
-        let (job, join) = new_task(work, spawned);
+        let (work, spawned) = instrument(work, spawned);
+        let (job, join) = into_task(work, spawned);
         match self.0.spawn(job, mandatory) {
             Ok(()) => Ok(join),
             Err(SpawnError::ShuttingDown(job)) => {
@@ -73,11 +74,15 @@ impl Blocking {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let into_job = |work| new_task(work, spawned);
+        // Before a thread is claimed or the pool locked: a subscriber's code runs in here.
+        let (work, spawned) = instrument(work, spawned);
+        let into_job = |work| into_task(work, spawned);
         self.0.try_spawn(work, into_job, Mandatory::No).map_err(|error| match error {
-            SpawnError::Full(work) => TrySpawnError::Full(work),
-            SpawnError::ShuttingDown(work) => TrySpawnError::ShutDown(work),
-            SpawnError::NoThreads { job, source } => TrySpawnError::NoThreads(job, source),
+            SpawnError::Full(work) => TrySpawnError::Full(uninstrument(work)),
+            SpawnError::ShuttingDown(work) => TrySpawnError::ShutDown(uninstrument(work)),
+            SpawnError::NoThreads { job, source } => {
+                TrySpawnError::NoThreads(uninstrument(job), source)
+            }
         })
     }
 
@@ -118,14 +123,33 @@ impl Blocking {
     }
 }
 
-/// Makes a task of a closure.
-fn new_task<R: Send + 'static>(
-    work: impl FnOnce() -> R + Send + 'static,
-    spawned: Spawned<'_>,
-) -> (BlockingJob, JoinHandle<R>) {
-    let work = Work(Some(work));
+#[cfg(feature = "tracing")]
+type Traced<F> = crate::trace::Instrumented<F>;
+#[cfg(not(feature = "tracing"))]
+type Traced<F> = F;
+
+/// Makes a future of a closure, inside a span if there are any. That runs code of a subscriber.
+fn instrument<F>(closure: F, spawned: Spawned<'_>) -> (Traced<Work<F>>, Spawned<'_>) {
+    let work = Work(Some(closure));
     #[cfg(feature = "tracing")]
-    let (work, spawned) = crate::trace::instrument(work, crate::trace::Kind::Blocking, spawned);
+    return crate::trace::instrument(work, crate::trace::Kind::Blocking, spawned);
+    #[cfg(not(feature = "tracing"))]
+    (work, spawned)
+}
+
+/// The closure, which has not been called. That runs code of a subscriber, too.
+fn uninstrument<F>(work: Traced<Work<F>>) -> F {
+    #[cfg(feature = "tracing")]
+    let work = work.into_inner();
+    work.0.expect("it has not been polled")
+}
+
+/// Makes a task of what a closure has become.
+fn into_task<F, R>(work: Traced<Work<F>>, spawned: Spawned<'_>) -> (BlockingJob, JoinHandle<R>)
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
     let id = spawned.id_or(|| Current::<AnyRuntime>::new_task_id(&AnyRuntime::new()));
     // SAFETY: the scheduler has no state, so nothing has to be counted; the closure and its result
     // are `Send` and `'static`.
