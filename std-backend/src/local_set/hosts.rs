@@ -8,7 +8,7 @@ use std::{mem, task::Waker};
 
 use jenny_core::platform::Unpark;
 
-use crate::primitives::{Arc, Mutex};
+use crate::primitives::{Arc, Mutex, contain};
 
 /// The wakers of those who have polled the set since it last woke them.
 #[derive(Debug, Default)]
@@ -39,14 +39,14 @@ impl Hosts {
 
     /// Wakes all hosts. From any thread.
     pub(super) fn wake(&self) {
-        self.take().into_iter().for_each(Waker::wake);
+        self.take().into_iter().for_each(wake);
     }
 
     /// Removes a host that will not poll again. The others are woken: what was left to do for the
     /// one that leaves is theirs now.
     pub(super) fn leave(&self, waker: &Waker) {
         let others = self.take().into_iter().filter(|other| !other.will_wake(waker));
-        others.for_each(Waker::wake);
+        others.for_each(wake);
     }
 
     /// Removes all hosts.
@@ -58,6 +58,11 @@ impl Hosts {
     fn take(&self) -> Wakers {
         mem::take(&mut *self.0.lock())
     }
+}
+
+/// Wakes a host. Its panic is no reason to keep the others waiting.
+fn wake(host: Waker) {
+    contain(|| host.wake());
 }
 
 impl Wakers {

@@ -104,3 +104,24 @@ fn is_woken_when_another_goes_away() {
     while !poll(first.as_mut(), &stay).is_ready() && stays.wakes() > 0 {}
     assert!(tasks.iter().all(|task| task.is_finished()));
 }
+
+/// Of several hosts, one has a waker that panics.
+#[test]
+fn hears_of_a_wake_also_if_another_host_panics() {
+    struct Angry;
+    impl Wake for Angry {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker panics");
+        }
+    }
+    let set = LocalSet::new();
+    let (host, waker) = Host::new();
+    let mut angry = Box::pin(set.run_until(pending::<()>()));
+    assert!(poll(angry.as_mut(), &Waker::from(Arc::new(Angry))).is_pending());
+    let mut other = Box::pin(set.run_until(pending::<()>()));
+    assert!(poll(other.as_mut(), &waker).is_pending());
+    let spawned = catch_unwind(AssertUnwindSafe(|| drop(set.spawn_local(async {}))));
+    assert!(spawned.is_ok(), "the panic is that of the host");
+    assert_eq!(host.wakes(), 1);
+    drop((angry, other));
+}
