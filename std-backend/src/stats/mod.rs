@@ -104,9 +104,11 @@ impl Stats {
     ///
     /// `polls` is how many polls the worker has made before.
     pub(crate) fn record(&self, worker: usize, polls: usize) -> Recorder<'_> {
-        let (now, this) = (self.now(), &self.workers[worker]);
+        let this = &self.workers[worker];
         let mut thread = this.thread.lock();
         *thread = Some(thread::current().id());
+        // Under the lock: not before the moment at which the thread before this one ceased to record.
+        let now = self.now();
         this.busy.resume(now);
         drop(thread);
         Recorder {
