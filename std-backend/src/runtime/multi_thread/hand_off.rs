@@ -5,10 +5,8 @@
 //! one finishes the poll as a stranger to the scheduler, and then ends, or goes back to the pool.
 
 use std::{
-    io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, PoisonError},
-    thread,
 };
 
 use super::{
@@ -53,15 +51,7 @@ impl Lent {
         });
         // Without a thread, or a name for it, the worker waits for the closure to return. Other
         // workers steal from it.
-        contain(|| {
-            if let Err((error, run)) = desk.team.ambient.blocking.run_now(run)
-                && error.kind() == io::ErrorKind::Other
-            {
-                // The pool has been shut down by somebody who did not wait for this worker. The
-                // closure may wait for tasks that only this worker cancels: it goes on, and soon ends.
-                drop(thread::Builder::new().spawn(run));
-            }
-        });
+        contain(|| drop(desk.team.ambient.blocking.run_now(run)));
         Some(lent)
     }
 
