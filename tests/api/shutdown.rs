@@ -198,8 +198,9 @@ on_every_runtime! {
         let drops = Drops::default();
         let held = drops.counted();
         let queued = runtime.spawn_blocking(move || drop(held));
+        let cancelled = drops.clone();
         let releaser = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(20));
+            wait_until(|| cancelled.count() == 1);
             drop(release);
         });
         drop(runtime);
