@@ -19,6 +19,7 @@ mod park;
 mod pool;
 mod queue;
 mod readiness;
+mod rescue;
 mod task;
 mod time;
 mod workers;

@@ -21,13 +21,13 @@ use crate::{
 };
 
 /// A worker and where it sleeps.
-struct Thread {
-    worker: Worker<Modelled>,
+pub(crate) struct Thread {
+    pub(crate) worker: Worker<Modelled>,
     parker: Parker,
 }
 
 /// `home` is the worker whose inbox strangers use.
-fn new<const N: usize>(home: usize) -> (Handle<Modelled>, [Thread; N]) {
+pub(crate) fn new<const N: usize>(home: usize) -> (Handle<Modelled>, [Thread; N]) {
     let parkers = [(); N].map(|()| Parker::new());
     let unparkers = parkers.each_ref().map(Parker::unparker);
     let (handle, workers) = stealing::new(Modelled::new(home), unparkers, Config::default());
@@ -38,7 +38,7 @@ fn new<const N: usize>(home: usize) -> (Handle<Modelled>, [Thread; N]) {
 
 impl Thread {
     /// Runs the worker until the condition holds, or it has stopped.
-    fn run_until(&mut self, is_over: impl Fn() -> bool) {
+    pub(crate) fn run_until(&mut self, is_over: impl Fn() -> bool) {
         self.worker.enter(|entered| {
             loop {
                 let tick = entered.tick();
@@ -56,7 +56,7 @@ impl Thread {
     }
 
     /// Runs the worker until it has stopped, and drops it.
-    fn run(mut self) {
+    pub(crate) fn run(mut self) {
         self.run_until(|| false);
     }
 }

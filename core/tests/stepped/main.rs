@@ -23,6 +23,7 @@ mod probe;
 mod queues;
 mod random;
 mod reentrance;
+mod rescue;
 mod rig;
 mod shutdown;
 mod toy;

@@ -198,3 +198,18 @@ fn work_from_outside_wakes_one_sleeper_and_a_backlog_the_next() {
     rig.settle(&mut dice);
     assert_eq!(rig.stealing().sleepers(), 2);
 }
+
+#[test]
+fn the_second_task_that_a_worker_schedules_wakes_a_sleeper() {
+    let (mut rig, mut dice) =
+        (Rig::with(Kind::Stealing(2), Toy::new(1, false), |_| {}), Dice::new(0));
+    rig.settle(&mut dice);
+    let (handle, order) = (rig.handle.clone(), Order::default());
+    rig.inside(0, || spawn_numbered(&handle, &order, 0..1));
+    assert_eq!(rig.stealing().sleepers(), 2, "it runs the first one itself, when it ticks");
+    rig.inside(0, || spawn_numbered(&handle, &order, 1..2));
+    assert_eq!(rig.stealing().sleepers(), 0, "it is awake, and so is who may help");
+    assert!(rig.step(1).is_some(), "nobody was unparked");
+    rig.settle(&mut dice);
+    assert_eq!(ran(&order).len(), 2);
+}
