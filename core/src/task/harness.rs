@@ -325,8 +325,13 @@ unsafe fn take_output<F: Future, S>(header: NonNull<Header>, destination: *mut (
 unsafe fn drop_output<F: Future, S: Schedule>(header: NonNull<Header>) {
     // SAFETY: passed on from the caller.
     let (task, end) = unsafe { (RawTask::new(header), Cell::<F, S>::of(header).take()) };
-    let is_plain = !mem::needs_drop::<F::Output>() && matches!(end, Some(End::Output(_)));
-    if !is_plain {
+    // What was taken already, or is plain, runs no code that could ask whose drop it is.
+    let runs_code = match end {
+        None | Some(End::Cancelled) => false,
+        Some(End::Output(_)) => mem::needs_drop::<F::Output>(),
+        Some(End::Panicked(_)) => true,
+    };
+    if runs_code {
         enter_task::<S::Platform, _>(task.id().0, || discard_end::<S, _>(end));
     }
 }
