@@ -115,6 +115,10 @@ impl<T> Arc<T> {
 }
 
 impl<T: ?Sized> Arc<T> {
+    pub(crate) fn as_ptr(this: &Self) -> *const T {
+        sync::Arc::as_ptr(&this.0)
+    }
+
     pub(crate) fn ptr_eq(this: &Self, other: &Self) -> bool {
         sync::Arc::ptr_eq(&this.0, &other.0)
     }
