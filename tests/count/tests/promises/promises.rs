@@ -52,9 +52,9 @@ const LOCAL: &[(&str, u64)] = &[
     ("wake by value, worker", 2),
     ("poll, then idle", 2),
     ("yield", 2),
-    ("poll, complete, free", 3),
+    ("poll, complete, free", 1),
     ("poll, complete, handle held", 3),
-    ("join of a complete task", 1),
+    ("join of a complete task", 0),
 ];
 
 fn no_shared_line_for_own_tasks() {
@@ -130,11 +130,11 @@ fn few_read_modify_writes_on_a_worker() {
 const WITH_THREADS: &[(&str, u64, u64)] = &[
     ("spawn, outside", 3_00, 3_00),
     ("wake by ref, outside", 3_00, 2_00),
-    ("poll of a task from outside", 3_10, 10),
+    ("poll of a task from outside", 1_10, 10),
     ("spawn from outside, busy workers", 4_00, 4_00),
     ("yield_now, current_thread", 1_10, 10),
-    ("spawn + join, current_thread", 6_10, 2_10),
-    ("spawn_local + join, LocalRuntime", 6_10, 2_10),
+    ("spawn + join, current_thread", 3_10, 10),
+    ("spawn_local + join, LocalRuntime", 3_10, 10),
     ("block_on, ready future", 2_00, 2_00),
     ("sleep, create + drop", 2_00, 0),
     ("sleep, insert + cancel", 8_00, 0),
