@@ -164,6 +164,47 @@ on_every_runtime! {
         assert_eq!((dump.tasks().iter().count(), dump.silent_workers().count()), (0, 0));
     }
 
+    fn blocking_jobs_are_listed_while_they_run(flavour: Flavour) {
+        let runtime = flavour.build_with(|builder| builder.max_blocking_threads(2));
+        let handle = runtime.handle().clone();
+        runtime.block_on(async {
+            let (release, held) = mpsc::channel::<()>();
+            let held = Arc::new(std::sync::Mutex::new(held));
+            let (begun, has_begun) = mpsc::channel();
+            let job = || {
+                let (begun, held) = (begun.clone(), Arc::clone(&held));
+                move || {
+                    begun.send(()).unwrap();
+                    held.lock().unwrap().recv().unwrap();
+                }
+            };
+            let named = task::Builder::new().name("mill").spawn_blocking(job()).unwrap();
+            let line = line!() - 1;
+            let plain = task::spawn_blocking(job());
+            (0..2).for_each(|_| has_begun.recv().unwrap());
+            let waiting = task::spawn_blocking(job());
+            let dump = handle.dump().await;
+            let mut jobs: Vec<_> = dump.blocking().collect();
+            jobs.sort_unstable_by_key(|job| job.id());
+            assert_eq!(jobs.iter().map(|job| job.id()).collect::<Vec<_>>(), [named.id(), plain.id()]);
+            assert_eq!((jobs[0].name(), jobs[1].name()), (Some("mill"), None));
+            assert_eq!((jobs[0].spawned_at().file(), jobs[0].spawned_at().line()), (file!(), line));
+            let first = jobs[0].running_for();
+            assert!(dump.to_string().contains(&format!("blocking job {} \"mill\"", named.id())));
+
+            let dump = handle.dump_without_traces().await;
+            let again = dump.blocking().find(|job| job.id() == named.id()).unwrap();
+            assert!(again.running_for() > first);
+            (0..3).for_each(|_| release.send(()).unwrap());
+            for job in [named, plain, waiting] {
+                job.await.unwrap();
+            }
+            while handle.dump_without_traces().await.blocking().count() > 0 {
+                yield_now().await;
+            }
+        });
+    }
+
     fn a_dump_that_is_dropped_leaves_room_for_the_next(flavour: Flavour) {
         let runtime = flavour.build();
         let handle = runtime.handle().clone();
@@ -196,10 +237,11 @@ fn a_task_that_is_being_polled_on_another_worker_is_running() {
         let running = runtime.block_on(async move {
             spawn(async move {
                 // The first is stolen; the second takes the LIFO slot.
-                let stolen = spawn(async move {
+                let stolen = async move {
                     begun.send(()).unwrap();
                     held.recv().unwrap_err();
-                });
+                };
+                let stolen = task::Builder::new().name("stolen").spawn(stolen).unwrap();
                 drop(spawn(async {}));
                 // This worker's poll lasts until another one is inside the other poll.
                 has_begun.recv().unwrap();
@@ -212,6 +254,9 @@ fn a_task_that_is_being_polled_on_another_worker_is_running() {
         let silent: Vec<_> = dump.silent_workers().collect();
         assert_eq!(silent.len(), 1, "the one that polls it: {silent:?}");
         assert_eq!(silent[0].running(), Some(running));
+        // It is in the list of the worker that it was stolen from.
+        assert_eq!(silent[0].running_name(), Some("stolen"));
+        assert_eq!(silent[0].running_spawned_at().unwrap().file(), file!());
         let task = dump.tasks().iter().find(|task| task.id() == running).unwrap();
         assert_eq!(task.state(), TaskState::Running);
         drop(release);

@@ -84,22 +84,26 @@ struct Place<L: RawLock> {
     gone: AtomicBool,
 }
 
-/// The task that a worker is polling. Written by the worker with every poll, next to its counters.
+/// The task that a thread is polling. Written by that thread with every poll, read by any other. The
+/// accesses order nothing. (It is the lower half of the id where pointers have 32 bits.)
 #[derive(Debug, Default)]
-pub(super) struct Running(Counter);
+pub struct Running(Counter);
 
 impl Running {
+    /// The poll begins.
     #[inline]
-    pub(super) fn start(&self, id: Id) {
+    pub fn start(&self, id: Id) {
         self.0.set(id.0.get() as usize);
     }
 
+    /// The poll is over.
     #[inline]
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.0.set(0);
     }
 
-    pub(super) fn get(&self) -> Option<Id> {
+    /// The task, if there is one.
+    pub fn get(&self) -> Option<Id> {
         NonZeroU64::new(self.0.get() as u64).map(task::id)
     }
 }
@@ -160,7 +164,7 @@ impl Seen {
     /// The next task to be polled for its trace, if there is time. It is in the answer from here on.
     fn next_traced(&self, open: bool) -> Option<(SharedTracer, Held)> {
         self.with_tracing(|tracing| {
-            if !open || !tracing.tracer.has_time() {
+            if !open || tracing.waiting.is_empty() || !tracing.tracer.has_time() {
                 return None;
             }
             let (snapshot, task) = tracing.waiting.pop()?;

@@ -10,7 +10,7 @@ mod metrics;
 pub mod stealing;
 
 pub use self::counted::{Counted, Shared};
-pub use self::dump::WorkerDump;
+pub use self::dump::{Running, WorkerDump};
 pub use self::frame::Current;
 pub use self::metrics::WorkerMetrics;
 

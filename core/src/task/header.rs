@@ -103,12 +103,15 @@ pub(super) enum StageTag {
     Consumed,
 }
 
+/// Polls with a tracer.
+type Trace = unsafe fn(NonNull<Header>, &dyn super::Tracer) -> super::Outcome;
+
 /// What has to know the future's or the scheduler's type. Declared here, filled in `harness.rs`.
 pub(super) struct Vtable {
     /// Polls or cancels; consumes the `Runnable`.
     pub(super) run: unsafe fn(NonNull<Header>) -> super::Outcome,
     /// As `run`, and says where the future leaves its waker; none if the system takes no traces.
-    pub(super) trace: Option<unsafe fn(NonNull<Header>, &dyn super::Tracer) -> super::Outcome>,
+    pub(super) trace: Option<Trace>,
     /// Drops the future and completes as cancelled; consumes the `Runnable`.
     pub(super) cancel: unsafe fn(NonNull<Header>) -> super::OwnedRef,
     /// Hands the `Runnable` to the scheduler.

@@ -77,6 +77,12 @@ impl Runnable {
         self.0.spawned_at()
     }
 
+    /// The name that the task was spawned with.
+    pub fn name(&self) -> Option<&str> {
+        // SAFETY: the origin never changes, and the Runnable keeps the cell alive.
+        unsafe { (*self.0.origin()).name() }
+    }
+
     /// The worker whose owned list the task is bound to.
     pub(crate) fn owner(&self) -> Option<u16> {
         // Rule B: the holder of the Runnable may read.

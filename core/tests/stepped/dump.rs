@@ -2,13 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    future::pending,
+    future::{pending, poll_fn},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
 };
 
 use jenny_core::{
     scheduler::{Tick, WorkerDump},
-    task::{Id, Snapshot, Spawned, TaskState},
+    task::{Id, JoinHandle, Snapshot, Spawned, TaskState, Tracer},
 };
 
 use crate::{
@@ -23,6 +27,13 @@ impl Handle {
         match self {
             Self::Local(handle) => handle.start_dump(),
             Self::Stealing(handle) => handle.start_dump(),
+        }
+    }
+
+    fn start_traced_dump(&self, tracer: Box<dyn Tracer>) -> bool {
+        match self {
+            Self::Local(handle) => handle.start_traced_dump(tracer),
+            Self::Stealing(handle) => handle.start_traced_dump(tracer),
         }
     }
 
@@ -215,4 +226,106 @@ fn a_scheduler_that_stops_has_answered() {
             drop(join);
         });
     }
+}
+
+/// Takes note of the await points, and has time for so many polls.
+struct Notes {
+    polls_left: AtomicUsize,
+    points: Arc<Mutex<Vec<Id>>>,
+}
+
+impl Notes {
+    fn new(polls: usize) -> (Box<Self>, Arc<Mutex<Vec<Id>>>) {
+        let points = Arc::<Mutex<Vec<Id>>>::default();
+        (
+            Box::new(Self { polls_left: AtomicUsize::new(polls), points: Arc::clone(&points) }),
+            points,
+        )
+    }
+}
+
+impl Tracer for Notes {
+    fn has_time(&self) -> bool {
+        self.polls_left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    fn await_point(&self, task: Id) {
+        self.points.lock().unwrap().push(task);
+    }
+}
+
+/// A task that leaves a waker at each poll, and ends with the `last`. With it, the number of polls.
+fn counted(rig: &Rig, last: usize) -> (JoinHandle<()>, Arc<AtomicUsize>) {
+    let polls = Arc::new(AtomicUsize::new(0));
+    let (count, mut left) = (Arc::clone(&polls), None);
+    let task = rig.handle.spawn(poll_fn(move |context| {
+        left = Some(context.waker().clone());
+        assert!(left.is_some());
+        if count.fetch_add(1, Relaxed) + 1 == last { Poll::Ready(()) } else { Poll::Pending }
+    }));
+    (task, polls)
+}
+
+#[test]
+fn a_traced_dump_polls_each_idle_task_once_more() {
+    for kind in Kind::ALL {
+        no_leaks(|| {
+            let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+            // More than one tick polls.
+            let waiting: Vec<_> = (0..50).map(|_| counted(&rig, usize::MAX)).collect();
+            let ending = counted(&rig, 2);
+            let aborted = counted(&rig, usize::MAX);
+            rig.settle(&mut dice);
+            aborted.0.abort();
+            let (tracer, points) = Notes::new(usize::MAX);
+            assert!(rig.handle.start_traced_dump(tracer));
+            rig.settle(&mut dice);
+            let tasks = listed(rig.handle.end_dump());
+            for (task, polls) in &waiting {
+                assert_eq!((tasks[&task.id()].state, polls.load(Relaxed)), (TaskState::Idle, 2));
+            }
+            assert!(ending.0.is_finished() && !tasks.contains_key(&ending.0.id()), "{kind:?}");
+            assert!(aborted.0.is_finished());
+            assert_eq!(aborted.1.load(Relaxed), 1, "a task that is cancelled is not polled");
+            let mut points = std::mem::take(&mut *points.lock().unwrap());
+            points.sort_unstable();
+            let mut polled: Vec<_> = waiting.iter().map(|(task, _)| task.id()).collect();
+            polled.push(ending.0.id());
+            polled.sort_unstable();
+            assert_eq!(points, polled, "{kind:?}");
+        });
+    }
+}
+
+#[test]
+fn a_traced_dump_whose_time_is_up_lists_the_rest() {
+    for kind in Kind::ALL {
+        let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+        let waiting: Vec<_> = (0..50).map(|_| counted(&rig, usize::MAX)).collect();
+        rig.settle(&mut dice);
+        let (tracer, points) = Notes::new(20);
+        assert!(rig.handle.start_traced_dump(tracer));
+        rig.settle(&mut dice);
+        assert!(rig.handle.is_answered());
+        assert_eq!(listed(rig.handle.end_dump()).len(), waiting.len());
+        assert_eq!(points.lock().unwrap().len(), 20, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_traced_dump_that_is_over_polls_no_more() {
+    let (mut rig, mut dice) = (Rig::new(Kind::Local), Dice::new(0));
+    let waiting: Vec<_> = (0..50).map(|_| counted(&rig, usize::MAX)).collect();
+    rig.settle(&mut dice);
+    let (tracer, points) = Notes::new(usize::MAX);
+    assert!(rig.handle.start_traced_dump(tracer));
+    let _ = rig.tick(0);
+    let polled = points.lock().unwrap().len();
+    assert!((1..50).contains(&polled), "a few in each tick");
+    assert!(!rig.handle.is_answered());
+    assert!(rig.handle.end_dump()[0].tasks.is_none());
+    rig.settle(&mut dice);
+    assert_eq!(points.lock().unwrap().len(), polled);
+    // And the next starts afresh.
+    assert_eq!(dump(&mut rig, &mut dice).len(), waiting.len());
 }

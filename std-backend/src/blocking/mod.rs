@@ -5,6 +5,7 @@ use std::{
     io,
     pin::Pin,
     ptr::NonNull,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,20 +20,38 @@ use crate::platform::AnyRuntime;
 
 mod error;
 pub(crate) mod pool;
+mod running;
 
 pub use self::error::TrySpawnError;
+pub(crate) use self::running::RunningJob;
 
-use self::pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError};
+use self::{
+    pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError},
+    running::Jobs,
+};
 
 /// What a thread does that takes over a worker.
 pub(crate) type Seat = Box<dyn FnOnce() + Send>;
 
 /// The blocking pool of a runtime.
-pub(crate) struct Blocking(Pool<BlockingJob>);
+pub(crate) struct Blocking {
+    pool: Pool<BlockingJob>,
+    jobs: Arc<Jobs>,
+}
 
 impl Blocking {
-    pub(crate) fn new(config: Config) -> Self {
-        Self(Pool::new(config))
+    pub(crate) fn new(mut config: Config) -> Self {
+        let jobs = Arc::new(Jobs::new());
+        config.wrap = {
+            let (jobs, wrap) = (Arc::clone(&jobs), config.wrap);
+            Arc::new(move |thread| jobs.with_place(|| wrap(thread)))
+        };
+        Self { pool: Pool::new(config), jobs }
+    }
+
+    /// The jobs that are running. Seats do not count.
+    pub(crate) fn running(&self) -> Vec<RunningJob> {
+        self.jobs.running()
     }
 
     /// Runs the closure on a thread of the pool. After the shutdown its handle resolves to cancelled.
@@ -47,7 +66,7 @@ impl Blocking {
     ) -> io::Result<JoinHandle<R>> {
         let (work, spawned) = instrument(work, spawned);
         let (job, join) = into_task(work, spawned);
-        match self.0.spawn(job, mandatory) {
+        match self.pool.spawn(job, mandatory) {
             Ok(()) => Ok(join),
             Err(SpawnError::ShuttingDown(job)) => {
                 job.cancel();
@@ -77,7 +96,7 @@ impl Blocking {
         // Before a thread is claimed or the pool locked: a subscriber's code runs in here.
         let (work, spawned) = instrument(work, spawned);
         let into_job = |work| into_task(work, spawned);
-        self.0.try_spawn(work, into_job, Mandatory::No).map_err(|error| match error {
+        self.pool.try_spawn(work, into_job, Mandatory::No).map_err(|error| match error {
             SpawnError::Full(work) => TrySpawnError::Full(uninstrument(work)),
             SpawnError::ShuttingDown(work) => TrySpawnError::ShutDown(uninstrument(work)),
             SpawnError::NoThreads { job, source } => {
@@ -93,7 +112,7 @@ impl Blocking {
     /// Hands the closure back when no thread is idle and the system gives none.
     #[allow(dead_code, reason = "a current-thread runtime hands no worker over")]
     pub(crate) fn run_now(&self, seat: Seat) -> Result<(), (io::Error, Seat)> {
-        let (error, job) = match self.0.run_now(BlockingJob::Seat(seat)) {
+        let (error, job) = match self.pool.run_now(BlockingJob::Seat(seat)) {
             Ok(()) => return Ok(()),
             Err(SpawnError::NoThreads { job, source }) => (source, job),
             Err(SpawnError::ShuttingDown(_) | SpawnError::Full(_)) => {
@@ -110,16 +129,16 @@ impl Blocking {
     /// after its handle was woken, the pool calls [`Config::on_quiet`].
     #[allow(dead_code, reason = "only a paused clock asks")]
     pub(crate) fn alive_jobs(&self) -> usize {
-        self.0.metrics().alive_jobs
+        self.pool.metrics().alive_jobs
     }
 
     /// See [`Pool::shutdown`].
     pub(crate) fn shutdown(&self, timeout: Option<Duration>) {
-        self.0.shutdown(timeout);
+        self.pool.shutdown(timeout);
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        self.0.metrics()
+        self.pool.metrics()
     }
 }
 
@@ -171,7 +190,8 @@ impl Job for BlockingJob {
             Self::Task(task) => task,
             Self::Seat(seat) => return seat(),
         };
-        match Current::<AnyRuntime>::enter_blocking(task.id(), || task.run()) {
+        let poll = |task: Runnable| Current::<AnyRuntime>::enter_blocking(task.id(), || task.run());
+        match running::run(task, poll) {
             Outcome::Done(done) => drop(done),
             // `Work` never waits.
             Outcome::Idle | Outcome::Again(_) => AnyRuntime::abort(),

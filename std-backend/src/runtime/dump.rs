@@ -23,7 +23,10 @@ pub use self::trace::Trace;
 
 use self::trace::Traces;
 use super::Handle;
-use crate::context::{Ambient, Scheduler};
+use crate::{
+    blocking::RunningJob,
+    context::{Ambient, Scheduler},
+};
 
 /// How long a worker may take to answer: many times as long as a poll should last, and not so long
 /// that it matters that the others take no work from each other meanwhile.
@@ -34,6 +37,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub struct Dump {
     tasks: Tasks,
     silent: Vec<SilentWorker>,
+    blocking: Vec<BlockingJob>,
 }
 
 /// The tasks of a [`Dump`].
@@ -50,11 +54,17 @@ pub struct Task {
 }
 
 /// A worker that did not answer a [`Handle::dump`] in time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SilentWorker {
     worker: usize,
     running: Option<Id>,
+    /// What is known of that task.
+    listed: Option<Snapshot>,
 }
+
+/// A job of the blocking pool that was running during a [`Handle::dump`].
+#[derive(Clone, Debug)]
+pub struct BlockingJob(RunningJob);
 
 impl Dump {
     /// The tasks.
@@ -67,7 +77,16 @@ impl Dump {
         self.silent.iter()
     }
 
-    fn new(workers: Vec<WorkerDump>, mut traces: HashMap<Id, Trace>) -> Self {
+    /// The closures of `spawn_blocking` that were running; not those that wait for a thread.
+    pub fn blocking(&self) -> impl Iterator<Item = &BlockingJob> {
+        self.blocking.iter()
+    }
+
+    fn new(
+        workers: Vec<WorkerDump>,
+        mut traces: HashMap<Id, Trace>,
+        blocking: Vec<RunningJob>,
+    ) -> Self {
         let (mut tasks, mut silent) = (Vec::new(), Vec::new());
         let mut task = |snapshot: Snapshot| {
             let trace = traces.remove(&snapshot.id).unwrap_or_default();
@@ -76,11 +95,19 @@ impl Dump {
         for (worker, dump) in workers.into_iter().enumerate() {
             match dump.tasks {
                 Some(answer) => tasks.extend(answer.into_iter().map(&mut task)),
-                None => silent.push(SilentWorker { worker, running: dump.running }),
+                None => {
+                    silent.push(SilentWorker { worker, running: dump.running, listed: None });
+                }
             }
         }
         tasks.sort_unstable_by_key(Task::id);
-        Self { tasks: Tasks { tasks }, silent }
+        for SilentWorker { running, listed, .. } in &mut silent {
+            // Its own list is out of reach, but the task may be in another worker's.
+            let place = running.and_then(|id| tasks.binary_search_by_key(&id, Task::id).ok());
+            *listed = place.map(|place| tasks[place].snapshot.clone());
+        }
+        let blocking = blocking.into_iter().map(BlockingJob).collect();
+        Self { tasks: Tasks { tasks }, silent, blocking }
     }
 }
 
@@ -128,10 +155,46 @@ impl SilentWorker {
     pub fn running(&self) -> Option<Id> {
         self.running
     }
+
+    /// The name of that task, if it has one, and if it is known: see
+    /// [`running_spawned_at`](Self::running_spawned_at).
+    pub fn running_name(&self) -> Option<&str> {
+        self.listed.as_ref()?.name.as_deref()
+    }
+
+    /// Where that task was spawned, if it is known: if the task belongs to another worker, which
+    /// answered, since this one has stolen it. What is in a worker's own list, nobody else may read,
+    /// and to publish more than the id would cost every poll.
+    pub fn running_spawned_at(&self) -> Option<&'static Location<'static>> {
+        Some(self.listed.as_ref()?.spawned_at)
+    }
+}
+
+impl BlockingJob {
+    /// The id of the job's task.
+    pub fn id(&self) -> Id {
+        self.0.id
+    }
+
+    /// The name that it was spawned with.
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// Where it was spawned.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.0.spawned_at
+    }
+
+    /// For how long it had been running.
+    pub fn running_for(&self) -> Duration {
+        self.0.running_for
+    }
 }
 
 impl fmt::Display for Dump {
-    /// A line for each task, with its [`Trace`] below, and for each worker that did not answer.
+    /// A line for each task, with its [`Trace`] below, for each worker that did not answer, and for each
+    /// blocking job.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for task in self.tasks.iter() {
             let (id, state, at) = (task.id(), task.state(), task.spawned_at());
@@ -144,12 +207,25 @@ impl fmt::Display for Dump {
                 writeln!(f, "    {call}")?;
             }
         }
-        for SilentWorker { worker, running } in &self.silent {
-            write!(f, "worker {worker} did not answer")?;
-            match running {
-                Some(task) => writeln!(f, ": it is polling task {task}")?,
-                None => writeln!(f)?,
+        for silent in &self.silent {
+            write!(f, "worker {} did not answer", silent.worker)?;
+            if let Some(task) = silent.running {
+                write!(f, ": it is polling task {task}")?;
             }
+            if let Some(name) = silent.running_name() {
+                write!(f, " {name:?}")?;
+            }
+            if let Some(at) = silent.running_spawned_at() {
+                write!(f, ", spawned at {at}")?;
+            }
+            writeln!(f)?;
+        }
+        for BlockingJob(job) in &self.blocking {
+            write!(f, "blocking job {}", job.id)?;
+            if let Some(name) = &job.name {
+                write!(f, " {name:?}")?;
+            }
+            writeln!(f, ": running for {:?}, spawned at {}", job.running_for, job.spawned_at)?;
         }
         Ok(())
     }
@@ -170,9 +246,10 @@ impl Handle {
     /// Each worker lists its own tasks when its present poll is over. A worker that is stuck in a
     /// poll for another 100 ms is left out, with the tasks that it polled first, and named in
     /// [`Dump::silent_workers`]; so is that of a current-thread runtime if nobody is in `block_on`.
-    /// Until the last worker has answered, idle ones take no work from others. Blocking jobs are not
-    /// listed, nor is the future of a `block_on`, nor what runs inside of a `LocalSet`. After the
-    /// shutdown there are no tasks to list.
+    /// Until the last worker has answered, idle ones take no work from others. Blocking jobs that
+    /// are running are listed [apart](Dump::blocking). Not listed are the future of a `block_on`, and
+    /// the tasks of a `LocalSet`: whoever awaits the set shows in its own trace that it does. After
+    /// the shutdown there are no tasks to list.
     ///
     /// A task that is alive from the call until the end is in the list once. One that is spawned or
     /// ends meanwhile may be.
@@ -237,7 +314,7 @@ fn take(ambient: &Ambient, traced: bool, patience: Duration) -> Dump {
     let traces = traced.then(Traces::new);
     let deadline = Instant::now() + patience + if traced { trace::TRACING } else { Duration::ZERO };
     if !scheduler.start_dump(traces.as_ref().map(Traces::tracer)) {
-        return Dump::new(Vec::new(), HashMap::new());
+        return Dump::new(Vec::new(), HashMap::new(), ambient.blocking.running());
     }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
@@ -249,7 +326,8 @@ fn take(ambient: &Ambient, traced: bool, patience: Duration) -> Dump {
         thread::park_timeout(left);
     }
     let workers = scheduler.end_dump();
-    Dump::new(workers, traces.map(|traces| traces.take()).unwrap_or_default())
+    let traces = traces.map(|traces| traces.take()).unwrap_or_default();
+    Dump::new(workers, traces, ambient.blocking.running())
 }
 
 impl Scheduler {
