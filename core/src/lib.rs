@@ -203,6 +203,10 @@ pub mod scheduler;
 #[cfg(feature = "critical-section")]
 pub mod single;
 mod sync;
+/// What models of chips without compare-and-swap need.
+#[cfg(all(jenny_loom, feature = "critical-section"))]
+#[doc(hidden)]
+pub use self::sync::without_compare_and_swap;
 #[cfg(jenny_count)]
 #[doc(hidden)]
 pub use sync::count;

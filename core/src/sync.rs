@@ -27,6 +27,26 @@ pub(crate) use self::counted::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, allocate, deallocate, fence, note_lock, own,
 };
 
+// One core without compare-and-swap, or a model of one.
+#[cfg(all(feature = "critical-section", any(jenny_loom, not(target_has_atomic = "ptr"))))]
+mod masked;
+#[cfg(all(feature = "critical-section", any(jenny_loom, not(target_has_atomic = "ptr"))))]
+pub(crate) use self::masked::{AtomicBool, AtomicPtr, AtomicUsize, fused};
+
+mod fused;
+#[cfg(not(all(feature = "critical-section", any(jenny_loom, not(target_has_atomic = "ptr")))))]
+mod unfused;
+#[cfg(not(all(
+    feature = "critical-section",
+    any(jenny_loom, not(target_has_atomic = "ptr"))
+)))]
+pub(crate) use self::unfused::fused;
+
+pub(crate) use self::fused::{ExchangeFused, FetchAddFused, Fused};
+
+#[cfg(all(jenny_loom, feature = "critical-section"))]
+pub use self::masked::without_compare_and_swap;
+
 pub(crate) use core::sync::atomic::Ordering;
 
 /// A number that orders nothing. A model checker does not see it.
@@ -39,6 +59,8 @@ mod real {
     use core::{alloc::Layout, ptr::NonNull};
 
     #[cfg(not(jenny_count))]
+    // One core without compare-and-swap has three of its own.
+    #[allow(unused_imports)]
     pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
 
     /// `core::cell::UnsafeCell` with the closure-scoped access that a model checker can watch.

@@ -20,6 +20,7 @@ mod pool;
 mod queue;
 mod readiness;
 mod rescue;
+mod single;
 mod task;
 mod time;
 mod workers;

@@ -37,7 +37,7 @@ use core::{fmt, marker::PhantomData, ptr};
 #[cfg(feature = "critical-section")]
 use super::Batch;
 use super::{Backlog, Chain, Link};
-use crate::sync::{AtomicPtr, Ordering, const_unless_checked, fence};
+use crate::sync::{AtomicPtr, ExchangeFused, Fused, Ordering, const_unless_checked, fence, fused};
 
 const EMPTY: *mut Link = ptr::null_mut();
 
@@ -74,11 +74,11 @@ impl<T: Chain> Inbox<T> {
     /// Gives the item back if the inbox is closed. What happened before the close then happened
     /// before this returns.
     pub fn push(&self, item: T) -> Result<(), T> {
-        self.push_seeing(item).map(drop)
+        fused(|fused| self.push_fused(item, fused)).map(drop)
     }
 
-    /// As [`push`](Self::push), and says whether the inbox was empty before.
-    pub(crate) fn push_seeing(&self, item: T) -> Result<bool, T> {
+    /// As [`push`](Self::push), as a part of something. Says whether the inbox was empty before.
+    pub(crate) fn push_fused(&self, item: T, fused: Fused<'_>) -> Result<bool, T> {
         let link = item.into_link();
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
@@ -92,11 +92,12 @@ impl<T: Chain> Inbox<T> {
             unsafe { link.as_ref() }.set_next(head);
             // Ordering: Release, for the Acquire of `drain` and `close`. Whichever pushes come in
             // between, each is an RMW and continues the release sequence of this one.
-            match self.head.compare_exchange_weak(
+            match self.head.compare_exchange_fused(
                 head,
                 link.as_ptr(),
                 Ordering::Release,
                 Ordering::Relaxed,
+                fused,
             ) {
                 Ok(_) => return Ok(head == EMPTY),
                 Err(seen) => head = seen,

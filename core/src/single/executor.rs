@@ -20,7 +20,7 @@ use super::root;
 use crate::{
     owned::LocalOwnedTasks,
     queue::Inbox,
-    sync::{AtomicBool, Ordering, const_unless_checked, try_allocate},
+    sync::{AtomicBool, Fused, Ordering, const_unless_checked, fused, try_allocate},
     task::{self, JoinHandle, Memory, Outcome, OwnedRef, Runnable, Schedule, Spawned},
 };
 
@@ -210,19 +210,19 @@ impl<B: Board, C: Counters> Executor<B, C> {
         let (task, join) = unsafe {
             task::new_in::<F, Self, M>(place, future, NonNull::from(self), next_id(), spawned)
         };
-        self.bring(task);
+        // The future of a task that is refused is still the caller's, and dropped here.
+        drop(fused(|fused| self.bring(task, fused)));
         join
     }
 
-    /// Queues a task, from anywhere.
-    fn bring(&self, task: Runnable) {
-        match self.inbox.push_seeing(task) {
-            Ok(true) => self.board.pend(),
-            Ok(false) => {}
-            // No wake gets here, as bound tasks are gone before the inbox is closed. Who spawns has
-            // the future, and drops it.
-            Err(task) => drop(task),
+    /// Queues a task, from anywhere. Gives it back if the executor has stopped: only who spawns gets
+    /// that far, as bound tasks are gone by then.
+    #[inline]
+    fn bring(&self, task: Runnable, fused: Fused<'_>) -> Result<(), Runnable> {
+        if self.inbox.push_fused(task, fused)? {
+            self.board.pend();
         }
+        Ok(())
     }
 
     /// Frees what was buried. Where the allocator may be called.
@@ -399,7 +399,14 @@ unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
 
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
         // SAFETY: executors are static.
-        unsafe { this.as_ref() }.bring(task);
+        drop(fused(|fused| unsafe { this.as_ref() }.bring(task, fused)));
+    }
+
+    #[inline]
+    unsafe fn schedule_fused(this: NonNull<Self>, task: Runnable, fused: Fused<'_>) {
+        // SAFETY: executors are static.
+        let brought = unsafe { this.as_ref() }.bring(task, fused);
+        debug_assert!(brought.is_ok(), "a wake came after the last task");
     }
 
     unsafe fn retire(_: NonNull<Self>, done: OwnedRef) {

@@ -24,7 +24,7 @@ use super::waker::BorrowedWaker;
 use crate::{
     frame::enter_task,
     platform::{PanicPayload, Platform},
-    sync::allocate,
+    sync::{Fused, allocate},
 };
 
 /// Allocates a task that is scheduled: run, queue or cancel its [`Runnable`].
@@ -279,11 +279,11 @@ fn discard_end<S: Schedule, T>(end: Option<End<T>>) {
 /// # Safety
 /// Consumes the Runnable of a live cell of this scheduler; the caller is a worker of it, or holds a
 /// reference to the task.
-unsafe fn schedule<S: Schedule>(header: NonNull<Header>) {
+unsafe fn schedule<S: Schedule>(header: NonNull<Header>, fused: Fused<'_>) {
     // SAFETY: passed on; the cell's count keeps the scheduler alive.
     unsafe {
         let task = RawTask::new(header);
-        S::schedule(task.header().scheduler.cast(), Runnable::new(task));
+        S::schedule_fused(task.header().scheduler.cast(), Runnable::new(task), fused);
     }
 }
 

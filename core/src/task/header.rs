@@ -4,7 +4,11 @@ use core::{cell::Cell, fmt, mem::MaybeUninit, num::NonZeroU64, ptr::NonNull, tas
 
 use super::origin::{Origin, Spawned};
 use super::state::State;
-use crate::{link::Link, list::Pointers, sync::UnsafeCell};
+use crate::{
+    link::Link,
+    list::Pointers,
+    sync::{Fused, UnsafeCell},
+};
 
 /// A task's name for as long as a handle to it lives: unique in the process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +119,7 @@ pub(super) struct Vtable {
     /// Drops the future and completes as cancelled; consumes the `Runnable`.
     pub(super) cancel: unsafe fn(NonNull<Header>) -> super::OwnedRef,
     /// Hands the `Runnable` to the scheduler.
-    pub(super) schedule: unsafe fn(NonNull<Header>),
+    pub(super) schedule: unsafe fn(NonNull<Header>, Fused<'_>),
     /// Hands a finished task to the worker that owns it.
     pub(super) retire: unsafe fn(super::OwnedRef),
     /// Whether this thread is a worker of the task's scheduler.

@@ -15,7 +15,7 @@ use core::{
 use super::header::Id;
 use super::raw::RawTask;
 use super::state::{Cancel, DropJoin};
-use crate::platform::PanicPayload;
+use crate::{platform::PanicPayload, sync::fused};
 
 /// Waits for a task to finish; the owner of its output.
 ///
@@ -234,7 +234,7 @@ fn abort(task: RawTask) {
     if task.state().cancel() == Cancel::Claimed {
         // SAFETY: by rule 1 the cancellation made the Runnable; the handle's reference keeps the
         // scheduler alive.
-        unsafe { (task.vtable().schedule)(task.pointer()) }
+        fused(|fused| unsafe { (task.vtable().schedule)(task.pointer(), fused) });
     }
 }
 

@@ -5,7 +5,7 @@ use core::{panic::Location, ptr::NonNull};
 use super::header::{Header, Id, Prefix, Record, Vtable};
 use super::origin::Origin;
 use super::state::{State, Wake};
-use crate::list::Pointers;
+use crate::{list::Pointers, sync::fused};
 
 /// The address of a cell. Whoever has one also has a reason why the cell is alive: a reference, the
 /// `Runnable`, or membership in an owned list.
@@ -96,10 +96,12 @@ impl RawTask {
     /// Wakes the task; the caller's reference stays, so the cell outlives the scheduling.
     #[inline]
     pub(super) fn wake_by_ref(self) {
-        if self.state().wake_by_ref() == Wake::Schedule {
-            // SAFETY: by rule 1 this wake made the Runnable.
-            unsafe { (self.vtable().schedule)(self.0) }
-        }
+        fused(|fused| {
+            if self.state().wake_by_ref(fused) == Wake::Schedule {
+                // SAFETY: by rule 1 this wake made the Runnable.
+                unsafe { (self.vtable().schedule)(self.0, fused) }
+            }
+        });
     }
 
     /// Wakes the task and gives up the caller's reference.
@@ -116,12 +118,17 @@ impl RawTask {
             unsafe { self.drop_reference() };
             return;
         }
-        match self.state().wake_by_val() {
-            // SAFETY: by rule 1 this wake made the Runnable, which keeps the cell alive.
-            Wake::Schedule => unsafe { (self.vtable().schedule)(self.0) },
-            Wake::Nothing => {}
+        let wake = fused(|fused| {
+            let wake = self.state().wake_by_val(fused);
+            if wake == Wake::Schedule {
+                // SAFETY: by rule 1 this wake made the Runnable, which keeps the cell alive.
+                unsafe { (self.vtable().schedule)(self.0, fused) }
+            }
+            wake
+        });
+        if wake == Wake::Free {
             // SAFETY: it was the last reference.
-            Wake::Free => unsafe { (self.vtable().free)(self.0) },
+            unsafe { (self.vtable().free)(self.0) }
         }
     }
 }

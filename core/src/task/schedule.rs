@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use super::observer::Observer;
 use super::{OwnedRef, Runnable};
-use crate::platform::Platform;
+use crate::{platform::Platform, sync::Fused};
 
 /// The upward edge: implemented by the schedulers, called by wakers and by finished tasks.
 ///
@@ -28,6 +28,18 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// `this` is alive until the call returns: on the scheduler's own worker because the worker
     /// holds it, elsewhere because the caller holds a reference to the task.
     unsafe fn schedule(this: NonNull<Self>, task: Runnable);
+
+    /// As [`schedule`](Self::schedule), in the same critical section as the wake, if that takes one.
+    ///
+    /// # Safety
+    /// As there.
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn schedule_fused(this: NonNull<Self>, task: Runnable, fused: Fused<'_>) {
+        let _ = fused;
+        // SAFETY: passed on from the caller.
+        unsafe { Self::schedule(this, task) }
+    }
 
     /// Takes back the owned list's reference of a task that completed outside a worker's tick.
     ///

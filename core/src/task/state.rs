@@ -52,7 +52,7 @@
 //! scheduling, are ours. `ARCHITECTURE.md` has the measurement against the usual form with a
 //! NOTIFIED and a RUNNING flag.
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, FetchAddFused, Fused, Ordering};
 
 const COMPLETE: usize = 1;
 const CANCELLED: usize = 1 << 1;
@@ -283,10 +283,10 @@ impl State {
 
     /// One `fetch_add`.
     #[inline]
-    pub(super) fn wake_by_ref(&self) -> Wake {
+    pub(super) fn wake_by_ref(&self, fused: Fused<'_>) -> Wake {
         // Ordering: Release publishes the waker's writes to the poll that answers; Acquire takes
         // over the future from the `end_poll` that went idle.
-        let previous = Word(self.0.fetch_add(WAKE, Ordering::AcqRel));
+        let previous = Word(self.0.fetch_add_fused(WAKE, Ordering::AcqRel, fused));
         if previous.wakes() == 0 {
             return if previous.is(COMPLETE) { Wake::Nothing } else { Wake::Schedule };
         }
@@ -299,13 +299,13 @@ impl State {
     /// One `fetch_add` that also gives back the waker's reference. Only where the scheduler itself
     /// is sure to stay: its own workers. Others keep their reference until they have scheduled.
     #[inline]
-    pub(super) fn wake_by_val(&self) -> Wake {
+    pub(super) fn wake_by_val(&self, fused: Fused<'_>) -> Wake {
         // The reference must not be given up and the count folded afterwards, so fold first.
         if self.load(Ordering::Relaxed).wakes() >= HALF_OF_WAKES {
             self.coalesce();
         }
         // Ordering: as in `wake_by_ref`; Acquire also orders a free after all other uses.
-        let previous = Word(self.0.fetch_add(WAKE - REF, Ordering::AcqRel));
+        let previous = Word(self.0.fetch_add_fused(WAKE - REF, Ordering::AcqRel, fused));
         if previous.is(COMPLETE) {
             return if previous.references() == 1 { Wake::Free } else { Wake::Nothing };
         }
@@ -430,6 +430,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::fused;
 
     fn seen(state: &State) -> Seen {
         match state.start_poll() {
@@ -456,12 +457,12 @@ mod tests {
     fn a_wake_during_a_poll_asks_for_another() {
         let state = State::new();
         let first = seen(&state);
-        assert_eq!(state.wake_by_ref(), Wake::Nothing);
+        assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
         assert_eq!(state.end_poll(first), EndPoll::Again);
         let second = seen(&state);
         assert_eq!(state.end_poll(second), EndPoll::Idle);
-        assert_eq!(state.wake_by_ref(), Wake::Schedule);
-        assert_eq!(state.wake_by_ref(), Wake::Nothing);
+        assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Schedule);
+        assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
     }
 
     #[test]
@@ -470,7 +471,7 @@ mod tests {
         let before = seen(&state);
         // As if the field were half full.
         state.0.fetch_add((HALF_OF_WAKES - 1) << WAKE_SHIFT, Ordering::Relaxed);
-        assert_eq!(state.wake_by_ref(), Wake::Nothing);
+        assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
         assert_eq!(state.load(Ordering::Relaxed).wakes(), 1, "folded");
         assert_eq!(state.end_poll(before), EndPoll::Again, "the folded wake is not forgotten");
         let after = seen(&state);
@@ -503,9 +504,9 @@ mod tests {
         assert!(!state.claim_idle(), "being polled");
         assert_eq!(state.end_poll(poll), EndPoll::Idle);
         assert!(state.claim_idle());
-        assert_eq!(state.wake_by_ref(), Wake::Nothing, "there is a Runnable");
+        assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing, "there is a Runnable");
         let unasked = seen(&state);
-        assert_eq!(state.wake_by_ref(), Wake::Nothing);
+        assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
         assert_eq!(state.end_poll(unasked), EndPoll::Again);
         let _ = state.complete();
         assert!(!state.claim_idle(), "complete");
@@ -518,7 +519,7 @@ mod tests {
         let _ = state.complete();
         assert!(matches!(state.drop_join(), DropJoin::Complete));
         assert!(!state.drop_reference());
-        assert_eq!(state.wake_by_val(), Wake::Nothing);
+        assert_eq!(fused(|f| state.wake_by_val(f)), Wake::Nothing);
         assert!(state.drop_reference());
     }
 }

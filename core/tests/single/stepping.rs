@@ -1,7 +1,7 @@
 //! An interrupt at every instruction of the way into sleep, by the processor's own single step; at some
 //! of them in a debug build.
 
-use std::{cell::Cell, mem, ptr, sync::Once, task::Poll};
+use std::{cell::Cell, mem, ptr, sync::Once};
 
 use jenny_core::single::{Board, Executor, Idle, TaskPool};
 

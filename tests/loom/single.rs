@@ -1,0 +1,187 @@
+//! The executor for one core: interrupts against the way into sleep, on chips with read-modify-writes
+//! and on chips without.
+//!
+//! An interrupt is a thread that holds the processor while it runs. Masking interrupts is to hold the
+//! processor, too, and WFI gives it away until an interrupt has run: whatever the executor does between
+//! its last look and its sleep, an interrupt gets in between if the mask leaves a gap.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use jenny_core::{
+    single::{Board, Executor, Idle},
+    without_compare_and_swap,
+};
+use loom::{
+    lazy_static,
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use crate::harness::{Bounds, check};
+
+lazy_static! {
+    static ref PROCESSOR: Mutex<()> = Mutex::new(());
+    static ref INTERRUPTED: Condvar = Condvar::new();
+}
+
+loom::thread_local! {
+    static DEPTH: Cell<u32> = Cell::new(0);
+    static HELD: RefCell<Option<MutexGuard<'static, ()>>> = RefCell::new(None);
+}
+
+struct Processor;
+critical_section::set_impl!(Processor);
+
+/// The statics of loom live as long as the execution.
+fn lock() -> MutexGuard<'static, ()> {
+    PROCESSOR.lock().unwrap()
+}
+
+// SAFETY: loom's mutex excludes and orders; sections of one thread nest.
+unsafe impl critical_section::Impl for Processor {
+    unsafe fn acquire() -> bool {
+        let nested = DEPTH.with(|depth| depth.replace(depth.get() + 1)) > 0;
+        if !nested {
+            let guard = lock();
+            HELD.with(|held| held.replace(Some(guard)));
+        }
+        nested
+    }
+
+    unsafe fn release(nested: bool) {
+        DEPTH.with(|depth| depth.set(depth.get() - 1));
+        if !nested {
+            drop(HELD.with(RefCell::take));
+        }
+    }
+}
+
+struct Chip;
+
+impl Board for Chip {
+    fn wait(&self, _: Idle<'_>) {
+        let guard = HELD.with(RefCell::take).expect("the wait is under the mask");
+        let guard = INTERRUPTED.wait(guard).unwrap();
+        HELD.with(|held| held.replace(Some(guard)));
+    }
+}
+
+/// Runs a handler as an interrupt: not while they are masked.
+fn interrupt(handler: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        critical_section::with(|_| handler());
+        INTERRUPTED.notify_one();
+    })
+}
+
+/// What the interrupts of a model tell, and the executor that hears of it.
+struct Machine {
+    executor: Executor<Chip>,
+    count: AtomicUsize,
+    waker: critical_section::Mutex<RefCell<Option<Waker>>>,
+}
+
+impl Machine {
+    /// Runs the model on a machine of its own.
+    fn run(model: impl FnOnce(&'static Self)) {
+        let machine = Box::into_raw(Box::new(Self {
+            executor: Executor::new(Chip),
+            count: AtomicUsize::new(0),
+            waker: critical_section::Mutex::new(RefCell::new(None)),
+        }));
+        // SAFETY: the model joins its threads, and leaves no task behind.
+        model(unsafe { &*machine });
+        // SAFETY: as above; the box is made again once.
+        drop(unsafe { Box::from_raw(machine) });
+    }
+
+    /// The handler: counts, and wakes who waits.
+    fn raise(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let waker = critical_section::with(|cs| self.waker.borrow(cs).take());
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, context: &mut Context<'_>, wanted: usize) -> Poll<usize> {
+        critical_section::with(|cs| self.waker.borrow(cs).replace(Some(context.waker().clone())));
+        let count = self.count.load(Ordering::Relaxed);
+        if count >= wanted { Poll::Ready(count) } else { Poll::Pending }
+    }
+}
+
+fn root_against_interrupt() {
+    Machine::run(|machine| {
+        let handler = interrupt(|| machine.raise());
+        let count = machine.executor.block_on(poll_fn(|context| machine.poll(context, 1)));
+        assert_eq!(count, 1);
+        handler.join().unwrap();
+        drop(critical_section::with(|cs| machine.waker.borrow(cs).take()));
+    });
+}
+
+fn task_against_interrupts(interrupts: usize) {
+    Machine::run(|machine| {
+        let task =
+            machine.executor.spawn(poll_fn(move |context| machine.poll(context, interrupts)));
+        let handlers: Vec<_> = (0..interrupts).map(|_| interrupt(|| machine.raise())).collect();
+        let count = machine.executor.block_on(async { pin!(task).await.unwrap() });
+        assert_eq!(count, interrupts);
+        for handler in handlers {
+            handler.join().unwrap();
+        }
+        drop(critical_section::with(|cs| machine.waker.borrow(cs).take()));
+        machine.executor.close();
+        machine.executor.run(|_| {});
+    });
+}
+
+/// A wake finds the task being polled, or on its way to idle, or idle.
+fn close_against_interrupt() {
+    Machine::run(|machine| {
+        let task = machine.executor.spawn(poll_fn(move |context| machine.poll(context, 2)));
+        let handler = interrupt(|| machine.raise());
+        machine.executor.close();
+        machine.executor.run(|_| {});
+        handler.join().unwrap();
+        drop(critical_section::with(|cs| machine.waker.borrow(cs).take()));
+        assert!(machine.executor.block_on(task).unwrap_err().is_cancelled());
+        machine.executor.block_on(async {});
+    });
+}
+
+#[test]
+fn the_root_hears_of_an_interrupt() {
+    let name = "single: root against interrupt";
+    check(name, Bounds::preemptions(3), root_against_interrupt);
+    check(&format!("{name}, without compare-and-swap"), Bounds::preemptions(3), || {
+        without_compare_and_swap(root_against_interrupt);
+    });
+}
+
+#[test]
+fn a_task_hears_of_two_interrupts() {
+    let name = "single: task against two interrupts";
+    check(name, Bounds::preemptions(2), || task_against_interrupts(2));
+    check(&format!("{name}, without compare-and-swap"), Bounds::preemptions(2), || {
+        without_compare_and_swap(|| task_against_interrupts(2));
+    });
+}
+
+#[test]
+fn a_close_meets_a_wake() {
+    let name = "single: close against interrupt";
+    check(name, Bounds::preemptions(2), close_against_interrupt);
+    check(&format!("{name}, without compare-and-swap"), Bounds::preemptions(2), || {
+        without_compare_and_swap(close_against_interrupt);
+    });
+}
