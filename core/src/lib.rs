@@ -46,6 +46,9 @@
 //!
 //! # Chips without compare-and-swap
 //!
+//! With the feature `critical-section` the program's critical section is all that is needed.
+//! Otherwise:
+//!
 //! All atomics are [`portable_atomic`]'s. Where the processor has none of its own (Cortex-M0, RISC-V
 //! without the A extension) the *final binary* says how they are made; a library cannot know, so
 //! this one never does, and without a choice it does not compile for such a chip:
