@@ -25,7 +25,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let bar = progress_bar(count);
     let mut report = Report::of_this_machine(options.effort);
     if speak {
-        bar.suspend(|| println!("{}\n\n{}", report.introduction(), table::HEADING));
+        bar.suspend(|| println!("{}\n\n{}", report.introduction(), table::heading()));
     }
     for group in GROUPS {
         for case in group.cases.iter().filter(selected) {

@@ -271,6 +271,14 @@ mod tests {
     }
 
     #[test]
+    fn columns_stand_below_their_heads() {
+        let (heading, line) = (table::heading(), table::line(&REPORT.rows[0]));
+        let below = heading.lines().last().expect("two lines");
+        assert_eq!(below.chars().count(), line.chars().count(), "{heading}\n{line}");
+        assert_eq!(below.find("goal").map(|at| &line[at..at + 4]), Some("0.15"));
+    }
+
+    #[test]
     fn the_picture_leaves_curves_to_the_page() {
         let picture = ratios::picture(&REPORT);
         assert!(picture.contains("spawn_many_local_w4"), "it has a goal");

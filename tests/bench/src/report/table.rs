@@ -4,9 +4,47 @@ use super::{Report, Row};
 use crate::peer::Name;
 use crate::stats::Ratio;
 
-pub(crate) const HEADING: &str = "\
-                          jenny /                   goal          CPU        jenny /                 median                                  CPU ns/op
-case                        Tokio  95 %                         ratio           smol  95 %               jenny       Tokio        smol            jenny    Tokio     smol";
+/// Two lines over those of [`line`].
+pub(crate) fn heading() -> String {
+    let line = |cells: [&str; 13]| {
+        let [
+            case,
+            tokio,
+            interval,
+            goal,
+            verdict,
+            cpu,
+            smol,
+            range,
+            jenny,
+            other,
+            third,
+            unit,
+            rest,
+        ] = cells;
+        format!(
+            "{case:<26} {tokio:>6}  {interval:<16} {goal:>6} {verdict:<7} {cpu:>6}    {smol:>6}  \
+             {range:<16} {jenny:>11} {other:>11} {third:>11} {unit:<6} {rest}"
+        )
+    };
+    let above = ["", "jenny/", "", "", "", "CPU", "jenny/", "", "", "median", "", "", "  CPU ns"];
+    let below = [
+        "case",
+        "Tokio",
+        "95 %",
+        "goal",
+        "",
+        "ratio",
+        "smol",
+        "95 %",
+        "jenny",
+        "Tokio",
+        "smol",
+        "",
+        "   jenny    Tokio     smol",
+    ];
+    [above, below].map(line).map(|line| line.trim_end().to_owned()).join("\n")
+}
 
 pub(crate) fn line(row: &Row) -> String {
     let ratio = |peer| match row.of(peer) {
