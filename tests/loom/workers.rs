@@ -28,9 +28,13 @@ pub(crate) struct Thread {
 
 /// `home` is the worker whose inbox strangers use.
 pub(crate) fn new<const N: usize>(home: usize) -> (Handle<Modelled>, [Thread; N]) {
+    with(home, Config::default())
+}
+
+pub(crate) fn with<const N: usize>(home: usize, config: Config) -> (Handle<Modelled>, [Thread; N]) {
     let parkers = [(); N].map(|()| Parker::new());
     let unparkers = parkers.each_ref().map(Parker::unparker);
-    let (handle, workers) = stealing::new(Modelled::new(home), unparkers, Config::default());
+    let (handle, workers) = stealing::new(Modelled::new(home), unparkers, config);
     let mut workers = workers.into_iter();
     let threads = parkers.map(|parker| Thread { worker: workers.next().unwrap(), parker });
     (handle, threads)

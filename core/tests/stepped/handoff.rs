@@ -18,7 +18,7 @@ use crate::{
     alloc::no_leaks,
     probe::{Tally, result, yield_now},
     rig::{Dice, Kind, Rig},
-    toy::Toy,
+    toy::{Toy, Unparked},
 };
 
 type Elsewhere = Arc<Mutex<Option<Worker<Toy>>>>;
@@ -90,6 +90,23 @@ fn what_is_queued_runs_elsewhere_and_the_worker_comes_back() {
             assert_eq!(handle.completed_outside(), 0);
         });
     }
+}
+
+/// A driver that is turned between two ticks calls wakers, which may block.
+#[test]
+fn nothing_is_taken_after_a_poll() {
+    let (handle, mut workers) =
+        stealing::new(Toy::new(1, false), [Unparked::default()], stealing::Config::default());
+    let mut worker = workers.pop().unwrap();
+    let task = worker.enter(|entered| {
+        let task = handle.spawn(yield_now());
+        assert_eq!(entered.tick(), Tick::Idle);
+        assert!(!leave(&handle, &Elsewhere::default()), "no task is being polled");
+        task
+    });
+    assert!(result(task).is_ok());
+    handle.close();
+    assert_eq!(run(&mut worker), Tick::Stopped);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     task::{Poll, Waker},
 };
 
@@ -91,30 +94,52 @@ fn two_that_wake_each_other_do_not_keep_the_worker_to_themselves() {
 
 #[test]
 fn the_inbox_is_looked_at_under_a_flood() {
-    for kind in [Kind::Local, Kind::Stealing(1)] {
+    // With few tasks the worker never runs out of its own ring, with many it visits its overflow.
+    for (kind, tasks) in [(Kind::Local, 400), (Kind::Stealing(1), 10), (Kind::Stealing(1), 400)] {
         let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
-        let stop = Arc::new(Mutex::new(false));
-        let handle = rig.handle.clone();
-        rig.inside(0, || {
-            for _ in 0..400 {
-                let stop = stop.clone();
-                drop(handle.spawn(async move {
-                    while !*stop.lock().unwrap() {
-                        yield_now().await;
-                    }
-                }));
-            }
-        });
-        assert_eq!(rig.tick(0), Tick::Ran);
-        let outside = rig.handle.spawn(async move { *stop.lock().unwrap() = true });
+        let stop = flood(&mut rig, 0, tasks);
+        let outside = rig.handle.spawn(async move { stop.store(true, SeqCst) });
         let ticks = (1..100).find(|_| {
             let _ = rig.tick(0);
             outside.is_finished()
         });
-        // 400 tasks wait before it, 61 run in a tick; the stealing one visits its overflow half a
+        // Those tasks wait before it, 61 run in a tick; the stealing one visits its overflow half a
         // ring at a time, the flood goes behind.
-        assert!(ticks.expect("starved") <= 2 * 400 / 61, "{kind:?}: {ticks:?}");
+        assert!(ticks.expect("starved") <= 1 + 2 * tasks / 61, "{kind:?}: {ticks:?}");
         rig.settle(&mut dice);
+    }
+}
+
+/// Keeps a worker busy with tasks that wake themselves, until the flag is raised.
+fn flood(rig: &mut Rig, worker: usize, tasks: usize) -> Arc<AtomicBool> {
+    let (handle, stop) = (rig.handle.clone(), Arc::new(AtomicBool::new(false)));
+    rig.inside(worker, || {
+        for _ in 0..tasks {
+            let stop = stop.clone();
+            drop(handle.spawn(async move {
+                while !stop.load(SeqCst) {
+                    yield_now().await;
+                }
+            }));
+        }
+    });
+    assert_eq!(rig.tick(worker), Tick::Ran);
+    stop
+}
+
+/// Its owner is in a poll that does not end, and the other worker has enough to do.
+#[test]
+fn the_inbox_of_a_stuck_worker_is_looked_at_under_a_flood() {
+    for busy in 0..2 {
+        let mut rig = Rig::with(Kind::Stealing(2), Toy::new(1, false), |_| {});
+        let stop = flood(&mut rig, busy, 10);
+        // To whichever of the two inboxes.
+        let outside = rig.handle.spawn(async move { stop.store(true, SeqCst) });
+        assert!((0..10).any(|_| {
+            let _ = rig.tick(busy);
+            outside.is_finished()
+        }));
+        rig.settle(&mut Dice::new(0));
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Its queues are within the reach of thieves, but not its LIFO slot: there a task may wait for the
 //! worker alone. Whoever calls [`Handle::look_after`] now and then sees that a worker is awake and
-//! has not begun a poll since the time before; then that task goes to an inbox. The backend does the
-//! same for the timers and the driver.
+//! has not begun a poll since the time before; then that task goes to an inbox, and thieves are woken
+//! if it has more. The backend does the same for the timers and the driver.
 
 use alloc::boxed::Box;
 
@@ -62,6 +62,10 @@ impl<P: Platform> Handle<P> {
                 // Ordering: Relaxed; the number stands for itself.
                 shared.rescues.fetch_add(1, Ordering::Relaxed);
                 shared.inject(task, Arrival::Woken);
+            } else if !slot.ring.is_empty() || !slot.overflow.is_empty() {
+                // A worker pushes without a fence: a thief that went to sleep at that moment and the
+                // worker may have missed each other, and the worker does not come to its tasks now.
+                shared.notify(index);
             }
         }
         look
