@@ -95,7 +95,7 @@ fn answer_against_completion_and_sleep() {
 fn answer_against_shutdown() {
     check("dump: answer against shutdown", Bounds::preemptions(3), || {
         let parker = Parker::new();
-        let (handle, mut worker) =
+        let (handle, worker) =
             local_scheduler::new(Modelled::new(0), parker.unparker(), LocalConfig::default());
         let (future, _, _) = Waits::<1>::new();
         let waiting = handle.spawn(future);
