@@ -270,7 +270,8 @@ pub(crate) struct CurrentGuard {
     outer: Option<Arc<Ambient>>,
     depth: usize,
     _local: Option<LocalGuard>,
-    _not_send: PhantomData<*mut ()>,
+    // Of what a guard gives, nothing is reached through a reference, so it is `Sync`.
+    _not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
 }
 
 /// Makes a runtime the current one of this thread.
@@ -326,7 +327,8 @@ pub(crate) enum Running {
 #[must_use]
 pub(crate) struct RunningGuard {
     outer: Running,
-    _not_send: PhantomData<*mut ()>,
+    // Of what a guard gives, nothing is reached through a reference, so it is `Sync`.
+    _not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
 }
 
 /// What this thread does for a runtime.

@@ -2,10 +2,9 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::{pending, poll_fn},
+    future::pending,
     rc::Rc,
-    sync::{Arc, mpsc},
-    task::{Poll, Waker},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -16,23 +15,10 @@ use jenny::{
     task::{LocalSet, spawn, spawn_blocking, spawn_local, yield_now},
 };
 
-use crate::support::within_a_minute;
-
-/// Notes on which thread it is dropped. Not `Send`.
-struct DroppedOn(Rc<Cell<Option<thread::ThreadId>>>);
-
-impl DroppedOn {
-    fn new() -> (Self, Rc<Cell<Option<thread::ThreadId>>>) {
-        let place = Rc::default();
-        (Self(Rc::clone(&place)), place)
-    }
-}
-
-impl Drop for DroppedOn {
-    fn drop(&mut self) {
-        assert_eq!(self.0.replace(Some(thread::current().id())), None, "dropped twice");
-    }
-}
+use crate::{
+    local_support::{DroppedOn, drop_while_others_wake},
+    support::within_a_minute,
+};
 
 async fn holds<T>(held: T) {
     let _held = held;
@@ -193,34 +179,11 @@ fn wakers_are_used_elsewhere_while_it_ends_and_afterwards() {
         for _ in 0..100 {
             let runtime =
                 Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
-            let (leave, left) = mpsc::channel::<Waker>();
-            let drops = Rc::new(());
-            for _ in 0..8 {
-                let (leave, held) = (leave.clone(), Rc::clone(&drops));
-                runtime.spawn_local(poll_fn(move |context| {
-                    let _held = &held;
-                    // Nobody listens any more if the waker has done its part.
-                    let _ = leave.send(context.waker().clone());
-                    Poll::<()>::Pending
-                }));
-            }
-            runtime.block_on(yield_now());
-            let wakers: Vec<_> = left.try_iter().collect();
-            let others: Vec<_> = (0..2)
-                .map(|_| {
-                    let wakers = wakers.clone();
-                    thread::spawn(move || {
-                        for waker in wakers {
-                            waker.wake_by_ref();
-                            waker.wake();
-                        }
-                    })
-                })
-                .collect();
-            drop(runtime);
-            assert_eq!(Rc::strong_count(&drops), 1);
-            others.into_iter().for_each(|other| other.join().unwrap());
-            wakers.into_iter().for_each(Waker::wake);
+            drop_while_others_wake(
+                runtime,
+                |runtime, task| drop(runtime.spawn_local(task)),
+                |runtime| runtime.block_on(yield_now()),
+            );
         }
     });
 }

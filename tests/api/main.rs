@@ -13,6 +13,7 @@ mod hooks;
 mod join_set;
 mod local_runtime;
 mod local_set;
+mod local_support;
 mod metrics;
 mod misuse;
 mod net_tcp;

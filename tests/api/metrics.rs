@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     future::pending,
+    panic::resume_unwind,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -309,6 +310,39 @@ on_every_runtime! {
         // A machine that is busy elsewhere makes polls longer, never shorter.
         assert!(bucket(2) >= 1, "4 ms fall into the last bucket");
         assert!(bucket(0) >= 50, "most yields take less than 2 ms");
+    }
+
+    fn a_poll_is_timed_though_its_hook_panics(flavour: Flavour) {
+        let runtime = flavour.build_with(|builder| {
+            builder
+                .enable_metrics_poll_time_histogram()
+                .on_before_task_poll(|_| resume_unwind(Box::new("expected")))
+        });
+        let metrics = runtime.metrics();
+        runtime.block_on(async { spawn(async {}).await.unwrap() });
+        let buckets = 0..metrics.poll_time_histogram_num_buckets();
+        let polls = |bucket| {
+            total(&metrics, |of, worker| of.poll_time_histogram_bucket_count(worker, bucket))
+        };
+        wait_until(|| buckets.clone().map(polls).sum::<u64>() == 1);
+    }
+
+    #[allow(deprecated)]
+    fn the_histogram_has_old_names(flavour: Flavour) {
+        let runtime = flavour.build_with(|builder| builder.enable_metrics_poll_count_histogram());
+        let metrics = runtime.metrics();
+        assert!(metrics.poll_count_histogram_enabled());
+        let buckets = metrics.poll_count_histogram_num_buckets();
+        assert_eq!(buckets, metrics.poll_time_histogram_num_buckets());
+        for bucket in 0..buckets {
+            let range = metrics.poll_count_histogram_bucket_range(bucket);
+            assert_eq!(range, metrics.poll_time_histogram_bucket_range(bucket));
+        }
+        runtime.block_on(async { spawn(async {}).await.unwrap() });
+        let polls = |bucket| {
+            total(&metrics, |of, worker| of.poll_count_histogram_bucket_count(worker, bucket))
+        };
+        wait_until(|| (0..buckets).map(polls).sum::<u64>() == 1);
     }
 
     fn without_a_histogram_there_are_no_buckets(flavour: Flavour) {

@@ -1,4 +1,4 @@
-//! TCP over the loopback interface, on both runtimes.
+//! TCP over the loopback interface, on all runtimes.
 
 use std::{
     future::poll_fn,
@@ -19,6 +19,9 @@ use jenny::{
     task::{spawn, yield_now},
 };
 
+use crate::support::Flavour;
+
+/// Runtimes that other threads may use, too.
 fn runtimes() -> [Runtime; 2] {
     [
         Builder::new_current_thread().enable_all().build().unwrap(),
@@ -26,9 +29,9 @@ fn runtimes() -> [Runtime; 2] {
     ]
 }
 
-fn on_both<F: Future<Output = ()>>(test: impl Fn() -> F) {
-    for runtime in runtimes() {
-        runtime.block_on(test());
+fn on_all<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    for flavour in [Flavour::CurrentThread, Flavour::Local, Flavour::FourWorkers] {
+        flavour.build().block_on(test());
     }
 }
 
@@ -61,7 +64,7 @@ async fn echo(mut stream: TcpStream) {
 fn many_connections_echo() {
     const CONNECTIONS: u8 = 64;
     const ROUNDS: u8 = 20;
-    on_both(|| async {
+    on_all(|| async {
         let (listener, address) = listener().await;
         let server = spawn(async move {
             for _ in 0..CONNECTIONS {
@@ -95,7 +98,7 @@ fn many_connections_echo() {
 #[test]
 fn a_slow_reader_holds_the_writer_back() {
     const SIZE: usize = 16 << 20;
-    on_both(|| async {
+    on_all(|| async {
         let (mut client, mut server) = connection().await;
         let writer = spawn(async move {
             let data: Vec<u8> = (0..SIZE).map(|i| (i % 251) as u8).collect();
@@ -124,7 +127,7 @@ fn a_slow_reader_holds_the_writer_back() {
 /// end.
 #[test]
 fn the_end_follows_a_partial_read() {
-    on_both(|| async {
+    on_all(|| async {
         for _ in 0..50 {
             let (mut client, mut server) = connection().await;
             client.write_all(b"abc").await.unwrap();
@@ -139,7 +142,7 @@ fn the_end_follows_a_partial_read() {
 
 #[test]
 fn halves_borrow() {
-    on_both(|| async {
+    on_all(|| async {
         let (mut client, server) = connection().await;
         let server = spawn(echo(server));
         let (mut read, mut write) = client.split();
@@ -155,7 +158,7 @@ fn halves_borrow() {
 
 #[test]
 fn halves_that_own() {
-    on_both(|| async {
+    on_all(|| async {
         let (client, server) = connection().await;
         let server = spawn(echo(server));
         let (mut read, mut write) = client.into_split();
@@ -186,7 +189,7 @@ fn halves_that_own() {
 
 #[test]
 fn a_forgotten_half_says_nothing() {
-    on_both(|| async {
+    on_all(|| async {
         let (client, mut server) = connection().await;
         let (mut read, write) = client.into_split();
         write.forget();
@@ -201,7 +204,7 @@ fn a_forgotten_half_says_nothing() {
 
 #[test]
 fn try_operations_never_wait() {
-    on_both(|| async {
+    on_all(|| async {
         let (client, server) = connection().await;
         let mut buf = [0; 8];
         assert_eq!(server.try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -243,7 +246,7 @@ fn try_operations_never_wait() {
 
 #[test]
 fn a_refused_connection_is_an_error() {
-    on_both(|| async {
+    on_all(|| async {
         let (listener, address) = listener().await;
         drop(listener);
         let error = TcpStream::connect(address).await.unwrap_err();
@@ -257,7 +260,7 @@ fn a_refused_connection_is_an_error() {
 
 #[test]
 fn the_next_address_is_tried() {
-    on_both(|| async {
+    on_all(|| async {
         let (closed, nobody) = listener().await;
         drop(closed);
         let (_listener, somebody) = listener().await;
@@ -268,7 +271,7 @@ fn the_next_address_is_tried() {
 
 #[test]
 fn a_host_name_is_looked_up() {
-    on_both(|| async {
+    on_all(|| async {
         let found: Vec<_> = lookup_host("localhost:80").await.unwrap().collect();
         assert!(!found.is_empty());
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
@@ -280,7 +283,7 @@ fn a_host_name_is_looked_up() {
 /// A read that is given up takes nothing with it.
 #[test]
 fn a_cancelled_read_loses_no_data() {
-    on_both(|| async {
+    on_all(|| async {
         let (mut client, mut server) = connection().await;
         let mut buf = [0; 8];
         for round in 0..100u8 {
@@ -303,7 +306,7 @@ fn a_cancelled_read_loses_no_data() {
 
 #[test]
 fn two_tasks_wait_for_the_same_readiness() {
-    on_both(|| async {
+    on_all(|| async {
         let (mut client, server) = connection().await;
         let server = Arc::new(server);
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -326,7 +329,7 @@ fn two_tasks_wait_for_the_same_readiness() {
 
 #[test]
 fn several_tasks_accept_from_one_listener() {
-    on_both(|| async {
+    on_all(|| async {
         let (listener, address) = listener().await;
         let listener = Arc::new(listener);
         let acceptors = [(); 8].map(|()| {
@@ -351,7 +354,7 @@ fn several_tasks_accept_from_one_listener() {
 
 #[test]
 fn a_listener_goes_while_it_accepts() {
-    on_both(|| async {
+    on_all(|| async {
         let (listener, address) = listener().await;
         let waiting = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&waiting);
@@ -379,7 +382,7 @@ fn a_listener_goes_while_it_accepts() {
 
 #[test]
 fn peeking_consumes_nothing() {
-    on_both(|| async {
+    on_all(|| async {
         let (mut client, mut server) = connection().await;
         client.write_all(b"hello").await.unwrap();
         let mut buf = [0; 16];
@@ -395,7 +398,7 @@ fn peeking_consumes_nothing() {
 
 #[test]
 fn sockets_with_options() {
-    on_both(|| async {
+    on_all(|| async {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         assert!(socket.reuseaddr().unwrap());
@@ -407,6 +410,20 @@ fn sockets_with_options() {
 
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_nodelay(true).unwrap();
+        socket.set_tos_v4(0x10).unwrap();
+        assert_eq!(socket.tos_v4().unwrap(), 0x10);
+        socket.set_zero_linger().unwrap();
+        assert_eq!(socket.linger().unwrap(), Some(std::time::Duration::ZERO));
+        socket.set_linger(None).unwrap();
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(socket.device().unwrap(), None);
+            match socket.bind_device(Some(b"lo")) {
+                Ok(()) => assert_eq!(socket.device().unwrap().unwrap(), b"lo"),
+                // Old systems ask for a privilege.
+                Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied),
+            }
+        }
         let stream = socket.connect(address).await.unwrap();
         assert!(stream.nodelay().unwrap());
         #[cfg(target_os = "linux")]
@@ -426,9 +443,19 @@ fn sockets_with_options() {
     });
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_traffic_class_of_a_socket() {
+    // Machines without IPv6 have no such socket.
+    if let Ok(socket) = TcpSocket::new_v6() {
+        socket.set_tclass_v6(0x20).unwrap();
+        assert_eq!(socket.tclass_v6().unwrap(), 0x20);
+    }
+}
+
 #[test]
 fn to_std_and_back() {
-    on_both(|| async {
+    on_all(|| async {
         let (client, server) = connection().await;
         let mut client = client.into_std().unwrap();
         client.set_nonblocking(false).unwrap();
@@ -448,7 +475,7 @@ fn to_std_and_back() {
 fn to_a_descriptor_and_back() {
     use std::os::fd::{FromRawFd, IntoRawFd};
 
-    on_both(|| async {
+    on_all(|| async {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_nodelay(true).unwrap();
         let descriptor = socket.into_raw_fd();
@@ -527,10 +554,30 @@ fn no_socket_outside_a_runtime() {
     let _ = TcpListener::from_std(listener);
 }
 
+#[test]
+fn a_buffer_grows_by_what_is_there() {
+    on_all(|| async {
+        let (mut client, server) = connection().await;
+        let mut buf = b"> ".to_vec();
+        let nothing = server.try_read_buf(&mut buf).unwrap_err();
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+        client.write_all(b"hello").await.unwrap();
+        server.readable().await.unwrap();
+        assert_eq!(server.try_read_buf(&mut buf).unwrap(), 5);
+        assert_eq!(buf, b"> hello");
+        client.write_all(b"!").await.unwrap();
+        drop(client);
+        let (reader, _writer) = server.into_split();
+        reader.readable().await.unwrap();
+        assert_eq!(reader.try_read_buf(&mut buf).unwrap(), 1);
+        assert_eq!(buf, b"> hello!");
+    });
+}
+
 /// Reading into memory that nobody has initialised.
 #[test]
 fn reads_fill_what_was_uninitialised() {
-    on_both(|| async {
+    on_all(|| async {
         let (mut client, mut server) = connection().await;
         client.write_all(b"fresh").await.unwrap();
         let mut memory = [std::mem::MaybeUninit::uninit(); 32];

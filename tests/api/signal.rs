@@ -8,7 +8,6 @@ use std::{
 };
 
 use jenny::{
-    runtime::{Builder, Runtime},
     signal::{
         ctrl_c,
         unix::{SignalKind, signal},
@@ -16,18 +15,24 @@ use jenny::{
     task::spawn,
 };
 
+use crate::support::{Flavour, TestRuntime};
+
+const FLAVOURS: [Flavour; 3] = [Flavour::CurrentThread, Flavour::Local, Flavour::FourWorkers];
+
 fn send(name: &str) {
     let status = Command::new("kill").args(["-s", name, &id().to_string()]).status().unwrap();
     assert!(status.success());
 }
 
-fn multi_thread() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+fn on_all<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    for flavour in FLAVOURS {
+        flavour.build().block_on(test());
+    }
 }
 
 #[test]
 fn ctrl_c_wakes_all_who_wait_for_it() {
-    multi_thread().block_on(async {
+    on_all(|| async {
         // The handler is in place before the signal comes, or the test would end here.
         let mut listener = signal(SignalKind::interrupt()).unwrap();
         let waiters: Vec<_> = (0..4)
@@ -55,7 +60,7 @@ fn ctrl_c_wakes_all_who_wait_for_it() {
 fn every_runtime_gets_the_signal() {
     const ROUNDS: usize = 20;
     let barrier = &Barrier::new(4);
-    let listen = |runtime: Runtime| {
+    let listen = |runtime: TestRuntime| {
         runtime.block_on(async {
             let mut listener = signal(SignalKind::user_defined1()).unwrap();
             for _ in 0..ROUNDS {
@@ -66,9 +71,8 @@ fn every_runtime_gets_the_signal() {
         });
     };
     thread::scope(|scope| {
-        scope.spawn(|| listen(multi_thread()));
-        for _ in 0..2 {
-            scope.spawn(|| listen(Builder::new_current_thread().enable_all().build().unwrap()));
+        for flavour in FLAVOURS {
+            scope.spawn(move || listen(flavour.build()));
         }
         for _ in 0..ROUNDS {
             barrier.wait();
@@ -80,7 +84,7 @@ fn every_runtime_gets_the_signal() {
 
 #[test]
 fn a_listener_sees_what_comes_while_it_does_not_look() {
-    multi_thread().block_on(async {
+    on_all(|| async {
         let mut listener = signal(SignalKind::user_defined2()).unwrap();
         send("USR2");
         assert_eq!(listener.recv().await, Some(()));
@@ -94,15 +98,17 @@ fn a_listener_sees_what_comes_while_it_does_not_look() {
 
 #[test]
 fn a_listener_ends_with_its_runtime() {
-    let runtime = multi_thread();
-    let mut listener = runtime.block_on(async { signal(SignalKind::alarm()).unwrap() });
-    drop(runtime);
-    assert_eq!(multi_thread().block_on(listener.recv()), None);
+    for flavour in FLAVOURS {
+        let runtime = flavour.build();
+        let mut listener = runtime.block_on(async { signal(SignalKind::alarm()).unwrap() });
+        drop(runtime);
+        assert_eq!(flavour.build().block_on(listener.recv()), None);
+    }
 }
 
 #[test]
 fn what_cannot_be_handled_is_refused() {
-    multi_thread().block_on(async {
+    on_all(|| async {
         for number in [9, 19, 11, 0, -1] {
             assert!(signal(SignalKind::from_raw(number)).is_err(), "{number}");
         }

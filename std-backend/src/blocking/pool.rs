@@ -60,7 +60,10 @@ mod deadline;
 mod idle;
 mod threads;
 
-pub use config::{Config, Hook, Job, Mandatory, Metrics, SpawnError, half_of_the_cores};
+pub use config::{Config, Job, Mandatory, Metrics, SpawnError};
+// For the runtime's builder, which a model checker has no use for.
+#[cfg(not(jenny_loom))]
+pub use config::{Hook, half_of_the_cores};
 
 use idle::{Claim, Letter};
 use threads::{Purpose, Shared};

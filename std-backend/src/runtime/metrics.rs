@@ -223,6 +223,35 @@ impl RuntimeMetrics {
         self.poll_times(bucket).count(worker, bucket)
     }
 
+    /// The old name of [`poll_time_histogram_enabled`](Self::poll_time_histogram_enabled).
+    #[deprecated(note = "renamed to `poll_time_histogram_enabled`")]
+    pub fn poll_count_histogram_enabled(&self) -> bool {
+        self.poll_time_histogram_enabled()
+    }
+
+    /// The old name of
+    /// [`poll_time_histogram_num_buckets`](Self::poll_time_histogram_num_buckets).
+    #[deprecated(note = "renamed to `poll_time_histogram_num_buckets`")]
+    pub fn poll_count_histogram_num_buckets(&self) -> usize {
+        self.poll_time_histogram_num_buckets()
+    }
+
+    /// The old name of
+    /// [`poll_time_histogram_bucket_range`](Self::poll_time_histogram_bucket_range).
+    #[deprecated(note = "renamed to `poll_time_histogram_bucket_range`")]
+    #[track_caller]
+    pub fn poll_count_histogram_bucket_range(&self, bucket: usize) -> Range<Duration> {
+        self.poll_time_histogram_bucket_range(bucket)
+    }
+
+    /// The old name of
+    /// [`poll_time_histogram_bucket_count`](Self::poll_time_histogram_bucket_count).
+    #[deprecated(note = "renamed to `poll_time_histogram_bucket_count`")]
+    #[track_caller]
+    pub fn poll_count_histogram_bucket_count(&self, worker: usize, bucket: usize) -> u64 {
+        self.poll_time_histogram_bucket_count(worker, bucket)
+    }
+
     #[track_caller]
     fn poll_times(&self, bucket: usize) -> &PollTimes {
         match self.ambient().stats.poll_times() {

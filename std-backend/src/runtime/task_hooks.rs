@@ -43,16 +43,27 @@ fn call(hook: &TaskHook, task: &TaskMeta<'_>) {
     }
 }
 
+/// Starts the clock when it is dropped, also by a hook that panics: the end of the poll stops it in
+/// any case, and would otherwise stop that of the poll around it.
+struct StartsClock<'a> {
+    timer: &'a PollTimer,
+    task: &'a TaskMeta<'a>,
+}
+
+impl Drop for StartsClock<'_> {
+    fn drop(&mut self) {
+        self.timer.before_poll(self.task);
+    }
+}
+
 impl Observer for TaskHooks {
     fn spawned(&self, task: &TaskMeta<'_>) {
         call(&self.spawned, task);
     }
 
     fn before_poll(&self, task: &TaskMeta<'_>) {
+        let _clock = self.timer.as_ref().map(|timer| StartsClock { timer, task });
         call(&self.before_poll, task);
-        if let Some(timer) = &self.timer {
-            timer.before_poll(task);
-        }
     }
 
     fn after_poll(&self, task: &TaskMeta<'_>) {

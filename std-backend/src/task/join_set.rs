@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     io,
-    panic::resume_unwind,
+    panic::{RefUnwindSafe, UnwindSafe, resume_unwind},
     task::{Context, Poll, ready},
 };
 
@@ -250,6 +250,10 @@ fn result_with_id<T>(task: JoinHandle<T>) -> Result<(Id, T), JoinError> {
     let id = task.id();
     result(task).map(|output| (id, output))
 }
+
+// As handles are: a result is taken out whole, or not at all.
+impl<T> UnwindSafe for JoinSet<T> {}
+impl<T> RefUnwindSafe for JoinSet<T> {}
 
 impl<T> Default for JoinSet<T> {
     fn default() -> Self {

@@ -1,7 +1,7 @@
 //! The drop of a set cancels its tasks, on its own thread, whatever they are doing.
 
 use super::*;
-use crate::support::Flavour;
+use crate::{local_support::drop_while_others_wake, support::Flavour};
 
 fn with_tasks(act: impl Fn(LocalSet, &crate::support::TestRuntime)) {
     for flavour in [Flavour::CurrentThread, Flavour::Local, Flavour::FourWorkers] {
@@ -127,38 +127,12 @@ fn at_the_end_of_its_thread() {
 fn while_other_threads_wake() {
     within_a_minute(|| {
         for _ in 0..200 {
-            let set = LocalSet::new();
-            let (leave, left) = mpsc::channel::<Waker>();
-            let drops = Rc::new(());
-            for _ in 0..8 {
-                let (leave, held) = (leave.clone(), Rc::clone(&drops));
-                set.spawn_local(poll_fn(move |context| {
-                    let _held = &held;
-                    // Nobody listens any more if the waker has done its part.
-                    let _ = leave.send(context.waker().clone());
-                    Poll::<()>::Pending
-                }));
-            }
-            drop(leave);
             let (_, host) = Host::new();
-            let mut set = Box::pin(set);
-            assert!(poll(set.as_mut(), &host).is_pending());
-            let wakers: Vec<_> = left.try_iter().collect();
-            let others: Vec<_> = (0..2)
-                .map(|_| {
-                    let wakers = wakers.clone();
-                    thread::spawn(move || {
-                        for waker in wakers {
-                            waker.wake_by_ref();
-                            waker.wake();
-                        }
-                    })
-                })
-                .collect();
-            drop(set);
-            assert_eq!(Rc::strong_count(&drops), 1);
-            others.into_iter().for_each(|other| other.join().unwrap());
-            wakers.into_iter().for_each(Waker::wake);
+            drop_while_others_wake(
+                Box::pin(LocalSet::new()),
+                |set, task| drop(set.spawn_local(task)),
+                |set| assert!(poll(set.as_mut(), &host).is_pending()),
+            );
         }
     });
 }

@@ -9,7 +9,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
     },
     task::{Context, Poll, Wake, Waker},
     thread,
@@ -22,26 +21,13 @@ use jenny::{
     task::{self, LocalSet, spawn, spawn_local, yield_now},
 };
 
-use crate::support::{on_every_runtime, on_every_shared_runtime, within_a_minute};
+use crate::{
+    local_support::DroppedOn,
+    support::{on_every_runtime, on_every_shared_runtime, within_a_minute},
+};
 
 mod dropped;
 mod host;
-
-/// Notes on which thread it is dropped. Not `Send`.
-struct DroppedOn(Rc<Cell<Option<thread::ThreadId>>>);
-
-impl DroppedOn {
-    fn new() -> (Self, Rc<Cell<Option<thread::ThreadId>>>) {
-        let place = Rc::default();
-        (Self(Rc::clone(&place)), place)
-    }
-}
-
-impl Drop for DroppedOn {
-    fn drop(&mut self) {
-        assert_eq!(self.0.replace(Some(thread::current().id())), None, "dropped twice");
-    }
-}
 
 /// Counts its wakes.
 #[derive(Default)]

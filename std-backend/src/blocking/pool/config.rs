@@ -61,6 +61,7 @@ pub struct Config {
 }
 
 /// A good [`Config::max_coming`]: half of the cores, since the other half has jobs to run.
+#[cfg(not(jenny_loom))]
 pub fn half_of_the_cores() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.div_ceil(2)

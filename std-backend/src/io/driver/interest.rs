@@ -98,6 +98,7 @@ impl Interest {
     }
 
     /// What the system is asked for.
+    #[cfg(not(jenny_loom))]
     pub(crate) fn to_mio(self) -> mio::Interest {
         let mut wanted: Option<mio::Interest> = None;
         let mut want = |interest: mio::Interest| {

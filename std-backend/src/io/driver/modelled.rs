@@ -6,6 +6,6 @@ mod ready;
 mod wake_list;
 
 pub use interest::Interest;
-pub use readiness::{Direction, Event, Readiness};
+pub use readiness::{Direction, Readiness};
 pub use ready::Ready;
 pub use wake_list::WakeList;

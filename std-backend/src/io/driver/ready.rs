@@ -93,6 +93,7 @@ impl Ready {
         Self((word & Self::ALL.bits()) as u8)
     }
 
+    #[cfg(not(jenny_loom))]
     pub(crate) fn from_event(event: &mio::event::Event) -> Self {
         let reported = [
             (event.is_readable(), Self::READABLE),

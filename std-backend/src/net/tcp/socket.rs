@@ -155,6 +155,131 @@ impl TcpSocket {
         self.inner.set_linger(linger)
     }
 
+    /// Makes a close reset the connection and discard unsent data, without blocking.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        self.inner.set_linger(Some(Duration::ZERO))
+    }
+
+    /// The type of service of IPv4 packets (`IP_TOS`).
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(not(any(
+        target_os = "fuchsia",
+        target_os = "redox",
+        target_os = "solaris",
+        target_os = "illumos",
+        target_os = "haiku",
+    )))]
+    pub fn tos_v4(&self) -> io::Result<u32> {
+        self.inner.tos_v4()
+    }
+
+    /// Sets the type of service of IPv4 packets (`IP_TOS`).
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(not(any(
+        target_os = "fuchsia",
+        target_os = "redox",
+        target_os = "solaris",
+        target_os = "illumos",
+        target_os = "haiku",
+    )))]
+    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+        self.inner.set_tos_v4(tos)
+    }
+
+    /// The old name of [`tos_v4`](Self::tos_v4).
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(not(any(
+        target_os = "fuchsia",
+        target_os = "redox",
+        target_os = "solaris",
+        target_os = "illumos",
+        target_os = "haiku",
+    )))]
+    #[deprecated(note = "renamed to `tos_v4`")]
+    pub fn tos(&self) -> io::Result<u32> {
+        self.tos_v4()
+    }
+
+    /// The old name of [`set_tos_v4`](Self::set_tos_v4).
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(not(any(
+        target_os = "fuchsia",
+        target_os = "redox",
+        target_os = "solaris",
+        target_os = "illumos",
+        target_os = "haiku",
+    )))]
+    #[deprecated(note = "renamed to `set_tos_v4`")]
+    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        self.set_tos_v4(tos)
+    }
+
+    /// The traffic class of IPv6 packets (`IPV6_TCLASS`).
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(any(
+        target_os = "android",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "fuchsia",
+        target_os = "linux",
+        target_os = "macos",
+        target_os = "netbsd",
+        target_os = "openbsd",
+    ))]
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        self.inner.tclass_v6()
+    }
+
+    /// Sets the traffic class of IPv6 packets (`IPV6_TCLASS`).
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(any(
+        target_os = "android",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "fuchsia",
+        target_os = "linux",
+        target_os = "macos",
+        target_os = "netbsd",
+        target_os = "openbsd",
+    ))]
+    pub fn set_tclass_v6(&self, class: u32) -> io::Result<()> {
+        self.inner.set_tclass_v6(class)
+    }
+
+    /// The name of the network device that the socket is bound to (`SO_BINDTODEVICE`), if it is.
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+        self.inner.device()
+    }
+
+    /// Binds the socket to a network device (`SO_BINDTODEVICE`): it takes packets from that device
+    /// only. `None` takes the binding back.
+    ///
+    /// # Errors
+    /// Those of the system.
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    pub fn bind_device(&self, name: Option<&[u8]>) -> io::Result<()> {
+        self.inner.bind_device(name)
+    }
+
     /// The address that the socket is bound to.
     ///
     /// # Errors

@@ -85,6 +85,15 @@ macro_rules! read_half {
                 self.stream.try_read_vectored(bufs)
             }
 
+            /// As [`TcpStream::try_read_buf`].
+            ///
+            /// # Errors
+            /// `WouldBlock` if there is nothing; otherwise those of the system.
+            #[cfg(feature = "io-util")]
+            pub fn try_read_buf<B: bytes::BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+                self.stream.try_read_buf(buf)
+            }
+
             /// As [`TcpStream::peek`].
             ///
             /// # Errors

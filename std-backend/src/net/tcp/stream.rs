@@ -216,6 +216,23 @@ impl TcpStream {
         self.try_with(Interest::READABLE, wanted, || (&*self.io).read_vectored(bufs))
     }
 
+    /// As [`try_read`](Self::try_read), into the free room of a buffer, which grows by what was read.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is nothing; otherwise those of the system.
+    #[cfg(feature = "io-util")]
+    pub fn try_read_buf<B: bytes::BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        // SAFETY: the system writes initialised bytes into the room and nobody de-initialises any of
+        // it.
+        let room = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
+        let wanted = room.len();
+        let receive = || SockRef::from(&*self.io).recv(room);
+        let done = self.try_with(Interest::READABLE, wanted, receive)?;
+        // SAFETY: the system says that it has written so many bytes to the start of the room.
+        unsafe { buf.advance_mut(done) };
+        Ok(done)
+    }
+
     /// Writes what there is room for.
     ///
     /// # Errors

@@ -27,6 +27,13 @@ impl Builder {
         self
     }
 
+    /// The old name of
+    /// [`enable_metrics_poll_time_histogram`](Self::enable_metrics_poll_time_histogram).
+    #[deprecated(note = "renamed to `enable_metrics_poll_time_histogram`")]
+    pub fn enable_metrics_poll_count_histogram(&mut self) -> &mut Self {
+        self.enable_metrics_poll_time_histogram()
+    }
+
     /// The buckets of the histogram of poll times; by default ten of 100 µs each.
     pub fn metrics_poll_time_histogram_configuration(
         &mut self,
