@@ -112,6 +112,19 @@ impl Machine {
         }
     }
 
+    /// Runs the executor until its task has left a waker.
+    fn run_until_it_waits(&'static self) -> Waker {
+        self.executor.block_on(poll_fn(|context| {
+            match critical_section::with(|cs| self.waker.borrow(cs).borrow().clone()) {
+                Some(waker) => Poll::Ready(waker),
+                None => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            }
+        }))
+    }
+
     fn poll(&self, context: &mut Context<'_>, wanted: usize) -> Poll<usize> {
         critical_section::with(|cs| self.waker.borrow(cs).replace(Some(context.waker().clone())));
         let count = self.count.load(Ordering::Relaxed);
@@ -145,10 +158,29 @@ fn task_against_interrupts(interrupts: usize) {
     });
 }
 
+/// Thread mode wakes, with interrupts unmasked, the task that an interrupt wakes: between the two steps
+/// of the one wake, the other would find a task that is scheduled and in no queue, or be forgotten.
+fn thread_mode_against_interrupt() {
+    Machine::run(|machine| {
+        let task = machine.executor.spawn(poll_fn(move |context| machine.poll(context, 2)));
+        let other = machine.run_until_it_waits();
+        let handler = interrupt(|| machine.raise());
+        machine.count.fetch_add(1, Ordering::Relaxed);
+        other.wake();
+        let count = machine.executor.block_on(task).unwrap();
+        assert_eq!(count, 2);
+        handler.join().unwrap();
+        drop(critical_section::with(|cs| machine.waker.borrow(cs).take()));
+        machine.executor.close();
+        machine.executor.run(|_| {});
+    });
+}
+
 /// A wake finds the task being polled, or on its way to idle, or idle.
 fn close_against_interrupt() {
     Machine::run(|machine| {
         let task = machine.executor.spawn(poll_fn(move |context| machine.poll(context, 2)));
+        drop(machine.run_until_it_waits());
         let handler = interrupt(|| machine.raise());
         machine.executor.close();
         machine.executor.run(|_| {});
@@ -174,6 +206,15 @@ fn a_task_hears_of_two_interrupts() {
     check(name, Bounds::preemptions(2), || task_against_interrupts(2));
     check(&format!("{name}, without compare-and-swap"), Bounds::preemptions(2), || {
         without_compare_and_swap(|| task_against_interrupts(2));
+    });
+}
+
+#[test]
+fn two_wakes_of_one_task() {
+    let name = "single: thread mode against interrupt";
+    check(name, Bounds::preemptions(3), thread_mode_against_interrupt);
+    check(&format!("{name}, without compare-and-swap"), Bounds::preemptions(3), || {
+        without_compare_and_swap(thread_mode_against_interrupt);
     });
 }
 
