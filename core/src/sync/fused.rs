@@ -1,14 +1,14 @@
 //! Several read-modify-writes as one step, on chips where each is a critical section.
 //!
 //! A wake is two: the transition of the task's state, and the push onto a queue. Where the processor
-//! has no compare-and-swap, [`fused`] masks interrupts once for both, and what it passes on makes the
+//! has no compare-and-swap, `fused` masks interrupts once for both, and what it passes on makes the
 //! operations inside go without masks of their own. Everywhere else it is nothing at all.
 
 use core::marker::PhantomData;
 
 use super::Ordering;
 
-/// The evidence of being inside of [`fused`].
+/// The evidence of being inside of `fused`.
 #[derive(Clone, Copy, Debug)]
 pub struct Fused<'a>(PhantomData<&'a ()>);
 
@@ -19,12 +19,12 @@ impl Fused<'_> {
     }
 }
 
-/// A `fetch_add` inside of [`fused`].
+/// A `fetch_add` inside of `fused`.
 pub(crate) trait FetchAddFused {
     fn fetch_add_fused(&self, operand: usize, order: Ordering, fused: Fused<'_>) -> usize;
 }
 
-/// A `compare_exchange` inside of [`fused`], which may fail without a reason.
+/// A `compare_exchange` inside of `fused`, which may fail without a reason.
 pub(crate) trait ExchangeFused<T> {
     fn compare_exchange_fused(
         &self,

@@ -1,4 +1,4 @@
-//! [`fused`] on chips whose read-modify-writes are instructions, or wherever no critical section is at
+//! `fused` on chips whose read-modify-writes are instructions, or wherever no critical section is at
 //! hand: nothing.
 
 use super::{AtomicPtr, AtomicUsize, ExchangeFused, FetchAddFused, Fused, Ordering};

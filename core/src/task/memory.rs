@@ -9,7 +9,7 @@ pub(crate) trait Memory<S> {
     /// Takes back a place. From wherever the last reference is dropped: any thread, core or interrupt.
     ///
     /// # Safety
-    /// The place was given to [`new_in`](super::new_in) with this memory, this layout and this
+    /// The place was given to `new_in` with this memory, this layout and this
     /// scheduler, which is alive; the cell in it has ended.
     unsafe fn give_back(scheduler: NonNull<S>, place: NonNull<u8>, layout: Layout);
 }

@@ -7,6 +7,9 @@ mod promises;
 fn main() {
     #[cfg(jenny_count)]
     promises::main();
+    // Who asks for the list of tests is to find none, and no other line either.
     #[cfg(not(jenny_count))]
-    println!("nothing is counted without --cfg jenny_count: run ci/count.sh");
+    if !std::env::args().any(|argument| argument == "--list") {
+        println!("nothing is counted without --cfg jenny_count: run ci/count.sh");
+    }
 }
