@@ -16,7 +16,7 @@ use loom::{
 };
 
 use crate::{
-    harness::{Bounds, check},
+    harness::{Bounds, check, check_fails},
     platform::{Parker, Unparker},
 };
 
@@ -50,6 +50,10 @@ impl<const N: usize> Workers<N> {
         }
     }
 
+    fn has_work(&self) -> bool {
+        self.queues.iter().any(|queue| queue.load(Relaxed))
+    }
+
     fn take(&self, queue: usize) -> bool {
         self.queues[queue].load(Relaxed) && self.queues[queue].swap(false, Acquire)
     }
@@ -79,12 +83,12 @@ impl<const N: usize> Workers<N> {
             }
             if found {
                 if searching {
-                    self.unpark(self.idle.end_search(own));
+                    self.unpark(self.idle.end_search(own, || self.has_work()));
                 }
                 return;
             }
             self.idle.start_sleep(own, mem::take(&mut searching));
-            let again = look_again && self.queues.iter().any(|queue| queue.load(Relaxed));
+            let again = look_again && self.has_work();
             if !again {
                 self.parkers[own].park();
             }
@@ -181,15 +185,26 @@ fn two_sleepers_share_the_work() {
 
 /// A producer relies on a search that ends with other work in hand. The searcher does not come back,
 /// so it has to pass the search on.
+fn the_last_searcher_ends(looks: bool) {
+    let workers = Workers::<2>::new();
+    assert!(workers.idle.start_search());
+    let second = start(&workers, |all| all.work(1, 1));
+    let producer = start(&workers, |all| all.publish(0));
+    workers.unpark(workers.idle.end_search(0, || looks && workers.has_work()));
+    second.join().unwrap();
+    producer.join().unwrap();
+}
+
 #[test]
 fn the_last_searcher_hands_over() {
     check("idle: the last searcher hands over", Bounds::preemptions(3), || {
-        let workers = Workers::<2>::new();
-        assert!(workers.idle.start_search());
-        let second = start(&workers, |all| all.work(1, 1));
-        let producer = start(&workers, |all| all.publish(0));
-        workers.unpark(workers.idle.end_search(0));
-        second.join().unwrap();
-        producer.join().unwrap();
+        the_last_searcher_ends(true);
+    });
+}
+
+#[test]
+fn a_last_searcher_that_does_not_look_fails() {
+    check_fails("idle: the last searcher does not look", Bounds::preemptions(3), || {
+        the_last_searcher_ends(false);
     });
 }

@@ -128,10 +128,17 @@ impl Idle {
         self.searching.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A searcher has found something. If it was the last, another takes over the search.
-    pub fn end_search(&self, first: usize) -> Option<Woken> {
+    /// A searcher has found something. If it was the last, and there is more, another takes over the
+    /// search. `has_work` looks into every queue.
+    pub fn end_search(&self, first: usize, has_work: impl FnOnce() -> bool) -> Option<Woken> {
         let last = self.searching.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last { self.notify(first) } else { None }
+        if !last {
+            return None;
+        }
+        // Ordering: (N2) of whoever stopped because of this search comes before this fence, so the
+        // look finds what was published there.
+        fence(Ordering::SeqCst);
+        if has_work() { self.notify(first) } else { None }
     }
 
     /// Leaves the searchers without a successor: the caller looks into every queue after a fence.
@@ -203,9 +210,9 @@ mod tests {
         assert_eq!(idle.notify(3), None);
         assert_eq!(idle.end_sleep(69), Awake::Notified);
         // The last searcher that finds work wakes the next.
-        assert_eq!(idle.end_search(69), Some(Woken(3)));
+        assert_eq!(idle.end_search(69, || true), Some(Woken(3)));
         assert_eq!(idle.end_sleep(3), Awake::Notified);
-        assert_eq!(idle.end_search(3), None);
+        assert_eq!(idle.end_search(3, || true), None);
         assert_eq!(idle.sleepers(), 0);
     }
 

@@ -325,10 +325,11 @@ impl<P: Platform> Core<P> {
     /// This worker has found a task.
     #[inline]
     pub(super) fn end_search(&self) {
-        if self.searching.replace(false)
-            && let Some(woken) = self.shared.idle.end_search(self.index)
-        {
-            self.shared.slots[woken.0].unpark.unpark();
+        if self.searching.replace(false) {
+            let shared = &self.shared;
+            if let Some(woken) = shared.idle.end_search(self.index, || shared.has_work()) {
+                shared.slots[woken.0].unpark.unpark();
+            }
         }
     }
 
