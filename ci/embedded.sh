@@ -68,8 +68,10 @@ run riscv32imc-unknown-none-elf "RV32IMC" examples/firmware-embassy own_driver h
 run thumbv7m-none-eabi "Cortex-M3" examples/firmware-shell firmware-shell
 run riscv64imac-unknown-none-elf "RV64, 4 harts" examples/firmware-four-harts firmware-four-harts
 
-# The files of the guide are those that it shows, so that it works for whoever follows it.
-guide=$CARGO_TARGET_DIR/guide
+# The files of the guide are those that it shows, so that it works for whoever follows it: outside of
+# this workspace.
+guide=$(mktemp -d)
+trap 'rm -rf "$guide"' EXIT
 mkdir -p "$guide"/blink/{src,.cargo,expected}
 ln -sfn "$PWD" "$guide/jenny"
 awk -v folder="$guide/blink" '
