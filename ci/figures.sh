@@ -14,7 +14,7 @@ cargo run --locked --release -p jenny-bench --target-dir "$TARGET/figures" -- \
 mkdir -p assets
 cp "$scratch/ratios.svg" assets/
 
-python3 - "$scratch" <<'PYTHON'
+python3 - "$scratch" "$*" <<'PYTHON'
 import json, sys
 from datetime import date
 from pathlib import Path
@@ -30,7 +30,7 @@ _, tail = rest.split(end)
 figures = f"""
 ![Ratio of jenny to Tokio and to smol in each case](assets/ratios.svg)
 
-{date.today()}: {', '.join(report['peers'])} on {report['cores']} cores of {report['processor']}. \
+`{' '.join(['ci/figures.sh', *sys.argv[2].split()])}`, {date.today()}: {', '.join(report['peers'])} on {report['cores']} cores of {report['processor']}. \
 Ratios of time unless the case is about memory; below 1, jenny is ahead. A verdict with a question \
 mark has the goal inside the interval.
 
