@@ -30,10 +30,12 @@ use crate::{
 mod hold;
 mod id;
 pub(crate) mod local;
+mod sets;
 #[cfg(feature = "time")]
 mod timers;
 
 pub use self::id::Id;
+pub(crate) use self::sets::{KnownSet, LocalSets, Whereabouts};
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use self::timers::wakes;
 #[cfg(feature = "time")]
@@ -61,6 +63,7 @@ pub(crate) struct Ambient {
     /// The only thread that runs its tasks, if it is a `LocalRuntime`.
     pub(crate) owner: Option<ThreadId>,
     pub(crate) stats: Stats,
+    pub(crate) sets: Arc<LocalSets>,
     pub(crate) blocking: Blocking,
     #[cfg(feature = "net")]
     pub(crate) io: Option<crate::io::Handle>,

@@ -6,6 +6,7 @@ mod blocking;
 mod combinations;
 mod coop;
 mod dump;
+mod dump_local_set;
 mod dump_traces;
 mod embassy_time;
 mod fairness;

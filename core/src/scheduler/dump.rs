@@ -314,6 +314,11 @@ impl<L: RawLock> Desk<L> {
     }
 }
 
+/// What is known of workers that nobody has asked.
+pub(super) fn unasked<'a>(running: impl Iterator<Item = &'a Running>) -> Vec<WorkerDump> {
+    running.map(|running| WorkerDump { tasks: None, running: running.get() }).collect()
+}
+
 /// A worker on its thread, as dumps see it.
 pub(super) trait Listed<L: RawLock> {
     /// Where it answers, by which index, and what it knows; `None` once it has been handed off.

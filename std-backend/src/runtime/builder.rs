@@ -455,6 +455,7 @@ impl Builder {
                 scheduler,
                 owner,
                 stats,
+                sets: unmodelled::Arc::default(),
                 blocking,
                 #[cfg(feature = "net")]
                 io: _drivers.io.clone(),

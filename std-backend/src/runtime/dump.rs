@@ -1,42 +1,25 @@
 //! A list of all live tasks.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    panic::Location,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, fmt, panic::Location, time::Duration};
 
 use jenny_core::{
     scheduler::WorkerDump,
-    task::{Id, Snapshot, TaskState, Tracer},
+    task::{Id, Snapshot, TaskState},
 };
-use parking_lot::Mutex;
 
+mod take;
 mod trace;
 
 pub use self::trace::Trace;
 
-use self::trace::Traces;
-use super::Handle;
-use crate::{
-    blocking::RunningJob,
-    context::{Ambient, Scheduler},
-};
+use crate::{blocking::RunningJob, context};
 
-/// How long a worker may take to answer: many times as long as a poll should last, and not so long
-/// that it matters that the others take no work from each other meanwhile.
-const PATIENCE: Duration = Duration::from_millis(100);
-
-/// All live tasks of a runtime at some moment. Made by [`Handle::dump`].
+/// All live tasks of a runtime at some moment. Made by [`Handle::dump`](super::Handle::dump).
 #[derive(Debug)]
 pub struct Dump {
     tasks: Tasks,
     silent: Vec<SilentWorker>,
+    silent_sets: Vec<SilentLocalSet>,
     blocking: Vec<BlockingJob>,
 }
 
@@ -53,7 +36,7 @@ pub struct Task {
     trace: Trace,
 }
 
-/// A worker that did not answer a [`Handle::dump`] in time.
+/// A worker that did not answer a [`Handle::dump`](super::Handle::dump) in time.
 #[derive(Clone, Debug)]
 pub struct SilentWorker {
     worker: usize,
@@ -62,7 +45,15 @@ pub struct SilentWorker {
     listed: Option<Snapshot>,
 }
 
-/// A job of the blocking pool that was running during a [`Handle::dump`].
+/// A [`LocalSet`](crate::task::LocalSet) with tasks that did not answer a
+/// [`Handle::dump`](super::Handle::dump) in time: it is stuck in a poll, or nobody polls it.
+#[derive(Clone, Debug)]
+pub struct SilentLocalSet {
+    id: context::Id,
+    running: Option<Id>,
+}
+
+/// A job of the blocking pool that was running during a [`Handle::dump`](super::Handle::dump).
 #[derive(Clone, Debug)]
 pub struct BlockingJob(RunningJob);
 
@@ -77,6 +68,11 @@ impl Dump {
         self.silent.iter()
     }
 
+    /// The local sets that did not answer: their tasks are missing.
+    pub fn silent_local_sets(&self) -> impl Iterator<Item = &SilentLocalSet> {
+        self.silent_sets.iter()
+    }
+
     /// The closures of `spawn_blocking` that were running; not those that wait for a thread.
     pub fn blocking(&self) -> impl Iterator<Item = &BlockingJob> {
         self.blocking.iter()
@@ -84,10 +80,11 @@ impl Dump {
 
     fn new(
         workers: Vec<WorkerDump>,
+        sets: Vec<(context::Id, Vec<WorkerDump>)>,
         mut traces: HashMap<Id, Trace>,
         blocking: Vec<RunningJob>,
     ) -> Self {
-        let (mut tasks, mut silent) = (Vec::new(), Vec::new());
+        let (mut tasks, mut silent, mut silent_sets) = (Vec::new(), Vec::new(), Vec::new());
         let mut task = |snapshot: Snapshot| {
             let trace = traces.remove(&snapshot.id).unwrap_or_default();
             Task { snapshot, trace }
@@ -100,6 +97,14 @@ impl Dump {
                 }
             }
         }
+        for (id, dumps) in sets {
+            for dump in dumps {
+                match dump.tasks {
+                    Some(answer) => tasks.extend(answer.into_iter().map(&mut task)),
+                    None => silent_sets.push(SilentLocalSet { id, running: dump.running }),
+                }
+            }
+        }
         tasks.sort_unstable_by_key(Task::id);
         for SilentWorker { running, listed, .. } in &mut silent {
             // Its own list is out of reach, but the task may be in another worker's.
@@ -107,7 +112,7 @@ impl Dump {
             *listed = place.map(|place| tasks[place].snapshot.clone());
         }
         let blocking = blocking.into_iter().map(BlockingJob).collect();
-        Self { tasks: Tasks { tasks }, silent, blocking }
+        Self { tasks: Tasks { tasks }, silent, silent_sets, blocking }
     }
 }
 
@@ -170,6 +175,18 @@ impl SilentWorker {
     }
 }
 
+impl SilentLocalSet {
+    /// The set's [id](crate::task::LocalSet::id).
+    pub fn id(&self) -> context::Id {
+        self.id
+    }
+
+    /// The task that the set was polling; `None` if it was not in a poll.
+    pub fn running(&self) -> Option<Id> {
+        self.running
+    }
+}
+
 impl BlockingJob {
     /// The id of the job's task.
     pub fn id(&self) -> Id {
@@ -193,8 +210,8 @@ impl BlockingJob {
 }
 
 impl fmt::Display for Dump {
-    /// A line for each task, with its [`Trace`] below, for each worker that did not answer, and for each
-    /// blocking job.
+    /// A line for each task, with its [`Trace`] below, for each worker and each local set that did not
+    /// answer, and for each blocking job.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for task in self.tasks.iter() {
             let (id, state, at) = (task.id(), task.state(), task.spawned_at());
@@ -220,6 +237,13 @@ impl fmt::Display for Dump {
             }
             writeln!(f)?;
         }
+        for set in &self.silent_sets {
+            write!(f, "local set {} did not answer", set.id)?;
+            if let Some(task) = set.running {
+                write!(f, ": it is polling task {task}")?;
+            }
+            writeln!(f)?;
+        }
         for BlockingJob(job) in &self.blocking {
             write!(f, "blocking job {}", job.id)?;
             if let Some(name) = &job.name {
@@ -228,178 +252,5 @@ impl fmt::Display for Dump {
             writeln!(f, ": running for {:?}, spawned at {}", job.running_for, job.spawned_at)?;
         }
         Ok(())
-    }
-}
-
-impl Handle {
-    /// Lists all live tasks of the runtime, and where each of them waits.
-    ///
-    /// To find out where a task waits, the worker that it belongs to polls it once more, and takes
-    /// down the calls that lead to each place where the future leaves its waker: all that is in the
-    /// task's own poll, whatever crate it is of. Futures have to expect polls for no reason; such a
-    /// poll is like any other, with its hooks, its budget and its place in the metrics. It may also
-    /// get on with the task's work, and a task that it ends is not listed. Futures that do not leave
-    /// their waker anew, because they remember to have left one of this task, are missing, and so
-    /// are those that have a waker of their own, as in a `FuturesUnordered`. Only tasks that wait are
-    /// polled, for 200 ms in all; [`dump_without_traces`](Self::dump_without_traces) polls none.
-    ///
-    /// Each worker lists its own tasks when its present poll is over. A worker that is stuck in a
-    /// poll for another 100 ms is left out, with the tasks that it polled first, and named in
-    /// [`Dump::silent_workers`]; so is that of a current-thread runtime if nobody is in `block_on`.
-    /// Until the last worker has answered, idle ones take no work from others. Blocking jobs that
-    /// are running are listed [apart](Dump::blocking). Not listed are the future of a `block_on`, and
-    /// the tasks of a `LocalSet`: whoever awaits the set shows in its own trace that it does. After
-    /// the shutdown there are no tasks to list.
-    ///
-    /// A task that is alive from the call until the end is in the list once. One that is spawned or
-    /// ends meanwhile may be.
-    ///
-    /// May be awaited on any runtime. Cancel safe: the dump is called off, and nothing is lost.
-    ///
-    /// # Examples
-    /// ```
-    /// use jenny::{runtime::{Handle, TaskState}, task};
-    ///
-    /// # #[jenny::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let waiting = task::Builder::new().name("waiting").spawn(std::future::pending::<()>())?;
-    /// task::yield_now().await;
-    /// let dump = Handle::current().dump().await;
-    /// let task = dump.tasks().iter().find(|task| task.id() == waiting.id()).unwrap();
-    /// assert_eq!(task.name(), Some("waiting"));
-    /// assert!(matches!(task.state(), TaskState::Idle | TaskState::Scheduled | TaskState::Running));
-    /// println!("{dump}");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn dump(&self) -> Dump {
-        self.take_dump(true).await
-    }
-
-    /// As [`dump`](Self::dump), but polls no task: their [traces](Task::trace) are empty.
-    ///
-    /// # Examples
-    /// ```
-    /// # #[jenny::main]
-    /// # async fn main() {
-    /// let waiting = jenny::spawn(std::future::pending::<()>());
-    /// let dump = jenny::runtime::Handle::current().dump_without_traces().await;
-    /// assert_eq!(dump.tasks().iter().map(|task| task.id()).collect::<Vec<_>>(), [waiting.id()]);
-    /// # }
-    /// ```
-    pub async fn dump_without_traces(&self) -> Dump {
-        self.take_dump(false).await
-    }
-
-    async fn take_dump(&self, traced: bool) -> Dump {
-        let place = Arc::new(Place::default());
-        // A thread of its own: the workers and the pool may be what is looked into.
-        let asker = thread::Builder::new().name("jenny-dump".into()).spawn({
-            let (place, ambient) = (Arc::clone(&place), self.ambient.clone());
-            move || place.put(take(&ambient, traced, PATIENCE))
-        });
-        if asker.is_err() {
-            // Nobody can wait for the answers.
-            place.put(take(&self.ambient, false, Duration::ZERO));
-        }
-        Wait { place }.await
-    }
-}
-
-/// Dumps a runtime, on a thread that may block.
-fn take(ambient: &Ambient, traced: bool, patience: Duration) -> Dump {
-    let _one_at_a_time = ambient.stats.dumping.lock();
-    let scheduler = &ambient.scheduler;
-    let _no_look_ups = traced.then(|| trace::STACKS.lock());
-    let traces = traced.then(Traces::new);
-    let deadline = Instant::now() + patience + if traced { trace::TRACING } else { Duration::ZERO };
-    if !scheduler.start_dump(traces.as_ref().map(Traces::tracer)) {
-        return Dump::new(Vec::new(), HashMap::new(), ambient.blocking.running());
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    while scheduler.poll_dump(&mut context).is_pending() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        thread::park_timeout(left);
-    }
-    let workers = scheduler.end_dump();
-    let traces = traces.map(|traces| traces.take()).unwrap_or_default();
-    Dump::new(workers, traces, ambient.blocking.running())
-}
-
-impl Scheduler {
-    fn start_dump(&self, tracer: Option<Box<dyn Tracer>>) -> bool {
-        match (self, tracer) {
-            (Self::CurrentThread(handle), None) => handle.start_dump(),
-            (Self::CurrentThread(handle), Some(tracer)) => handle.start_traced_dump(tracer),
-            #[cfg(feature = "rt-multi-thread")]
-            (Self::MultiThread(handle), None) => handle.start_dump(),
-            #[cfg(feature = "rt-multi-thread")]
-            (Self::MultiThread(handle), Some(tracer)) => handle.start_traced_dump(tracer),
-        }
-    }
-
-    fn poll_dump(&self, context: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::CurrentThread(handle) => handle.poll_dump(context),
-            #[cfg(feature = "rt-multi-thread")]
-            Self::MultiThread(handle) => handle.poll_dump(context),
-        }
-    }
-
-    fn end_dump(&self) -> Vec<WorkerDump> {
-        match self {
-            Self::CurrentThread(handle) => handle.end_dump(),
-            #[cfg(feature = "rt-multi-thread")]
-            Self::MultiThread(handle) => handle.end_dump(),
-        }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Where the dump is handed over.
-#[derive(Default)]
-struct Place(Mutex<(Option<Dump>, Option<Waker>)>);
-
-impl Place {
-    fn put(&self, dump: Dump) {
-        let waker = {
-            let mut place = self.0.lock();
-            place.0 = Some(dump);
-            place.1.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-struct Wait {
-    place: Arc<Place>,
-}
-
-impl Future for Wait {
-    type Output = Dump;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Dump> {
-        let waker = context.waker().clone();
-        let mut place = self.place.0.lock();
-        let (ready, previous) = match place.0.take() {
-            Some(dump) => (Poll::Ready(dump), None),
-            None => (Poll::Pending, place.1.replace(waker)),
-        };
-        drop(place);
-        drop(previous);
-        ready
     }
 }

@@ -50,7 +50,7 @@ mod task_hooks;
 mod timing;
 
 pub use self::builder::Builder;
-pub use self::dump::{BlockingJob, Dump, SilentWorker, Task, Tasks, Trace};
+pub use self::dump::{BlockingJob, Dump, SilentLocalSet, SilentWorker, Task, Tasks, Trace};
 pub use self::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
 pub use self::local::{LocalOptions, LocalRuntime};
 pub use self::metrics::RuntimeMetrics;

@@ -13,7 +13,7 @@ use jenny_core::task::{JoinHandle, Spawned};
 
 use crate::{
     context::{
-        self, RunningGuard,
+        self, RunningGuard, Whereabouts,
         local::{self, LocalGuard, LocalScheduler, SetPlatform},
     },
     local_set::Set,
@@ -82,6 +82,7 @@ where
 pub struct LocalSet {
     set: Set<SetPlatform>,
     id: Id,
+    whereabouts: Whereabouts,
     _stays_here: PhantomData<Rc<()>>,
 }
 
@@ -94,7 +95,12 @@ pub struct LocalEnterGuard {
 impl LocalSet {
     /// An empty set.
     pub fn new() -> Self {
-        Self { set: Set::new(Std::new()), id: Id::next(), _stays_here: PhantomData }
+        Self {
+            set: Set::new(Std::new()),
+            id: Id::next(),
+            whereabouts: Whereabouts::default(),
+            _stays_here: PhantomData,
+        }
     }
 
     /// Makes [`spawn_local`] on this thread spawn on this set until the guard is dropped.
@@ -186,6 +192,8 @@ impl LocalSet {
             "the set has tasks already: call `unhandled_panic` before anything is spawned on it"
         );
         self.set.shut_down();
+        // What is known there is the set that ends here.
+        self.whereabouts = Whereabouts::default();
         self.set = match policy {
             UnhandledPanic::Ignore => Set::new(Std::new()),
             UnhandledPanic::ShutdownRuntime => Set::ending_on_panic(Std::new()),
@@ -204,6 +212,11 @@ impl LocalSet {
 
     /// Enters the set for a poll.
     fn start_poll(&self) -> (LocalGuard, RunningGuard) {
+        self.whereabouts.are_here(self.id, self.set.handle());
+        self.enter_scope()
+    }
+
+    fn enter_scope(&self) -> (LocalGuard, RunningGuard) {
         // SAFETY: a set is not `Send`, and is shut down by its drop.
         let guard = unsafe { local::enter_scope(self.scheduler()) };
         (guard, context::run_bound_tasks())
@@ -241,7 +254,7 @@ impl Future for LocalSet {
 impl Drop for LocalSet {
     fn drop(&mut self) {
         // What the drops of futures spawn is this set's, and is cancelled.
-        let _entered = self.start_poll();
+        let _entered = self.enter_scope();
         self.set.shut_down();
     }
 }

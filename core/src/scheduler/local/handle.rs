@@ -14,7 +14,7 @@ use crate::{
     scheduler::{
         WorkerDump, WorkerMetrics, budget,
         counted::{Counted, Shared as SharedRef},
-        frame,
+        dump, frame,
         metrics::Arrival,
     },
     sync::Ordering,
@@ -164,6 +164,11 @@ impl<P: Platform> Handle<P> {
     /// Ends a dump that this caller has started: the answer, if it has come.
     pub fn end_dump(&self) -> Vec<WorkerDump> {
         self.0.dumps.end(core::iter::once(&self.0.own.running))
+    }
+
+    /// What is known without a dump: what the worker is polling. Asks nobody and waits for nothing.
+    pub fn unasked(&self) -> Vec<WorkerDump> {
+        dump::unasked(core::iter::once(&self.0.own.running))
     }
 
     /// The platform that the scheduler was made with.

@@ -15,7 +15,7 @@ use crate::{
     scheduler::{
         WorkerDump, WorkerMetrics, budget,
         counted::{Counted, Shared as SharedRef},
-        frame,
+        dump, frame,
         metrics::Arrival,
     },
     sync::Ordering,
@@ -145,6 +145,11 @@ impl<P: Platform> Handle<P> {
     /// Ends a dump that this caller has started: the answers so far, in the order of the workers.
     pub fn end_dump(&self) -> Vec<WorkerDump> {
         self.0.dumps.end(self.0.slots.iter().map(|slot| &slot.own.running))
+    }
+
+    /// What is known without a dump: what each worker is polling. Asks nobody and waits for nothing.
+    pub fn unasked(&self) -> Vec<WorkerDump> {
+        dump::unasked(self.0.slots.iter().map(|slot| &slot.own.running))
     }
 
     /// How many workers sleep, at some moment of the call.
