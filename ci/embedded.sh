@@ -33,17 +33,28 @@ unprinted() {
 printf '1 ms\nnot two\n' >"$LOGS/itself"
 [ "$(unprinted <(printf '[0-9] ms\ntwo\n') "$LOGS/itself")" = two ] || die "does not see what is missing"
 
+# is_wanted [CODE:]PROGRAM...: whether the arguments pick one of them.
+is_wanted() {
+    local program
+    for program in "$@"; do
+        [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" ${program#*:} "* ]] || continue
+        return 0
+    done
+    return 1
+}
+
 # run TARGET BOARD FOLDER [CODE:]PROGRAM...: wants of each this exit code, 0 without one, and all that
 # `expected/PROGRAM` says. Types `typed`, if there is one.
 run() {
     local target=$1 board=$2 folder=$3 program
     shift 3
+    is_wanted "$@" || return 0
     say "$folder for $target"
     firmware 600 build "$target" "$folder" --bins
     for program in "$@"; do
         local expected_code=0 code=0 verdict=passed typed=/dev/null log missing
         [[ $program != *:* ]] || { expected_code=${program%:*} program=${program#*:}; }
-        [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" $program "* ]] || continue
+        is_wanted "$program" || continue
         say "$program on $board"
         log=$LOGS/$target.$program
         [ ! -e "$folder/typed" ] || typed=$folder/typed
@@ -83,6 +94,7 @@ cp examples/firmware-one-core/Cargo.lock "$guide/blink"
 printf 'blink 1\nblink 2\nblink 3\n3 blinks\n' >"$guide/blink/expected/blink"
 run thumbv7m-none-eabi "Cortex-M3" "$guide/blink" blink
 
+[ -n "$table" ] || die "no program is called ${wanted[*]}"
 say "summary"
 printf '%-30s %-14s %-20s %s\n' target board program result
 printf '%s' "$table"

@@ -27,7 +27,7 @@ FLOORS = {
         "queue": 2, "task": 2,
         "owned": 3, "time": 3,
         "scheduler": 4,
-        "single": 5,
+        "single": 5, "smp": 5,
         "embassy": 6,
         "lib": TOP, "loom_internals": TOP,
     },

@@ -36,7 +36,7 @@
 //!
 //! ```text
 //!   6   embassy                           the time of Embassy's ecosystem
-//!   5   single                            an executor for one core
+//!   5   single          smp               an executor for one core; for several
 //!   4   scheduler                         ticks, stealing, idling, shutdown, budget
 //!   3   owned           time              all live tasks, so that each can be cancelled; timers
 //!   2   task            queue             they do not know each other
@@ -205,6 +205,7 @@ mod rand;
 pub mod scheduler;
 #[cfg(feature = "critical-section")]
 pub mod single;
+pub mod smp;
 mod sync;
 /// What models of chips without compare-and-swap need.
 #[cfg(all(jenny_loom, feature = "critical-section"))]

@@ -58,6 +58,8 @@ mod real {
     use alloc::alloc::handle_alloc_error;
     use core::{alloc::Layout, ptr::NonNull};
 
+    pub(crate) use core::hint::spin_loop;
+
     #[cfg(not(jenny_count))]
     // One core without compare-and-swap has three of its own.
     #[allow(unused_imports)]
@@ -123,6 +125,7 @@ mod checked {
     use core::{alloc::Layout, ptr::NonNull};
 
     pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
 
     pub(crate) fn try_allocate(layout: Layout) -> Option<NonNull<u8>> {

@@ -7,6 +7,7 @@ mod frame;
 pub mod idle;
 pub mod local;
 mod metrics;
+pub mod pinned;
 pub mod stealing;
 
 pub use self::counted::{Counted, Shared};

@@ -19,6 +19,7 @@ mod dump;
 mod handoff;
 mod journey;
 mod observer;
+mod pinned;
 mod probe;
 mod queues;
 mod random;

@@ -11,11 +11,10 @@ extern crate alloc;
 
 mod bell;
 mod harts;
-mod platform;
 
 use alloc::{rc::Rc, vec::Vec};
 use core::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     future, hint,
     sync::atomic::{
         AtomicUsize,
@@ -23,30 +22,29 @@ use core::{
     },
 };
 
-use critical_section::Mutex;
 use firmware_board::{self as board, Exit, println};
-use jenny_core::scheduler::{Tick, local, stealing};
+use jenny_core::{
+    scheduler::stealing::Config,
+    smp::{self, Board},
+};
 
 use crate::{
     bell::Bell,
-    harts::{HARTS, hart},
-    platform::{Harts, Unparker, in_interrupt, park},
+    harts::{HARTS, Virt},
 };
 
-type Handle = stealing::Handle<Harts>;
-type Worker = stealing::Worker<Harts>;
+type Handle = smp::Handle<Virt>;
 
 const TASKS: usize = 2_000;
 const TICKS: usize = 50;
 const FOREVER: usize = 100;
 
-/// The worker of each hart, until the hart takes it.
-static WORKERS: [Mutex<RefCell<Option<Worker>>>; HARTS] =
-    [const { Mutex::new(RefCell::new(None)) }; HARTS];
 /// Polls of tasks that may move, by the hart that polled.
 static POLLS: [AtomicUsize; HARTS] = [const { AtomicUsize::new(0) }; HARTS];
 /// What wakes the task that each hart keeps.
 static PINNED: [Bell; HARTS] = [const { Bell::new() }; HARTS];
+/// Rung by each task that a hart keeps, when it has been rung for often enough.
+static STAYED: Bell = Bell::new();
 static TICKED: Bell = Bell::new();
 static CANCELLED: AtomicUsize = AtomicUsize::new(0);
 static STOPPED: AtomicUsize = AtomicUsize::new(0);
@@ -55,22 +53,17 @@ static STOPPED: AtomicUsize = AtomicUsize::new(0);
 fn main() -> ! {
     if hart() == 0 {
         board::heap!(1024 * 1024);
-        let (handle, workers) =
-            stealing::new(Harts, (0..HARTS).map(Unparker), stealing::Config::default());
-        for (place, worker) in WORKERS.iter().zip(workers) {
-            critical_section::with(|token| place.replace(token, Some(worker)));
-        }
+        let handle = smp::start::<Virt>(Config::default());
         handle.spawn(conduct(handle.clone()));
         harts::start_others();
     }
     harts::accept_interrupts();
-    let worker = critical_section::with(|token| WORKERS[hart()].take(token));
-    run(worker.expect("each hart has a worker"));
+    smp::run::<Virt>(|spawner| drop(spawner.spawn_local(stay())));
 
     // Ordering: the last to come has everybody's counts.
     if STOPPED.fetch_add(1, AcqRel) + 1 == HARTS {
-        assert_eq!(CANCELLED.load(Relaxed), FOREVER);
-        println!("{HARTS} harts stopped, {FOREVER} tasks cancelled");
+        assert_eq!(CANCELLED.load(Relaxed), FOREVER + HARTS);
+        println!("{HARTS} harts stopped, {} tasks cancelled", FOREVER + HARTS);
         board::exit(Exit::Success);
     }
     loop {
@@ -78,22 +71,8 @@ fn main() -> ! {
     }
 }
 
-/// The loop of a hart: the tasks that it keeps, the tasks that it shares, sleep.
-fn run(mut worker: Worker) {
-    let (pinned, keeper) = local::new(Harts, Unparker(hart()), local::Config::default());
-    // SAFETY: `keeper` stays in this function, and so on this hart, until it has stopped.
-    unsafe { pinned.spawn_local(stay()) };
-    worker.enter(|worker| {
-        loop {
-            let kept = keeper.enter(|keeper| keeper.tick());
-            match (worker.tick(), kept) {
-                (Tick::Idle, Tick::Idle) => park(),
-                (Tick::Stopped, Tick::Stopped) => break,
-                (Tick::Stopped, _) => pinned.close(),
-                _ => {}
-            }
-        }
-    });
+fn hart() -> usize {
+    Virt::this()
 }
 
 /// A task that may not move: what it holds is not `Send`.
@@ -105,7 +84,8 @@ async fn stay() {
         assert_eq!(hart(), home, "a pinned task has moved");
     }
     println!("pinned to hart {home}: rung {} times", rings.get());
-    future::pending::<()>().await;
+    STAYED.ring();
+    for_ever().await;
 }
 
 /// A task that may move: some work, in several polls.
@@ -133,26 +113,33 @@ async fn conduct(handle: Handle) {
     assert!(steals > 0);
     println!("{TASKS} tasks, {} polls, by hart: {polls:?}; {steals} stolen", TASKS * 4);
 
+    STAYED.rung(HARTS).await;
+
     board::timer::start(10_000);
     println!("{} timer interrupts", TICKED.rung(TICKS).await);
 
     for _ in 0..FOREVER {
-        let counted = OnDrop;
-        handle.spawn(async move {
-            let _counted = counted;
-            future::pending::<()>().await;
-        });
+        handle.spawn(for_ever());
     }
     handle.close();
 }
 
 board::on_timer!(|| {
-    in_interrupt(|| TICKED.ring());
+    smp::in_interrupt::<Virt, _>(|| TICKED.ring());
     // Here, since the task that waits may be on another hart.
     if TICKED.rings() == TICKS {
         board::timer::stop();
     }
 });
+
+/// Waits until it is cancelled, and counts that, even if it was never polled.
+fn for_ever() -> impl Future<Output = ()> {
+    let counted = OnDrop;
+    async move {
+        let _counted = counted;
+        future::pending::<()>().await;
+    }
+}
 
 struct OnDrop;
 
