@@ -207,15 +207,16 @@ impl LocalOwnedTasks {
         }
     }
 
-    /// Describes the live tasks of the list. `running` are the ids of those that are being polled.
-    pub(crate) fn list(&self, running: &[Id]) -> Vec<(Snapshot, Held)> {
+    /// Describes the live tasks of the list, and holds those that are idle. `running` are the ids of
+    /// those that are being polled.
+    pub(crate) fn list(&self, running: &[Id]) -> Vec<(Snapshot, Option<Held>)> {
         let mut tasks = Vec::with_capacity(self.len.get());
         // Each task by itself: the allocator is not called with the list in use.
         for _ in 0..self.len.get() {
             let Some(task) = self.rotate() else { break };
             // The list's reference keeps the task alive.
             let member = Member(task);
-            tasks.extend(member.snapshot(running).map(|snapshot| (snapshot, member.hold())));
+            tasks.extend(member.snapshot(running).map(|snapshot| (snapshot, member.hold_idle())));
         }
         tasks
     }

@@ -67,6 +67,13 @@ macro_rules! run_on {
     };
 }
 
+/// Has two workers tick in turn until both have stopped.
+fn stop(handle: &stealing::Handle<Modelled>, mut workers: [stealing::Worker<Modelled>; 2]) {
+    handle.close();
+    let tick = |worker: &mut stealing::Worker<_>| worker.enter(|entered| entered.tick());
+    while workers.each_mut().map(tick) != [Tick::Stopped; 2] {}
+}
+
 /// A task that waits is listed, one that ends meanwhile may be, and the answer arrives.
 #[test]
 fn answer_against_completion_and_sleep() {
@@ -136,15 +143,30 @@ fn answer_against_theft() {
         let mut thief = thief.join().unwrap();
         let _ = thief.enter(|entered| entered.tick());
         assert_eq!(ids(handle.end_dump()), HashSet::from([waiting.id()]));
-        handle.close();
-        let mut workers = [owner, thief];
-        while !workers
-            .each_mut()
-            .map(|worker| worker.enter(|entered| entered.tick()))
-            .iter()
-            .all(|tick| *tick == Tick::Stopped)
-        {}
+        stop(&handle, [owner, thief]);
         assert!(result(waiting).unwrap_err().is_cancelled());
+    });
+}
+
+/// A task that nobody has a handle or a waker of ends on another worker while its owner lists it. Whoever
+/// completes it relies on being alone with it.
+#[test]
+fn answer_against_completion_elsewhere() {
+    check("dump: answer against completion elsewhere", Bounds::preemptions(2), || {
+        let parkers = [Parker::new(), Parker::new()];
+        let unparkers = parkers.each_ref().map(Parker::unparker);
+        let config = Config { lifo_slot: false, ..Config::default() };
+        let (handle, workers) = stealing::new(Modelled::new(0), unparkers, config);
+        let [mut owner, mut thief] = <[_; 2]>::try_from(workers).unwrap();
+        owner.enter(|_| drop(handle.spawn(ready())));
+        let thief = thread::spawn(move || {
+            let _ = thief.enter(|entered| entered.tick());
+            thief
+        });
+        assert!(handle.start_dump());
+        let _ = owner.enter(|entered| entered.tick());
+        assert!(ids(handle.end_dump()).len() <= 1);
+        stop(&handle, [owner, thief.join().unwrap()]);
     });
 }
 

@@ -47,7 +47,7 @@ use super::metrics::Counter;
 use crate::{
     lock::{Mutex, RawLock},
     sync::{AtomicBool, AtomicUsize, Ordering, fence, shrunk},
-    task::{self, Held, Id, Runnable, Snapshot, TaskState, Tracer},
+    task::{self, Held, Id, Runnable, Snapshot, Tracer},
 };
 
 /// How many tasks a worker polls for their traces at the start of a tick.
@@ -153,11 +153,15 @@ impl Seen {
         Some(result)
     }
 
-    /// Begins to trace those of the listed tasks that are idle.
-    fn trace(&self, tracer: SharedTracer, tasks: Vec<(Snapshot, Held)>) {
-        let (waiting, others): (Vec<_>, Vec<_>) =
-            tasks.into_iter().partition(|(snapshot, _)| snapshot.state == TaskState::Idle);
-        let listed = snapshots(others).collect();
+    /// Begins to trace those of the listed tasks that are held, since they were idle.
+    fn trace(&self, tracer: SharedTracer, tasks: Vec<(Snapshot, Option<Held>)>) {
+        let (mut waiting, mut listed) = (Vec::new(), Vec::new());
+        for (snapshot, held) in tasks {
+            match held {
+                Some(held) => waiting.push((snapshot, held)),
+                None => listed.push(snapshot),
+            }
+        }
         self.tracing.set(Some(Box::new(Tracing { tracer, waiting, listed })));
     }
 
@@ -325,7 +329,7 @@ pub(super) trait Listed<L: RawLock> {
     fn desk(&self) -> Option<(&Desk<L>, usize, &Seen)>;
 
     /// Its live tasks, those included that wait unbound in its queues.
-    fn list(&self) -> Vec<(Snapshot, Held)>;
+    fn list(&self) -> Vec<(Snapshot, Option<Held>)>;
 
     /// Whether it still polls tasks.
     fn is_open(&self) -> bool;
@@ -366,6 +370,6 @@ pub(super) fn serve<L: RawLock>(worker: &impl Listed<L>) {
     worker.unpark();
 }
 
-fn snapshots(tasks: Vec<(Snapshot, Held)>) -> impl Iterator<Item = Snapshot> {
+fn snapshots<H>(tasks: Vec<(Snapshot, H)>) -> impl Iterator<Item = Snapshot> {
     tasks.into_iter().map(|(snapshot, _)| snapshot)
 }

@@ -208,10 +208,10 @@ impl Member {
         }
     }
 
-    /// Keeps the task's cell alive, also when the task ends and leaves the list.
-    pub(crate) fn hold(&self) -> Held {
-        self.0.clone_reference();
-        Held(self.0)
+    /// Keeps the cell of an idle task alive, also when the task ends and leaves the list. `None` if the
+    /// task is not idle: then it may be about to complete elsewhere.
+    pub(crate) fn hold_idle(&self) -> Option<Held> {
+        self.0.state().hold_idle().then(|| Held(self.0))
     }
 }
 

@@ -44,7 +44,8 @@
 //!    `Runnable` holds none: while it exists the task is incomplete, and the owned list's reference
 //!    is given back only after completion. The last reference frees the memory and nothing else,
 //!    since by then the future and the output are gone. Who sees that the count is 1 and has that
-//!    one is alone with the cell, since references are made from references: the completer of a
+//!    one is alone with the cell, since references are made from references (and from the list's for a
+//!    task that is idle only): the completer of a
 //!    detached task and the last holder of a complete one spare their read-modify-writes.
 //! 5. *Cancellation* is a flag and a wake. It takes effect where a poll would start.
 //!
@@ -266,9 +267,10 @@ impl State {
         // references up.
         let word = self.load(Ordering::Acquire);
         if word.references() == 1 && !word.is(JOIN_INTEREST) {
-            // The one reference is the owned list's, so nobody can make another one, wake or join.
-            // The list's owner may be about to flag the task as cancelled: its exchange fails, or the
-            // store takes the flag away, which comes too late anyway.
+            // The one reference is the owned list's, so nobody can wake or join, and the list's owner
+            // makes no other one while there is a `Runnable` (`hold_idle`). It may be about to flag the
+            // task as cancelled: its exchange fails, or the store takes the flag away, which comes too
+            // late anyway.
             self.0.store(COMPLETE | REF, Ordering::Release);
             return Completed { join_interest: false, join_waker: false };
         }
@@ -390,6 +392,19 @@ impl State {
         // Ordering: Relaxed; a new reference is made from one that keeps the cell alive.
         let previous = Word(self.0.fetch_add(REF, Ordering::Relaxed));
         previous.references() < HALF_OF_REFS
+    }
+
+    /// Counts one more reference of an idle task, for the owner of its list; false if it is not idle.
+    ///
+    /// Whoever runs a task may have seen that the list's reference is the only one, and relies on that
+    /// (`complete`). A task that is idle now is run by somebody who makes its `Runnable` after this.
+    #[must_use]
+    pub(super) fn hold_idle(&self) -> bool {
+        self.update(|word| {
+            let is_idle = !word.is(COMPLETE) && word.wakes() == 0;
+            (is_idle && word.references() < HALF_OF_REFS).then(|| Word(word.0 + REF))
+        })
+        .is_ok()
     }
 
     /// One `fetch_sub`. True if this was the last reference: the cell is the caller's to free.

@@ -111,7 +111,7 @@ impl<P: Platform> Core<P> {
     }
 
     /// Lists the live tasks for a dump, those included that nobody has polled yet.
-    pub(super) fn list(&self) -> Vec<(Snapshot, Held)> {
+    pub(super) fn list(&self) -> Vec<(Snapshot, Option<Held>)> {
         self.take_inbox();
         for _ in 0..self.with_queue(|queue| queue.len()) {
             let Some(task) = self.pop() else { break };

@@ -206,7 +206,7 @@ impl<P: Platform> Listed<P::Lock> for Entered<'_, P> {
         Some((&self.core.shared.dumps, 0, &self.core.dump))
     }
 
-    fn list(&self) -> Vec<(Snapshot, Held)> {
+    fn list(&self) -> Vec<(Snapshot, Option<Held>)> {
         self.core.list()
     }
 

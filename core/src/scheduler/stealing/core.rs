@@ -284,7 +284,7 @@ impl<P: Platform> Core<P> {
     // ---- being asked ----
 
     /// Lists this worker's live tasks for a dump, those included that wait unbound in its queues.
-    pub(super) fn list(&self) -> Vec<(Snapshot, Held)> {
+    pub(super) fn list(&self) -> Vec<(Snapshot, Option<Held>)> {
         let slot = self.slot();
         let mut all = Batch::new();
         // SAFETY: this is the ring's owner.

@@ -224,7 +224,7 @@ impl<P: Platform> Listed<P::Lock> for Entered<'_, P> {
         Some((&core.shared.dumps, core.index, &core.dump))
     }
 
-    fn list(&self) -> Vec<(Snapshot, Held)> {
+    fn list(&self) -> Vec<(Snapshot, Option<Held>)> {
         self.core().map_or_else(Vec::new, Core::list)
     }
 
