@@ -103,6 +103,55 @@ fn return_against_a_close_from_elsewhere() {
     });
 }
 
+/// Nobody else could ask for the task, so whoever completes it does so by a store, while its owner flags
+/// it as cancelled: the flag is lost or too late, and no reference and no byte of the state is.
+#[test]
+fn a_detached_task_completes_elsewhere_against_shutdown() {
+    check("owned: detached completion elsewhere against shutdown", Bounds::ALL, || {
+        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
+        let shared = Shared::new(&parker);
+        let (task, join) = spawn(&shared.queue, ready());
+        tasks.bind(&task).unwrap();
+        drop(join);
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.run(task))
+        };
+        shared.returns.close();
+        shared.stop(&tasks, &parker);
+        other.join().unwrap();
+    });
+}
+
+/// The same task is idle until it is woken, with the last waker, and run elsewhere: the owner claims it,
+/// or flags it.
+#[test]
+fn a_detached_task_is_woken_and_completes_elsewhere_against_shutdown() {
+    check("owned: detached wake and completion against shutdown", Bounds::ALL, || {
+        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
+        let shared = Shared::new(&parker);
+        let Asleep { announcements: [announcement], waker, join } = spawn_asleep(&shared.queue);
+        waker.wake_by_ref();
+        let task = shared.queue.take().next().unwrap();
+        tasks.bind(&task).unwrap();
+        assert!(run_until_idle(task).is_none());
+        drop(join);
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                announcement.make();
+                waker.wake();
+                shared.queue.take().for_each(|task| shared.run(task));
+                // The owner may have claimed it, or be waiting for it.
+                shared.unpark.unpark();
+            })
+        };
+        shared.returns.close();
+        shared.stop(&tasks, &parker);
+        other.join().unwrap();
+    });
+}
+
 /// The task is being polled elsewhere when its owner cancels everything: either side drops it.
 #[test]
 fn poll_elsewhere_against_shutdown() {

@@ -1,37 +1,87 @@
 //! The monitor takes the next task of a worker that seems to be stuck, while the worker comes to it
 //! itself, stops, or really is stuck.
 
-use jenny_core::scheduler::stealing::Config;
+use jenny_core::{
+    scheduler::stealing::{Config, Handle},
+    task::JoinHandle,
+};
 use loom::thread;
 
 use crate::{
     harness::{Bounds, check},
-    task::{ready, result},
+    platform::Modelled,
+    task::{Output, ready, result},
     workers::{new, with},
 };
 
-/// Both take from the LIFO slot; the shutdown begins.
+/// Looks twice, so that the second look finds a worker that has not begun a poll in between.
+fn look_twice(handle: &Handle<Modelled>) {
+    let mut glances = handle.glances();
+    let _ = handle.look_after(&mut glances, |_| false);
+    let _ = handle.look_after(&mut glances, |_| false);
+}
+
+fn assert_over(joins: impl IntoIterator<Item = JoinHandle<Output>>) {
+    for join in joins {
+        assert!(result(join).map_or_else(|error| error.is_cancelled(), |_| true));
+    }
+}
+
+/// Both take from the LIFO slot, and the shutdown begins.
 #[test]
 fn against_the_owner_and_the_shutdown() {
-    check("rescue: against the owner and the shutdown", Bounds::preemptions(2), || {
-        let (handle, [mut first, second]) = new(1);
+    check("rescue: against the owner and the shutdown", Bounds::preemptions(4), || {
+        let (handle, [mut first]) = new(0);
         let joins = first.worker.enter(|_| [(); 2].map(|()| handle.spawn(ready())));
-        let monitor = {
-            let handle = handle.clone();
-            thread::spawn(move || {
-                let mut glances = handle.glances();
-                (0..2).map(|_| handle.look_after(&mut glances, |_| false).stuck).sum::<usize>()
-            })
-        };
-        let second = thread::spawn(move || second.run());
+        let monitor = handle.clone();
+        let monitor = thread::spawn(move || look_twice(&monitor));
         handle.close();
         drop(handle);
         first.run();
+        monitor.join().unwrap();
+        assert_over(joins);
+    });
+}
+
+/// The task goes to the inbox of a worker that is stopping, while its own is really stuck.
+#[test]
+fn against_another_that_stops() {
+    check("rescue: against another that stops", Bounds::preemptions(3), || {
+        let (handle, [mut first, second]) = new(1);
+        let joins = first.worker.enter(|_| [(); 2].map(|()| handle.spawn(ready())));
+        let closer = handle.clone();
+        let second = thread::spawn(move || {
+            closer.close();
+            drop(closer);
+            second.run();
+        });
+        look_twice(&handle);
+        drop(handle);
+        first.run();
+        second.join().unwrap();
+        assert_over(joins);
+    });
+}
+
+/// All three at once: the monitor knows that the owner has not begun a poll, the owner begins to cancel,
+/// and the other worker stops, whose inbox the task goes to.
+#[test]
+fn against_the_owner_and_another_that_stops() {
+    let name = "rescue: against the owner and another that stops";
+    check(name, Bounds::preemptions(2), || {
+        let (handle, [mut first, second]) = new(1);
+        let join = first.worker.enter(|_| handle.spawn(ready()));
+        let mut glances = handle.glances();
+        let _ = handle.look_after(&mut glances, |_| false);
+        handle.close();
+        let monitor = thread::spawn(move || {
+            let _ = handle.look_after(&mut glances, |_| false);
+        });
+        let second = thread::spawn(move || second.run());
+        first.run();
         second.join().unwrap();
         monitor.join().unwrap();
-        for join in joins {
-            assert!(result(join).map_or_else(|error| error.is_cancelled(), |_| true));
-        }
+        assert_over([join]);
     });
 }
 
@@ -43,11 +93,7 @@ fn against_a_sleeper() {
         let join = first.worker.enter(|_| handle.spawn(ready()));
         let monitor = {
             let handle = handle.clone();
-            thread::spawn(move || {
-                let mut glances = handle.glances();
-                let _ = handle.look_after(&mut glances, |_| false);
-                let _ = handle.look_after(&mut glances, |_| false);
-            })
+            thread::spawn(move || look_twice(&handle))
         };
         second.run_until(|| join.is_finished());
         monitor.join().unwrap();
@@ -72,9 +118,7 @@ fn what_a_sleeper_has_missed() {
             let handle = handle.clone();
             thread::spawn(move || {
                 let join = first.worker.enter(|_| handle.spawn(ready()));
-                let mut glances = handle.glances();
-                let _ = handle.look_after(&mut glances, |_| false);
-                let _ = handle.look_after(&mut glances, |_| false);
+                look_twice(&handle);
                 (first, join)
             })
         };

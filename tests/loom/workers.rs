@@ -111,6 +111,32 @@ fn wake_during_shutdown() {
     });
 }
 
+/// The same, where the other worker has been woken to search and stops instead: whoever counts on its
+/// search would leave the owner asleep.
+#[test]
+fn wake_during_shutdown_of_a_searcher() {
+    check("workers: wake during the shutdown of a searcher", Bounds::preemptions(2), || {
+        let (handle, [mut first, mut second]) = new(1);
+        assert_eq!(second.worker.enter(|entered| entered.tick()), Tick::Idle);
+        let (future, [announcement], place) = Waits::new();
+        // Wakes the second, and is the first's who comes earlier.
+        let join = handle.spawn(future);
+        assert_eq!(first.worker.enter(|entered| entered.tick()), Tick::Idle);
+        let waker = place.take();
+        handle.close();
+        drop(handle);
+        let other = thread::spawn(move || {
+            announcement.make();
+            waker.wake();
+        });
+        let second = thread::spawn(move || second.run());
+        first.run();
+        second.join().unwrap();
+        other.join().unwrap();
+        assert!(result(join).map_or_else(|error| error.is_cancelled(), |_| true));
+    });
+}
+
 /// One worker steals what the other one cancels.
 #[test]
 fn steal_against_shutdown() {

@@ -166,8 +166,9 @@ impl Idle {
     /// Leaves the sleepers.
     pub fn end_sleep(&self, worker: usize) -> Awake {
         let (word, bit) = Self::place(worker);
-        if self.sleeping[word].load(Ordering::Relaxed) & bit == 0 {
-            // Ordering: Relaxed and no exchange: only this worker sets its bit.
+        // No exchange, since only this worker sets its bit. Ordering: Acquire, for the Release of `take`:
+        // the search that the worker ends later has been counted.
+        if self.sleeping[word].load(Ordering::Acquire) & bit == 0 {
             return Awake::Notified;
         }
         if self.sleeping[word].fetch_and(!bit, Ordering::AcqRel) & bit == 0 {

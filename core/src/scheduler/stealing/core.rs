@@ -340,11 +340,9 @@ impl<P: Platform> Core<P> {
         self.asleep.set(true);
         let closing = shared.closing.load(Ordering::Relaxed);
         let wait = if closing {
-            // In step 3 of the shutdown only inboxes and returns matter; the queues of others are
-            // their business.
-            self.owned.is_closed()
-                && self.slot().owned.is_empty()
-                && shared.slots.iter().all(|slot| slot.inbox.is_empty())
+            // In step 3 of the shutdown only inboxes matter: the queues of others are their business,
+            // and whoever closes or returns a task unparks this worker whether it sleeps or not.
+            shared.slots.iter().all(|slot| slot.inbox.is_empty())
         } else {
             !shared.has_work()
         };

@@ -12,7 +12,7 @@ use crate::{
         idle::Idle,
         metrics::{Arrival, CountedInbox, Counters},
     },
-    sync::{AtomicBool, AtomicPtr, AtomicUsize, CachePadded, Ordering, fence},
+    sync::{AtomicBool, AtomicPtr, AtomicUsize, CachePadded, Ordering},
     task::{Observer, OwnedRef, Runnable},
 };
 
@@ -209,9 +209,8 @@ impl<P: Platform> Shared<P> {
         for slot in &self.slots {
             slot.owned.close();
         }
-        // Ordering: pairs with the fence of `Idle::start_sleep`: a worker that is not unparked here
-        // in its sleep sees the flag before it sleeps.
-        fence(Ordering::SeqCst);
+        // Each, awake or asleep: an unpark is sticky, and the tick after the park that it ends sees the
+        // flag.
         self.unpark_all();
     }
 
