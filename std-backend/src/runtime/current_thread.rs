@@ -66,8 +66,9 @@ impl Wake for Root {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Ordering: Release; pairs with the Acquire of the poll that answers.
-        self.woken.store(true, Ordering::Release);
+        // Ordering: Release; pairs with the Acquire of the poll that answers. A swap, since a store would
+        // end the release sequence of a wake before it, and the poll could miss what that one wrote.
+        self.woken.swap(true, Ordering::Release);
         // The core's own thread looks at the flag before it parks.
         if !self.handle.is_entered() {
             self.unparker.unpark();
