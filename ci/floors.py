@@ -23,7 +23,7 @@ TOP = 99  # lib.rs and what is mounted beside it for tests: may see everything
 FLOORS = {
     "core": {
         "platform": 0, "sync": 0,
-        "lock": 1, "list": 1, "link": 1, "rand": 1, "frame": 1,
+        "lock": 1, "list": 1, "link": 1, "rand": 1, "frame": 1, "recycler": 1,
         "queue": 2, "task": 2,
         "owned": 3, "time": 3,
         "scheduler": 4,
@@ -45,7 +45,7 @@ FLOORS = {
 
 # Files of a room in import order; `mod.rs` comes last, it binds the room together.
 ORDER = {
-    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "schedule", "waker", "trace", "join", "memory", "cell", "harness"],
+    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "place", "schedule", "waker", "trace", "join", "memory", "cell", "harness"],
     ("core", "embassy"): ["queue", "driver", "items", "timers"],
     ("core", "time"): ["entry", "wheel", "published", "wakers", "timers", "timer"],
 }

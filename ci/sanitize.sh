@@ -17,11 +17,12 @@ cargo +nightly --version >/dev/null 2>&1 ||
 export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1"
 export ASAN_OPTIONS="detect_leaks=1 detect_stack_use_after_return=1"
 
-# sanitized SANITIZER CARGO-ARGUMENT...: runs cargo with everything instrumented, std included.
+# sanitized SANITIZER CARGO-ARGUMENT...: runs cargo with everything instrumented, std included, and
+# with jenny giving all memory back at once, so that a use after that is seen.
 sanitized() {
     local sanitizer=$1 command=$2
     shift 2
-    CARGO_TARGET_DIR=$TARGET/sanitize-$sanitizer RUSTFLAGS="-Zsanitizer=$sanitizer" \
+    CARGO_TARGET_DIR=$TARGET/sanitize-$sanitizer RUSTFLAGS="-Zsanitizer=$sanitizer --cfg jenny_sanitize" \
         cargo +nightly "$command" --release -Zbuild-std --target "$target" "$@"
 }
 

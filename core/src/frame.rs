@@ -28,6 +28,10 @@ pub struct Frame {
     /// The worker may be taken out of this scope now: a task is being polled, and nothing between
     /// the poll and the scope holds a reference to the worker's state.
     detachable: Cell<bool>,
+    /// The cell of the task that is being polled; null outside of polls.
+    polled: Cell<*const ()>,
+    /// That task has asked for another poll, by [`yield_from`](Self::yield_from).
+    yielded: Cell<bool>,
     /// A resource was refused a unit of the budget in this poll.
     refused: Cell<bool>,
     /// The frame that this one was entered from.
@@ -42,6 +46,8 @@ impl Frame {
             task: Cell::new(None),
             budget: Cell::new(None),
             detachable: Cell::new(false),
+            polled: Cell::new(ptr::null()),
+            yielded: Cell::new(false),
             refused: Cell::new(false),
             outer: Cell::new(ptr::null()),
         }
@@ -104,6 +110,35 @@ impl Frame {
     pub(crate) fn start_task(&self, id: NonZeroU64) {
         self.task.set(Some(id));
         self.budget.set(Some(BUDGET));
+    }
+
+    /// Begins a poll of the task with this cell.
+    #[inline]
+    pub(crate) fn start_poll(&self, cell: *const ()) {
+        self.polled.set(cell);
+        self.yielded.set(false);
+    }
+
+    /// Ends a poll.
+    #[inline]
+    pub(crate) fn end_poll(&self) {
+        self.polled.set(ptr::null());
+    }
+
+    /// Asks for another poll of the task that is being polled; false if that is not this one.
+    #[inline]
+    pub(crate) fn yield_from(&self, cell: *const ()) -> bool {
+        let is_polled = ptr::eq(self.polled.get(), cell) && !cell.is_null();
+        if is_polled {
+            self.yielded.set(true);
+        }
+        is_polled
+    }
+
+    /// Whether the task that is being polled has asked for another poll.
+    #[inline]
+    pub(crate) fn has_yielded(&self) -> bool {
+        self.yielded.get()
     }
 
     /// Goes on with what another frame works on, and with its budget.

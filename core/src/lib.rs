@@ -202,6 +202,7 @@ pub mod owned;
 pub mod platform;
 pub mod queue;
 mod rand;
+mod recycler;
 pub mod scheduler;
 #[cfg(feature = "critical-section")]
 pub mod single;

@@ -11,16 +11,19 @@ pub struct Link(AtomicPtr<Link>);
 impl Link {
     /// A link that is in no queue.
     #[allow(clippy::new_without_default)]
+    #[inline]
     pub fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// Reads the link. Relaxed: whoever reads it got the node through an operation that ordered it.
+    #[inline]
     pub(crate) fn next(&self) -> *mut Link {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Writes the link, before the node is published.
+    #[inline]
     pub(crate) fn set_next(&self, next: *mut Link) {
         self.0.store(next, Ordering::Relaxed);
     }

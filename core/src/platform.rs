@@ -40,6 +40,10 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
     /// Whether the schedulers can trace where tasks wait. It costs code for each type of future.
     const TRACES: bool = false;
 
+    /// How much memory of finished tasks a worker keeps for its next ones instead of asking the
+    /// allocator each time.
+    const KEEPS: Keeps = Keeps::NOTHING;
+
     /// Reads this thread's (or core's) word.
     fn slot() -> *const Frame;
 
@@ -68,6 +72,20 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
 
     /// Reserves `count` consecutive task ids, unique in the process, and returns the first.
     fn task_ids(&self, count: u32) -> NonZeroU64;
+}
+
+/// How many bytes a worker keeps at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeps {
+    /// While it has work, and of what it has asked the allocator for since it last had none.
+    pub at_work: usize,
+    /// In its sleep.
+    pub asleep: usize,
+}
+
+impl Keeps {
+    /// Every task's memory comes from the allocator, and goes back to it.
+    pub const NOTHING: Self = Self { at_work: 0, asleep: 0 };
 }
 
 /// Wakes one sleeping worker, from any thread, any core and any interrupt.

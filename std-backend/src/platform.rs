@@ -13,7 +13,7 @@ use std::{
 
 use jenny_core::{
     lock::RawLock,
-    platform::{Frame, Platform, Unpark},
+    platform::{Frame, Keeps, Platform, Unpark},
 };
 
 use crate::primitives::unmodelled::AtomicU64;
@@ -66,6 +66,8 @@ unsafe impl<U: Unpark> Platform for Std<U> {
     type Unpark = U;
 
     const TRACES: bool = true;
+    // Some ten thousand small tasks, and some hundred.
+    const KEEPS: Keeps = Keeps { at_work: 1 << 20, asleep: 64 << 10 };
 
     #[inline]
     fn slot() -> *const Frame {

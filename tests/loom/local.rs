@@ -1,7 +1,9 @@
 //! The local scheduler against threads that wake, spawn and close.
 
+use std::future::{Future, poll_fn};
+
 use jenny_core::scheduler::{
-    Tick,
+    Current, Tick,
     local::{self, Config, Handle, Worker},
 };
 use loom::thread;
@@ -126,5 +128,40 @@ fn spawn_during_shutdown() {
         drop(worker);
         let join = spawner.join().unwrap();
         assert!(result(join).map_or_else(|error| error.is_cancelled(), |_| true));
+    });
+}
+
+/// A poll that yields keeps the task's `Runnable`, while others wake the task and abort it.
+#[test]
+fn yield_against_wake_and_abort() {
+    check("local: yield against wake and abort", Bounds::preemptions(2), || {
+        let (handle, mut worker, parker) = new();
+        let (future, [announcement], place) = Waits::new();
+        let mut future = Box::pin(future);
+        let mut polls = 0;
+        let join = handle.spawn(poll_fn(move |context| {
+            polls += 1;
+            let polled = future.as_mut().poll(context);
+            if polls <= 2 && polled.is_pending() {
+                Current::<Modelled>::yield_now(context.waker());
+            }
+            polled
+        }));
+        worker.enter(|worker| assert_eq!(worker.tick(), Tick::Ran));
+        let (waker, abort) = (place.take(), join.abort_handle());
+        let others = [
+            thread::spawn(move || {
+                announcement.make();
+                waker.wake();
+            }),
+            thread::spawn(move || abort.abort()),
+        ];
+        run(&mut worker, &parker, || join.is_finished());
+        for other in others {
+            other.join().unwrap();
+        }
+        assert!(result(join).map_or_else(|error| error.is_cancelled(), |_| true));
+        handle.close();
+        run(&mut worker, &parker, || false);
     });
 }

@@ -4,7 +4,7 @@ use core::{
     future::Future,
     pin::Pin,
     ptr,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// Gives the innermost frame of this thread to the closure.
+#[inline]
 pub(super) fn innermost<P: Platform, R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
     // SAFETY: the slot is null or points to the frame of a scope that this thread has not left, and
     // the borrow ends before the scope can.
@@ -74,6 +75,12 @@ pub(super) fn local_of<P: Platform>(scheduler: *const ()) -> *const () {
     unsafe { with_worker_of::<P>(scheduler) }.map_or(ptr::null(), Frame::local)
 }
 
+/// Whether the task that is being polled on this thread has asked for another poll.
+#[inline]
+pub(super) fn has_yielded<P: Platform>() -> bool {
+    innermost::<P, _>(|frame| frame.is_some_and(Frame::has_yielded))
+}
+
 /// What the current thread or core is in.
 #[derive(Debug)]
 pub struct Current<P>(core::marker::PhantomData<P>);
@@ -87,6 +94,19 @@ impl<P: Platform> Current<P> {
     /// An id for a task that no scheduler of this crate spawns.
     pub fn new_task_id(platform: &P) -> Id {
         task::id(platform.task_ids(1))
+    }
+
+    /// Wakes a task in its own poll, which is about to return `Pending`: it is polled again behind the
+    /// others. `waker` is the poll's.
+    ///
+    /// The same as `waker.wake_by_ref()`, and cheaper where the poll is that of a worker. Another waker,
+    /// of a future that polls this one on its own account, is woken.
+    #[inline]
+    pub fn yield_now(waker: &Waker) {
+        let cell = task::cell_of(waker);
+        if !innermost::<P, _>(|frame| frame.is_some_and(|frame| frame.yield_from(cell))) {
+            waker.wake_by_ref();
+        }
     }
 
     /// Runs a task that is no part of a scheduler on this thread: it has an id and no budget.

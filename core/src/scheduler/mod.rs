@@ -41,6 +41,7 @@ struct Round {
 }
 
 impl Round {
+    #[inline]
     fn new(interval: u32) -> Self {
         let interval = interval.max(1);
         Self { interval, left: interval }

@@ -21,7 +21,7 @@ use crate::{
     owned::LocalOwnedTasks,
     queue::Inbox,
     sync::{AtomicBool, Fused, Ordering, const_unless_checked, fused, try_allocate},
-    task::{self, JoinHandle, Memory, Outcome, OwnedRef, Runnable, Schedule, Spawned},
+    task::{self, JoinHandle, Memory, Outcome, OwnedRef, Place, Runnable, Schedule, Spawned},
 };
 
 /// Runs tasks on one core. It belongs into a static; `C` is how it counts.
@@ -421,7 +421,9 @@ unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
         true
     }
 
-    unsafe fn release(_: NonNull<Self>) {}
+    unsafe fn release(_: NonNull<Self>, place: Place) {
+        drop(place);
+    }
 
     #[inline(always)]
     fn charge() -> bool {

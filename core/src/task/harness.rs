@@ -24,7 +24,8 @@ use super::waker::BorrowedWaker;
 use crate::{
     frame::enter_task,
     platform::{PanicPayload, Platform},
-    sync::{Fused, allocate},
+    recycler::allocate_place,
+    sync::Fused,
 };
 
 /// Allocates a task that is scheduled: run, queue or cancel its [`Runnable`].
@@ -44,8 +45,8 @@ where
     F: Future,
     S: Schedule,
 {
-    let place = allocate(layout::<F, S>());
-    // SAFETY: the place is fresh memory of this layout, from the heap; the rest is passed on.
+    let place = allocate_place(layout::<F, S>());
+    // SAFETY: the place is fresh memory for this layout, from the heap; the rest is passed on.
     unsafe { new_in::<F, S, Heap>(place, future, scheduler, id, spawned) }
 }
 
@@ -164,6 +165,9 @@ unsafe fn poll<F: Future, S: Schedule>(
             Ok(Poll::Pending) => {
                 if let Some(observer) = observer {
                     tell::<S>(task, |task| observer.after_poll(task));
+                }
+                if S::has_yielded() {
+                    return Outcome::Again(Runnable::new(task));
                 }
                 return match task.state().end_poll(seen) {
                     EndPoll::Idle => Outcome::Idle,
@@ -339,12 +343,12 @@ unsafe fn drop_output<F: Future, S: Schedule>(header: NonNull<Header>) {
 /// # Safety
 /// The last reference has been dropped.
 unsafe fn free<F: Future, S: Schedule, M: Memory<S>>(header: NonNull<Header>) {
-    // SAFETY: nobody can reach the cell any more; its count on the scheduler is given back last.
+    // SAFETY: nobody can reach the cell any more; its count keeps the scheduler alive until the
+    // memory gives it back.
     unsafe {
         let scheduler = header.as_ref().scheduler.cast();
         let place = Cell::<F, S>::end(header);
         M::give_back(scheduler, place, layout::<F, S>());
-        S::release(scheduler);
     }
 }
 

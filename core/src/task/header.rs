@@ -86,6 +86,7 @@ pub(super) struct Prefix {
 pub(super) struct Owner(core::num::NonZeroU16);
 
 impl Owner {
+    #[inline]
     pub(super) fn new(index: u16) -> Self {
         Self(core::num::NonZeroU16::new(index + 1).expect("a scheduler has at most 65,534 workers"))
     }

@@ -2,24 +2,27 @@
 
 use core::{alloc::Layout, ptr::NonNull};
 
-use crate::sync::deallocate;
+use super::place::Place;
+use super::schedule::Schedule;
 
 /// Takes back the places of cells of scheduler `S`.
 pub(crate) trait Memory<S> {
-    /// Takes back a place. From wherever the last reference is dropped: any thread, core or interrupt.
+    /// Takes back a place, and with it the cell's count on the scheduler. From wherever the last
+    /// reference is dropped: any thread, core or interrupt.
     ///
     /// # Safety
-    /// The place was given to `new_in` with this memory, this layout and this
-    /// scheduler, which is alive; the cell in it has ended.
+    /// The place was given to `new_in` with this memory, this layout and this scheduler, which is
+    /// alive, and not used again on the cell's behalf; the cell has ended.
     unsafe fn give_back(scheduler: NonNull<S>, place: NonNull<u8>, layout: Layout);
 }
 
-/// The global allocator.
-pub(super) struct Heap;
+/// The global allocator, by way of the scheduler.
+pub(crate) struct Heap;
 
-impl<S> Memory<S> for Heap {
-    unsafe fn give_back(_: NonNull<S>, place: NonNull<u8>, layout: Layout) {
-        // SAFETY: the place came from `allocate` with this layout, and nobody uses it any more.
-        unsafe { deallocate(place, layout) }
+impl<S: Schedule> Memory<S> for Heap {
+    #[inline]
+    unsafe fn give_back(scheduler: NonNull<S>, place: NonNull<u8>, layout: Layout) {
+        // SAFETY: passed on from the caller; whoever makes a cell on the heap says so.
+        unsafe { S::release(scheduler, Place::new(place, layout)) }
     }
 }

@@ -54,6 +54,7 @@ mod join;
 mod memory;
 mod observer;
 mod origin;
+mod place;
 mod raw;
 mod refs;
 mod schedule;
@@ -67,20 +68,20 @@ pub use self::header::Id;
 pub use self::join::{AbortHandle, JoinError, JoinHandle};
 pub use self::observer::{Observer, TaskMeta, Tracer};
 pub use self::origin::Spawned;
+pub use self::place::Place;
 pub use self::refs::{Outcome, OwnedRef, Runnable};
 pub use self::schedule::Schedule;
 pub use self::snapshot::{Snapshot, TaskState};
 
+#[cfg(feature = "critical-section")]
+pub(crate) use self::memory::Memory;
+pub(crate) use self::waker::cell_of;
 pub use self::waker::has_completed;
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use self::waker::is_last_of_completed;
-#[cfg(feature = "critical-section")]
-pub(crate) use self::{
-    harness::{layout, new_in},
-    memory::Memory,
-};
 
-pub(crate) use self::harness::id;
+pub(crate) use self::harness::{id, layout, new_in};
 pub(crate) use self::header::Header;
+pub(crate) use self::memory::Heap;
 pub(crate) use self::raw::RawTask;
 pub(crate) use self::refs::{Held, Member};

@@ -68,6 +68,7 @@ impl Origin {
     }
 
     /// The box of a named task.
+    #[inline]
     fn named(&self) -> Option<NonNull<Named>> {
         let address = self.0.addr().get();
         (address & NAMED != 0).then(|| {
@@ -93,10 +94,16 @@ impl Origin {
 }
 
 impl Drop for Origin {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(named) = self.named() {
-            // SAFETY: the box was leaked into this value, which ends here.
+        #[cold]
+        fn drop_name(named: NonNull<Named>) {
+            // SAFETY: the box was leaked into the value that ends.
             drop(unsafe { Box::from_raw(named.as_ptr()) });
+        }
+
+        if let Some(named) = self.named() {
+            drop_name(named);
         }
     }
 }

@@ -44,6 +44,7 @@ impl Runnable {
     }
 
     /// Polls the future once, or drops it if the task was aborted. From the scheduler's thread.
+    #[inline]
     pub fn run(self) -> Outcome {
         let task = self.into_raw();
         // SAFETY: this consumes the Runnable, which keeps the cell alive.
@@ -84,12 +85,14 @@ impl Runnable {
     }
 
     /// The worker whose owned list the task is bound to.
+    #[inline]
     pub(crate) fn owner(&self) -> Option<u16> {
         // Rule B: the holder of the Runnable may read.
         self.0.record().owner.get().map(Owner::index)
     }
 
     /// Binds the task to a worker.
+    #[inline]
     pub(crate) fn set_owner(&self, worker: u16) {
         // Rule B: the holder of an unbound task's Runnable may write.
         self.0.record().owner.set(Some(Owner::new(worker)));
@@ -97,6 +100,12 @@ impl Runnable {
 
     pub(crate) fn raw(&self) -> RawTask {
         self.0
+    }
+
+    /// The address of the cell, as [`cell_of`](super::cell_of) has it.
+    #[inline]
+    pub(crate) fn cell(&self) -> *const () {
+        self.0.pointer().as_ptr().cast_const().cast()
     }
 }
 
@@ -147,6 +156,7 @@ impl OwnedRef {
 }
 
 impl Drop for OwnedRef {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: gives up the reference that this value is, of a complete task.
         unsafe { self.0.drop_last_reference() }

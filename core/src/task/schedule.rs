@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use super::observer::Observer;
+use super::place::Place;
 use super::{OwnedRef, Runnable};
 use crate::{platform::Platform, sync::Fused};
 
@@ -59,11 +60,19 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
         None
     }
 
-    /// Gives back the count of one cell, which has been freed.
+    /// Takes back the place of a cell that has ended, and then the cell's count. From any thread, core
+    /// or interrupt.
     ///
     /// # Safety
     /// The count was taken for the cell; `this` is not used again on its behalf.
-    unsafe fn release(this: NonNull<Self>);
+    unsafe fn release(this: NonNull<Self>, place: Place);
+
+    /// Whether the task that the calling thread polls has asked its worker for another poll, instead of
+    /// waking itself.
+    #[inline]
+    fn has_yielded() -> bool {
+        false
+    }
 
     /// Takes one unit from the budget of the task that the calling thread polls; false if there is
     /// none left.

@@ -42,6 +42,12 @@ fn task_of(waker: &Waker) -> Option<RawTask> {
     core::ptr::eq(waker.vtable(), &VTABLE).then(|| unsafe { task(waker.data()) })
 }
 
+/// The cell of the task that the waker wakes, and nothing else; null if that is none of this crate's.
+#[inline]
+pub(crate) fn cell_of(waker: &Waker) -> *const () {
+    if core::ptr::eq(waker.vtable(), &VTABLE) { waker.data() } else { core::ptr::null() }
+}
+
 /// Whether the waker is that of a task which has completed, so that nobody needs it to be called.
 pub fn has_completed(waker: &Waker) -> bool {
     task_of(waker).is_some_and(|task| task.state().is_complete())

@@ -12,6 +12,7 @@ static COUNTING: Counting = Counting;
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
+    static MADE: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: passes everything on to the system's allocator. The counter neither allocates nor has a
@@ -19,6 +20,7 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.set(LIVE.get() + 1);
+        MADE.set(MADE.get() + 1);
         // SAFETY: passed on from the caller.
         unsafe { System.alloc(layout) }
     }
@@ -28,6 +30,11 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: passed on from the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
+}
+
+/// How many allocations this thread has made.
+pub(crate) fn made() -> usize {
+    MADE.get()
 }
 
 /// How many allocations this thread holds.

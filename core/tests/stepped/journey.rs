@@ -2,18 +2,19 @@
 
 use std::{
     future::{pending, poll_fn},
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
-use jenny_core::scheduler::Tick;
+use jenny_core::scheduler::{Current, Tick};
 
 use crate::{
-    alloc::{live, no_leaks},
-    probe::{Tally, counting, poll_join, result, yield_now},
+    alloc::{live, made, no_leaks},
+    probe::{Tally, counting, planned_panic, poll_join, result, yield_now},
     rig::{Dice, Kind, Rig},
     toy::Toy,
 };
@@ -203,6 +204,112 @@ fn a_task_that_completes_elsewhere_goes_home() {
         assert_eq!(handle_metrics(&rig, 0).completions, 1);
         rig.stop(&mut dice);
     });
+}
+
+#[test]
+fn the_memory_of_finished_tasks_serves_the_next_ones_until_there_are_none() {
+    for kind in Kind::ALL {
+        no_leaks(|| {
+            let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+            rig.settle(&mut dice);
+            let (handle, before) = (rig.handle.clone(), live());
+            let root = rig.handle.spawn(async move {
+                handle.spawn(async {}).await.expect("joined");
+                let before = made();
+                for _ in 0..9 {
+                    handle.spawn(async {}).await.expect("joined");
+                }
+                made() - before
+            });
+            rig.settle(&mut dice);
+            let made = result(root).expect("joined");
+            // Another worker may have run some, and they are still on their way home.
+            assert!(made < 9, "{made} allocations for nine tasks in turn");
+            rig.settle(&mut dice);
+            assert_eq!(live(), before, "given back before the sleep");
+            rig.stop(&mut dice);
+        });
+    }
+}
+
+/// A future that polls others with wakers of its own has to be told which of them yields.
+#[test]
+fn a_yield_wakes_the_waker_that_it_is_polled_with() {
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    for kind in Kind::ALL {
+        let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+        let polls = Arc::new(AtomicUsize::new(0));
+        let (wakes, seen) = (Arc::new(Count(AtomicUsize::new(0))), polls.clone());
+        let task = rig.handle.spawn({
+            let waker = Waker::from(wakes.clone());
+            let mut yields = Box::pin(yield_now());
+            poll_fn(move |_| {
+                seen.fetch_add(1, Relaxed);
+                assert!(yields.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+                Poll::<()>::Pending
+            })
+        });
+        rig.settle(&mut dice);
+        assert_eq!((polls.load(Relaxed), wakes.0.load(Relaxed)), (1, 1));
+        task.abort();
+        rig.stop(&mut dice);
+        let outside = yield_now();
+        let waker = Waker::from(wakes.clone());
+        assert!(pin!(outside).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(wakes.0.load(Relaxed), 2, "outside of tasks");
+    }
+}
+
+/// What a poll has asked for, and then did not need, is no wake of the next task.
+#[test]
+fn a_yield_is_one_more_poll_of_its_own_task() {
+    for kind in Kind::ALL {
+        let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
+        let [completes, panics, waits, twice] = [(); 4].map(|()| Arc::new(AtomicUsize::new(0)));
+        let polled =
+            |polls: &Arc<AtomicUsize>,
+             mut poll: Box<dyn FnMut(&mut Context<'_>, usize) -> Poll<()> + Send>| {
+                let polls = polls.clone();
+                rig.handle.spawn(poll_fn(move |context| poll(context, polls.fetch_add(1, Relaxed))))
+            };
+        let _joins = [
+            polled(
+                &completes,
+                Box::new(|context, _| {
+                    Current::<Toy>::yield_now(context.waker());
+                    Poll::Ready(())
+                }),
+            ),
+            polled(
+                &panics,
+                Box::new(|context, _| {
+                    Current::<Toy>::yield_now(context.waker());
+                    planned_panic()
+                }),
+            ),
+            polled(&waits, Box::new(|_, _| Poll::Pending)),
+            polled(
+                &twice,
+                Box::new(|context, before| {
+                    Current::<Toy>::yield_now(context.waker());
+                    Current::<Toy>::yield_now(context.waker());
+                    context.waker().wake_by_ref();
+                    if before == 0 { Poll::Pending } else { Poll::Ready(()) }
+                }),
+            ),
+        ];
+        rig.settle(&mut dice);
+        let polls = [completes, panics, waits, twice].map(|polls| polls.load(Relaxed));
+        assert_eq!(polls, [1, 1, 1, 2]);
+        rig.stop(&mut dice);
+    }
 }
 
 fn handle_metrics(rig: &Rig, worker: usize) -> jenny_core::scheduler::WorkerMetrics {

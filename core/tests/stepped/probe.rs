@@ -11,7 +11,12 @@ use std::{
     task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
 };
 
-use jenny_core::task::{JoinError, JoinHandle};
+use jenny_core::{
+    scheduler::Current,
+    task::{JoinError, JoinHandle},
+};
+
+use crate::toy::Toy;
 
 const PLANNED: &str = "planned";
 
@@ -87,7 +92,7 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
     }
 }
 
-/// Pending once, after it has woken itself.
+/// Pending once, after it has asked for another poll.
 pub(crate) fn yield_now() -> impl Future<Output = ()> + Send {
     let mut yielded = false;
     poll_fn(move |context| {
@@ -95,7 +100,7 @@ pub(crate) fn yield_now() -> impl Future<Output = ()> + Send {
             return Poll::Ready(());
         }
         yielded = true;
-        context.waker().wake_by_ref();
+        Current::<Toy>::yield_now(context.waker());
         Poll::Pending
     })
 }

@@ -14,7 +14,7 @@ use std::{
 
 use jenny_core::{
     lock::RawLock,
-    platform::{Frame, Platform, Unpark},
+    platform::{Frame, Keeps, Platform, Unpark},
 };
 
 thread_local! {
@@ -43,6 +43,7 @@ unsafe impl Platform for Toy {
     type Unpark = Unparked;
 
     const TRACES: bool = true;
+    const KEEPS: Keeps = Keeps { at_work: 4 << 10, asleep: 0 };
 
     fn slot() -> *const Frame {
         SLOT.get()

@@ -13,7 +13,7 @@ use std::{
 use jenny_core::{
     platform::Platform,
     scheduler::{Current, budget},
-    task::{self, JoinHandle, Outcome, OwnedRef, Runnable, Schedule, Spawned},
+    task::{self, JoinHandle, Outcome, OwnedRef, Place, Runnable, Schedule, Spawned},
 };
 
 use crate::platform::AnyRuntime;
@@ -241,7 +241,9 @@ unsafe impl Schedule for Nowhere {
         false
     }
 
-    unsafe fn release(_: NonNull<Self>) {}
+    unsafe fn release(_: NonNull<Self>, place: Place) {
+        drop(place);
+    }
 
     fn charge() -> bool {
         budget::proceed::<AnyRuntime>()

@@ -14,7 +14,9 @@ use std::{
 thread_local! {
     /// How many [`Hold`]s of this thread are alive.
     static HOLDS: Cell<usize> = const { Cell::new(0) };
-    /// What guards have let go of meanwhile.
+    /// Whether guards have let go of something meanwhile. Without a destructor, so cheap to ask.
+    static ANY_LEFT: Cell<bool> = const { Cell::new(false) };
+    /// What it is.
     static LEFT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -34,19 +36,17 @@ impl Drop for Hold {
     fn drop(&mut self) {
         let others = HOLDS.get() - 1;
         HOLDS.set(others);
-        if others == 0 {
+        if others == 0 && ANY_LEFT.get() {
             drop_left();
         }
     }
 }
 
-#[inline]
+#[cold]
 fn drop_left() {
-    // At the end of a thread nothing can have been left here: `leave` found no list.
-    let left = LEFT.try_with(|left| match left.try_borrow_mut() {
-        Ok(mut left) if !left.is_empty() => std::mem::take(&mut *left),
-        _ => Vec::new(),
-    });
+    ANY_LEFT.set(false);
+    // Gone at the end of a thread, with what was left.
+    let left = LEFT.try_with(RefCell::take);
     // Outside of the borrow: it may be the last handle of its runtime.
     drop(left);
 }
@@ -58,8 +58,9 @@ pub(super) fn leave<T: 'static>(left: T) {
     }
     let mut left = Some(Box::new(left) as Box<dyn Any>);
     let kept = LEFT.try_with(|list| list.borrow_mut().extend(left.take()));
-    if kept.is_err() {
+    match kept {
+        Ok(()) => ANY_LEFT.set(true),
         // The thread ends, and somebody uses this: it cannot be dropped, and nobody is left to.
-        std::mem::forget(left);
+        Err(_) => std::mem::forget(left),
     }
 }

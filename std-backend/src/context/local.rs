@@ -169,6 +169,7 @@ pub(crate) fn driver_is_due() {
 }
 
 /// Whether the driver of this thread is due for the sake of a local set; it is answered once.
+#[inline]
 pub(crate) fn take_driver_is_due() -> bool {
     DRIVER_IS_DUE.replace(false)
 }

@@ -124,6 +124,7 @@ impl CurrentThread {
         }
     }
 
+    #[inline]
     fn has_panicked(&self) -> bool {
         // Ordering: Relaxed; it is set by the thread that has the core.
         self.panicked.as_ref().is_some_and(|panicked| panicked.load(Ordering::Relaxed))

@@ -5,6 +5,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use jenny_core::scheduler::Current;
+
+use crate::platform::AnyRuntime;
+
 /// Lets the other tasks of this worker run first, and the driver when its turn comes.
 ///
 /// Cancel safe.
@@ -19,13 +23,14 @@ struct YieldNow {
 impl Future for YieldNow {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if self.yielded {
             return Poll::Ready(());
         }
         self.yielded = true;
         // A task that is woken while it runs is queued behind the others.
-        context.waker().wake_by_ref();
+        Current::<AnyRuntime>::yield_now(context.waker());
         Poll::Pending
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use jenny_core::{
     lock::RawLock,
-    platform::{Frame, Platform, Unpark},
+    platform::{Frame, Keeps, Platform, Unpark},
     scheduler::{Tick, local, stealing},
 };
 
@@ -33,6 +33,9 @@ pub struct Machine {
 unsafe impl Platform for Machine {
     type Lock = Lock;
     type Unpark = Nobody;
+
+    // As the runtimes of std.
+    const KEEPS: Keeps = Keeps { at_work: 1 << 20, asleep: 64 << 10 };
 
     #[inline]
     fn slot() -> *const Frame {

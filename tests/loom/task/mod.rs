@@ -21,7 +21,7 @@ use std::{
 use jenny_core::{
     queue::Inbox,
     scheduler::Current,
-    task::{self, JoinError, JoinHandle, Outcome, OwnedRef, Runnable, Schedule, Spawned},
+    task::{self, JoinError, JoinHandle, Outcome, OwnedRef, Place, Runnable, Schedule, Spawned},
 };
 use loom::{
     alloc::Track,
@@ -111,7 +111,8 @@ unsafe impl Schedule for Queue {
         IS_LOCAL.with(Cell::get)
     }
 
-    unsafe fn release(this: NonNull<Self>) {
+    unsafe fn release(this: NonNull<Self>, place: Place) {
+        drop(place);
         // SAFETY: the count was the cell's, and came from `into_raw`.
         let this = unsafe { Arc::from_raw(this.as_ptr().cast_const()) };
         this.uses.with_mut(|_| ());

@@ -8,13 +8,14 @@ use crate::{
     owned::LocalOwnedTasks,
     platform::Platform,
     queue::Batch,
+    recycler::Recycler,
     scheduler::{
         IDS,
         counted::{Credit, Shared as SharedRef},
         dump::Seen,
     },
     sync::{Ordering, UnsafeCell, fence},
-    task::{self, Held, OwnedRef, Runnable, Snapshot},
+    task::{self, Held, OwnedRef, Place, Runnable, Snapshot},
 };
 
 /// What only the worker touches.
@@ -23,6 +24,7 @@ pub(super) struct Core<P: Platform> {
     queue: UnsafeCell<Batch<Runnable>>,
     pub(super) owned: LocalOwnedTasks,
     pub(super) credit: Credit,
+    pub(super) recycler: Recycler,
     next_id: Cell<(u64, u32)>,
     asleep: Cell<bool>,
     pub(super) stopped: Cell<bool>,
@@ -48,6 +50,7 @@ impl<P: Platform> Core<P> {
             queue: UnsafeCell::new(Batch::new()),
             owned: LocalOwnedTasks::new(0),
             credit: Credit::default(),
+            recycler: Recycler::new(P::KEEPS),
             next_id: Cell::new((0, 0)),
             asleep: Cell::new(false),
             stopped: Cell::new(false),
@@ -86,6 +89,7 @@ impl<P: Platform> Core<P> {
     }
 
     /// A task has ended here: takes it out of the list that it is in, if it is in one.
+    #[inline]
     pub(super) fn finish(&self, done: OwnedRef) {
         self.shared.own.counters.completions.add(1);
         if done.owner().is_some() {
@@ -93,21 +97,36 @@ impl<P: Platform> Core<P> {
         }
     }
 
+    /// A cell has ended on this thread.
+    #[inline]
+    pub(super) fn free(&self, place: Place) {
+        place.recycle(&self.recycler);
+        self.credit.give_back(&self.shared);
+    }
+
+    #[inline]
     pub(super) fn push(&self, task: Runnable) {
         self.shared.own.counters.local_schedules.add(1);
         self.with_queue(|queue| queue.push_back(task));
     }
 
+    #[inline]
     pub(super) fn pop(&self) -> Option<Runnable> {
         self.with_queue(Batch::pop_front)
     }
 
+    #[inline]
     pub(super) fn take_inbox(&self) {
         if !self.shared.inbox.is_empty() {
-            let mut batch = self.shared.inbox.drain().into_batch();
-            self.shared.own.counters.inbox_takes.add(batch.len());
-            self.with_queue(|queue| queue.append(&mut batch));
+            self.drain_inbox();
         }
+    }
+
+    #[cold]
+    fn drain_inbox(&self) {
+        let mut batch = self.shared.inbox.drain().into_batch();
+        self.shared.own.counters.inbox_takes.add(batch.len());
+        self.with_queue(|queue| queue.append(&mut batch));
     }
 
     /// Lists the live tasks for a dump, those included that nobody has polled yet.

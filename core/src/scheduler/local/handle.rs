@@ -18,7 +18,9 @@ use crate::{
         metrics::Arrival,
     },
     sync::Ordering,
-    task::{self, JoinHandle, Observer, OwnedRef, Runnable, Schedule, Spawned, Tracer},
+    task::{
+        self, Heap, JoinHandle, Observer, OwnedRef, Place, Runnable, Schedule, Spawned, Tracer,
+    },
 };
 
 /// Spawns on a local scheduler, from any thread.
@@ -85,10 +87,12 @@ impl<P: Platform> Handle<P> {
         spawned: Spawned<'_>,
     ) -> JoinHandle<F::Output> {
         if let Some(core) = Core::current(self.0.pointer()) {
-            let scheduler = core.credit.lend(&core.shared);
-            // SAFETY: the count was taken; the rest is the caller's promise.
+            let place = core.recycler.take(task::layout::<F, ()>());
+            let (scheduler, id) = (core.credit.lend(&core.shared), spawned.id_or(|| core.id()));
+            // SAFETY: the count was taken, and the place for such a cell; the rest is the caller's
+            // promise.
             let (task, join) =
-                unsafe { task::new(future, scheduler, spawned.id_or(|| core.id()), spawned) };
+                unsafe { task::new_in::<F, _, Heap>(place, future, scheduler, id, spawned) };
             core.shared.own.counters.spawns.add(1);
             if core.bind(&task) {
                 core.push(task);
@@ -218,17 +222,26 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
         Core::current(this).is_some()
     }
 
-    unsafe fn release(this: NonNull<Self>) {
+    #[inline]
+    unsafe fn release(this: NonNull<Self>, place: Place) {
         match Core::current(this) {
-            Some(core) => core.credit.give_back(&core.shared),
-            // SAFETY: the count was the cell's.
-            None => unsafe { Counted::release(this, 1) },
+            Some(core) => core.free(place),
+            None => {
+                drop(place);
+                // SAFETY: the count was the cell's.
+                unsafe { Counted::release(this, 1) }
+            }
         }
     }
 
     unsafe fn observer<'a>(this: NonNull<Self>) -> Option<&'a dyn Observer> {
         // SAFETY: passed on from the caller.
         unsafe { this.as_ref() }.value().observer.as_deref()
+    }
+
+    #[inline]
+    fn has_yielded() -> bool {
+        frame::has_yielded::<P>()
     }
 
     fn charge() -> bool {

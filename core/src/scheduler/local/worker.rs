@@ -97,6 +97,10 @@ impl<P: Platform> Entered<'_, P> {
         let mut until_inbox = Round::new(core.inbox_interval);
         for _ in 0..core.interval {
             let Some(task) = core.pop() else {
+                if core.recycler.shrink() {
+                    core.take_inbox();
+                    continue;
+                }
                 if core.sleep() {
                     return Tick::Idle;
                 }
@@ -145,7 +149,9 @@ impl<P: Platform> Entered<'_, P> {
         self.core.shared.own.counters.polls.add(1);
         self.core.shared.own.running.start(task.id());
         self.frame.start_task(task.id().0);
+        self.frame.start_poll(task.cell());
         let outcome = run(task);
+        self.frame.end_poll();
         self.frame.end_task();
         self.core.shared.own.running.end();
         if self.frame.take_refusal() {

@@ -1,7 +1,7 @@
 //! What only a worker touches, and how it takes and gives tasks.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{cell::Cell, num::NonZeroU64, ptr, ptr::NonNull};
+use core::{alloc::Layout, cell::Cell, num::NonZeroU64, ptr, ptr::NonNull};
 
 use super::shared::{Shared, Slot};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     platform::{Platform, Unpark},
     queue::{Batch, ring},
     rand::Rng,
+    recycler::Recycler,
     scheduler::{
         IDS,
         counted::{Counted, Credit, Shared as SharedRef},
@@ -16,7 +17,7 @@ use crate::{
         idle::Awake,
     },
     sync::{Ordering, shrunk},
-    task::{self, Held, OwnedRef, Runnable, Snapshot},
+    task::{self, Held, OwnedRef, Place, Runnable, Snapshot},
 };
 
 /// How often in a row the LIFO slot goes first: enough for request and answer between two tasks,
@@ -47,6 +48,7 @@ pub(super) struct Core<P: Platform> {
     lifo_in_a_row: Cell<u8>,
     rng: Rng,
     credit: Credit,
+    pub(super) recycler: Recycler,
     next_id: Cell<(u64, u32)>,
     spawns: Cell<u32>,
 }
@@ -72,6 +74,7 @@ impl<P: Platform> Core<P> {
             lifo_in_a_row: Cell::new(0),
             rng: Rng::new(shared.platform.seed()),
             credit: Credit::default(),
+            recycler: Recycler::new(P::KEEPS),
             next_id: Cell::new((0, 0)),
             spawns: Cell::new(0),
             shared,
@@ -89,6 +92,12 @@ impl<P: Platform> Core<P> {
     #[inline]
     pub(super) fn lend(&self) -> NonNull<Counted<Shared<P>>> {
         self.credit.lend(&self.shared)
+    }
+
+    /// A place for a task's cell.
+    #[inline]
+    pub(super) fn place(&self, layout: Layout) -> NonNull<u8> {
+        self.recycler.take(layout)
     }
 
     /// Takes in a task that was spawned here. The caller drops the task that comes back: the
@@ -171,9 +180,10 @@ impl<P: Platform> Core<P> {
         }
     }
 
-    /// A cell has been freed on this thread.
+    /// A cell has ended on this thread.
     #[inline]
-    pub(super) fn free(&self) {
+    pub(super) fn free(&self, place: Place) {
+        place.recycle(&self.recycler);
         self.credit.give_back(&self.shared);
     }
 

@@ -12,6 +12,7 @@ use super::core::Core;
 use super::shared::{Shared, Slot};
 use crate::{
     platform::Platform,
+    recycler::allocate_place,
     scheduler::{
         WorkerDump, WorkerMetrics, budget,
         counted::{Counted, Shared as SharedRef},
@@ -19,7 +20,9 @@ use crate::{
         metrics::Arrival,
     },
     sync::Ordering,
-    task::{self, JoinHandle, Observer, OwnedRef, Runnable, Schedule, Spawned, Tracer},
+    task::{
+        self, Heap, JoinHandle, Observer, OwnedRef, Place, Runnable, Schedule, Spawned, Tracer,
+    },
 };
 
 /// Spawns on a stealing scheduler, from any thread.
@@ -42,12 +45,18 @@ impl<P: Platform> Handle<P> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (scheduler, id) = match Core::current(self.0.pointer()) {
-            Some(core) => (core.lend(), spawned.id_or(|| core.id())),
-            None => (self.0.lend(), spawned.id_or(|| task::id(self.0.platform.task_ids(1)))),
+        let layout = task::layout::<F, ()>();
+        let (place, scheduler, id) = match Core::current(self.0.pointer()) {
+            Some(core) => (core.place(layout), core.lend(), spawned.id_or(|| core.id())),
+            None => {
+                let id = spawned.id_or(|| task::id(self.0.platform.task_ids(1)));
+                (allocate_place(layout), self.0.lend(), id)
+            }
         };
-        // SAFETY: the count was taken; the future and its output are `Send` and `'static`.
-        let (task, join) = unsafe { task::new(future, scheduler, id, spawned) };
+        // SAFETY: the count was taken, and the place for such a cell; the future and its output are
+        // `Send` and `'static`.
+        let (task, join) =
+            unsafe { task::new_in::<F, _, Heap>(place, future, scheduler, id, spawned) };
         // Borrowed anew: an observer has been told of the task, and may have taken the core away.
         match Core::current(self.0.pointer()) {
             Some(core) => drop(core.take_in(task)),
@@ -209,17 +218,26 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
         Core::current(this).is_some()
     }
 
-    unsafe fn release(this: NonNull<Self>) {
+    #[inline]
+    unsafe fn release(this: NonNull<Self>, place: Place) {
         match Core::current(this) {
-            Some(core) => core.free(),
-            // SAFETY: the count was the cell's.
-            None => unsafe { Counted::release(this, 1) },
+            Some(core) => core.free(place),
+            None => {
+                drop(place);
+                // SAFETY: the count was the cell's.
+                unsafe { Counted::release(this, 1) }
+            }
         }
     }
 
     unsafe fn observer<'a>(this: NonNull<Self>) -> Option<&'a dyn Observer> {
         // SAFETY: passed on from the caller.
         unsafe { this.as_ref() }.value().config.observer.as_deref()
+    }
+
+    #[inline]
+    fn has_yielded() -> bool {
+        frame::has_yielded::<P>()
     }
 
     fn charge() -> bool {

@@ -127,6 +127,9 @@ impl<P: Platform> Entered<'_, P> {
             // Borrowed anew for each task: the one before may have handed the core off.
             let Some(core) = self.core() else { return Tick::HandedOff };
             let Some(task) = core.next().or_else(|| search(core)) else {
+                if core.recycler.shrink() {
+                    continue;
+                }
                 return if core.sleep() { Tick::Idle } else { Tick::Ran };
             };
             core.end_search();
@@ -185,8 +188,10 @@ impl<P: Platform> Entered<'_, P> {
             core.slot().own.running.start(task.id());
         }
         self.frame.start_task(task.id().0);
+        self.frame.start_poll(task.cell());
         self.frame.set_detachable(true);
         let outcome = run(task);
+        self.frame.end_poll();
         self.frame.set_detachable(false);
         self.frame.end_task();
         if let Some(core) = self.core() {
