@@ -255,6 +255,37 @@ pub(crate) fn contain(foreign: impl FnOnce()) {
     }
 }
 
+/// What a thread runs: `body`, and `end` when the destructors of its thread-local variables are done.
+///
+/// Destructors are run in the reverse order in which their variables came into use, on every system
+/// that we know of; nobody promises that. Where it is otherwise, some come after `end`.
+#[cfg(not(jenny_loom))]
+pub(crate) fn run_thread(body: impl FnOnce(), end: impl FnOnce() + 'static) {
+    struct AtEnd(std::cell::Cell<Option<Box<dyn FnOnce()>>>);
+
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            if let Some(end) = self.0.take() {
+                // A panic in a destructor would end the process.
+                contain(end);
+            }
+        }
+    }
+
+    std::thread_local! {
+        static AT_END: AtEnd = const { AtEnd(std::cell::Cell::new(None)) };
+    }
+    AT_END.with(|at_end| at_end.0.set(Some(Box::new(end))));
+    body();
+}
+
+/// Under the model checker, threads have no such variables of the user's.
+#[cfg(jenny_loom)]
+pub(crate) fn run_thread(body: impl FnOnce(), end: impl FnOnce() + 'static) {
+    body();
+    end();
+}
+
 /// Under the model checker a panic is how a model fails, so it passes.
 #[cfg(jenny_loom)]
 pub(crate) fn contain(foreign: impl FnOnce()) {

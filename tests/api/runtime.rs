@@ -8,6 +8,7 @@ use std::{
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -334,6 +335,43 @@ fn a_name_that_panics_leaves_no_thread() {
         .on_thread_stop(move || _ = on_stop.fetch_add(1, SeqCst));
     catch_unwind(AssertUnwindSafe(|| builder.build())).unwrap_err();
     wait_until(|| (started.load(SeqCst), stopped.load(SeqCst)) == (2, 2));
+}
+
+/// Some of its workers have a thread, some have not. Who has its handle must not wait for ever.
+#[test]
+fn what_is_spawned_on_a_runtime_that_is_not_built_is_cancelled() {
+    let (tell, told) = mpsc::channel();
+    let tasks = Arc::new(Mutex::new(Vec::new()));
+    let spawned = Arc::clone(&tasks);
+    // Each foreign thread has its worker; these should reach all of them.
+    let spawn_everywhere = |handle: &Handle| -> Vec<_> {
+        thread::scope(|scope| {
+            let spawners: Vec<_> =
+                (0..16).map(|_| scope.spawn(|| handle.spawn(pending::<()>()))).collect();
+            spawners.into_iter().map(|spawner| spawner.join().unwrap()).collect()
+        })
+    };
+    let (told, names) = (Mutex::new(told), AtomicUsize::new(0));
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .worker_threads(4)
+        .on_thread_start(move || tell.send(Handle::current()).unwrap())
+        .thread_name_fn(move || {
+            if names.fetch_add(1, SeqCst) == 1 {
+                let handle = told.lock().unwrap().recv().unwrap();
+                let tasks = spawn_everywhere(&handle);
+                *spawned.lock().unwrap() = vec![(handle, tasks)];
+                resume_unwind(Box::new("name"));
+            }
+            "spindle".into()
+        });
+    catch_unwind(AssertUnwindSafe(|| builder.build())).unwrap_err();
+    for (handle, mut tasks) in tasks.lock().unwrap().drain(..) {
+        tasks.extend(spawn_everywhere(&handle));
+        for task in tasks {
+            assert!(handle.block_on(task).unwrap_err().is_cancelled());
+        }
+    }
 }
 
 #[test]

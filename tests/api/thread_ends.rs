@@ -1,6 +1,15 @@
 //! What the destructors of thread-local variables do when a thread of the runtime ends.
 
-use std::{any::Any, cell::RefCell, sync::mpsc};
+use std::{
+    any::Any,
+    cell::RefCell,
+    sync::{
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
 use jenny::{
     runtime::{Handle, Runtime},
@@ -66,6 +75,67 @@ on_every_runtime! {
         has_begun.recv().unwrap();
         runtime.shutdown_background();
         drop(hold);
+    }
+
+    fn a_shutdown_with_a_time_out_gives_up_on_them(flavour: Flavour) {
+        let runtime = flavour.build_with(|builder| builder.thread_keep_alive(Default::default()));
+        let (slow, has_begun, hold) = Slow::new();
+        runtime.spawn_blocking(move || HELD.set(Some(Box::new(slow))));
+        has_begun.recv().unwrap();
+        runtime.shutdown_timeout(Duration::from_millis(20));
+        drop(hold);
+    }
+
+    fn a_shutdown_without_one_waits_for_them(flavour: Flavour) {
+        let runtime = flavour.build();
+        let (slow, has_begun, hold) = Slow::new();
+        runtime.spawn_blocking(move || HELD.set(Some(Box::new(slow))));
+        until_released(has_begun, hold, || drop(runtime));
+    }
+}
+
+/// Asserts that something waits for a slow destructor.
+fn until_released(begun: mpsc::Receiver<()>, hold: mpsc::Sender<()>, waits: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    let is_over = &over;
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            begun.recv().unwrap();
+            assert!(!is_over.load(SeqCst));
+            drop(hold);
+        });
+        waits();
+        over.store(true, SeqCst);
+    });
+}
+
+/// Keeps the destructor of a worker's thread from ending for as long as the sender lives.
+fn with_slow_worker(flavour: Flavour) -> (Runtime, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let runtime = flavour.build_shared();
+    let (slow, has_begun, hold) = Slow::new();
+    runtime.block_on(runtime.spawn(async move { HELD.set(Some(Box::new(slow))) })).unwrap();
+    (runtime, has_begun, hold)
+}
+
+#[test]
+fn nor_does_one_with_a_time_out_wait_longer_for_those_of_a_worker() {
+    for flavour in [Flavour::OneWorker, Flavour::FourWorkers] {
+        within_a_minute(move || {
+            let (runtime, has_begun, hold) = with_slow_worker(flavour);
+            runtime.shutdown_timeout(Duration::from_millis(20));
+            has_begun.recv().unwrap();
+            drop(hold);
+        });
+    }
+}
+
+#[test]
+fn one_without_a_time_out_waits_for_those_of_workers() {
+    for flavour in [Flavour::OneWorker, Flavour::FourWorkers] {
+        within_a_minute(move || {
+            let (runtime, has_begun, hold) = with_slow_worker(flavour);
+            until_released(has_begun, hold, || drop(runtime));
+        });
     }
 }
 

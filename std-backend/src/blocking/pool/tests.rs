@@ -368,6 +368,47 @@ fn shutdown_joins_threads_that_are_ending() {
     assert_eq!(seen.try_iter().count(), 2);
 }
 
+/// Drops a value in a thread-local variable, when its thread ends.
+fn at_thread_end(value: impl std::any::Any) {
+    std::thread_local! {
+        static HELD: std::cell::RefCell<Vec<Box<dyn std::any::Any>>> =
+            const { std::cell::RefCell::new(Vec::new()) };
+    }
+    HELD.with_borrow_mut(|held| held.push(Box::new(value)));
+}
+
+/// Says that it is being dropped, and is so for as long as the sender lives.
+struct Stuck(Sender<()>, mpsc::Receiver<()>);
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap_err();
+    }
+}
+
+#[test]
+fn a_destructor_that_does_not_end_keeps_nobody_from_joining_the_others() {
+    let pool = Pool::new(Config { keep_alive: Duration::ZERO, ..config(4) });
+    let (begun, has_begun) = mpsc::channel();
+    let (hold, held) = mpsc::channel();
+    pool.spawn(call(|_| at_thread_end(Stuck(begun, held))), Mandatory::No).unwrap();
+    has_begun.recv_timeout(LONG).unwrap();
+    for _ in 0..50 {
+        let (ends, has_ended) = mpsc::channel::<()>();
+        pool.spawn(call(|_| at_thread_end(ends)), Mandatory::No).unwrap();
+        has_ended.recv_timeout(LONG).unwrap_err();
+        eventually("the thread is on no list", || pool.shared.state.lock().living() == 1);
+    }
+    // Each has joined the one before it; two that end at once may leave one more.
+    eventually("the others were joined", || pool.shared.state.lock().unjoined() <= 2);
+    // And who has no time left gives up on it.
+    pool.shutdown(Some(Duration::from_millis(10)));
+    drop(hold);
+    pool.shutdown(None);
+    assert_eq!(pool.shared.state.lock().living(), 0);
+}
+
 #[test]
 fn a_shut_down_pool_hands_jobs_back() {
     let pool = Pool::new(config(1));

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::park::Patience;
 use crate::primitives::{
-    Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, contain, fence, thread, thread_local,
+    Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, contain, fence, run_thread, thread,
+    thread_local,
 };
 
 pub(super) struct Shared<J> {
@@ -47,9 +48,10 @@ pub(super) struct State<J> {
     spare_name: Option<String>,
     /// The threads that have not ended, each at its number.
     handles: Vec<Option<thread::JoinHandle<()>>>,
-    /// How many these are.
+    /// How many these are. Who runs destructors of thread-local variables has not ended.
     living: usize,
-    /// Threads that have ended and that nobody has joined.
+    /// Threads that have ended and that nobody has joined. To join them does not take long, however
+    /// long a destructor may take.
     unjoined: Vec<thread::JoinHandle<()>>,
     /// Whether one of those that have ended joins the others. One at a time: if each joined the one
     /// before it, they would wait for each other in a queue, which under load grows without a bound.
@@ -80,13 +82,24 @@ pub(super) enum Purpose {
 enum Home {
     Elsewhere,
     Inside(usize),
-    /// It has taken itself off the list, and runs destructors of thread-local variables.
+    /// It has taken itself off the list.
     Ended(usize),
 }
 
 thread_local! {
     // Without a destructor of its own, so that it can be read in those of others.
     static HOME: Cell<Home> = Cell::new(Home::Elsewhere);
+}
+
+#[cfg(test)]
+impl<J> State<J> {
+    pub(super) fn living(&self) -> usize {
+        self.living
+    }
+
+    pub(super) fn unjoined(&self) -> usize {
+        self.unjoined.len()
+    }
 }
 
 impl<J: Job> Shared<J> {
@@ -211,7 +224,10 @@ impl<J: Job> Shared<J> {
         let free = state.handles.iter().position(Option::is_none);
         let number = free.unwrap_or(state.handles.len());
         let body = Arc::clone(this);
-        let handle = builder.spawn(move || Self::thread(&body, number, purpose))?;
+        let handle = builder.spawn(move || {
+            let end = Arc::clone(&body);
+            run_thread(move || Self::thread(&body, number, purpose), move || end.end(number));
+        })?;
         if free.is_none() {
             state.handles.push(None);
         }
@@ -224,7 +240,7 @@ impl<J: Job> Shared<J> {
 
     // ---- the threads ----
 
-    /// A thread's whole life.
+    /// A thread's life, but for the destructors of its thread-local variables.
     fn thread(this: &Arc<Self>, number: usize, purpose: Purpose) {
         HOME.with(|home| home.set(Home::Inside(this.address())));
         // Before any hook: others wait for this to be counted off.
@@ -239,9 +255,12 @@ impl<J: Job> Shared<J> {
             }
             hook(on_stop);
         });
+    }
 
-        HOME.with(|home| home.set(Home::Ended(this.address())));
-        let mut state = this.state.lock();
+    /// Takes this thread off the list, at its very end, and joins those that have ended before it.
+    fn end(&self, number: usize) {
+        HOME.with(|home| home.set(Home::Ended(self.address())));
+        let mut state = self.state.lock();
         let handle = state.handles[number].take();
         state.living -= 1;
         let shutdown = state.shutdown;
@@ -251,11 +270,11 @@ impl<J: Job> Shared<J> {
         state.unjoined.extend(handle);
         drop(state);
         if shutdown {
-            this.ended.notify_all();
+            self.ended.notify_all();
         }
         if reaps {
             others.into_iter().for_each(join);
-            this.state.lock().reaping = false;
+            self.state.lock().reaping = false;
         }
     }
 
@@ -437,9 +456,8 @@ impl<J: Job> Shared<J> {
         // Whom the reaper has taken is joined when the reaper is.
         let unjoined = mem::take(&mut state.unjoined);
         drop(state);
-        // Who has no time does not wait for destructors of thread-local variables either. A thread of
-        // the pool that drops the runtime in one is itself among those to be joined: by the reaper, or
-        // by nobody.
+        // Who has no time does not even wait for the system. A thread that comes here after its own
+        // end is itself among those to be joined: by the reaper, or by nobody.
         if timeout != Some(Duration::ZERO) && home != Home::Ended(self.address()) {
             unjoined.into_iter().for_each(join);
         }
@@ -450,7 +468,7 @@ impl<J: Job> Shared<J> {
     }
 }
 
-/// Joins a thread of the pool that has taken itself off the list, so this does not take long.
+/// Joins a thread of the pool that has taken itself off the list.
 fn join(thread: thread::JoinHandle<()>) {
     // It has not panicked: jobs and hooks are contained.
     drop(thread.join());

@@ -5,9 +5,10 @@
 //! (`hand_off.rs`); so threads and seats are counted apart.
 
 use std::{
-    io, mem,
+    cell::Cell,
+    io, mem, ptr,
     sync::{
-        Condvar, Mutex, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -21,7 +22,7 @@ use super::hooks::Hooks;
 use crate::{
     context::{Ambient, RuntimeDriver, RuntimePlatform},
     park::{Parker, SharedDriver},
-    primitives::{contain, unmodelled::Arc},
+    primitives::{contain, run_thread, unmodelled::Arc},
 };
 
 mod hand_off;
@@ -56,9 +57,9 @@ struct Team {
     monitor: Monitor,
     /// Seats that may still park.
     seats: AtomicUsize,
-    /// The runtime's own threads that have not ended.
-    threads: Mutex<usize>,
-    thread_ended: Condvar,
+    /// The threads that were started with the runtime, but for the monitor's.
+    threads: Roll,
+    monitors: Roll,
 }
 
 impl MultiThread {
@@ -80,39 +81,39 @@ impl MultiThread {
             hooks: config.hooks.clone(),
             monitor: Monitor::new(workers.len()),
             seats: AtomicUsize::new(workers.len()),
-            threads: Mutex::new(0),
-            thread_ended: Condvar::new(),
+            threads: Roll::default(),
+            monitors: Roll::default(),
         });
         let seats: Vec<_> = workers
             .into_iter()
             .zip(parkers)
-            .map(|(worker, parker)| Seat::new(worker, parker, &team))
+            .map(|(worker, parker)| Vacant(Some(Seat::new(worker, parker, &team))))
             .collect();
         let threads = Vec::with_capacity(seats.len());
         let mut runtime = Self { threads, monitor: None, team };
-        // Also if making a name panics. The workers without a thread have nothing to cancel, and
-        // dropping their seats counts them off.
+        // Also if making a name panics.
         let mut given_up = GivenUp(Some(Arc::clone(&runtime.team)));
         runtime.start_threads(seats, config)?;
         given_up.0 = None;
         Ok(runtime)
     }
 
-    fn start_threads(&mut self, seats: Vec<Seat>, config: &ThreadConfig) -> io::Result<()> {
+    fn start_threads(&mut self, seats: Vec<Vacant>, config: &ThreadConfig) -> io::Result<()> {
         let alone = seats.len() == 1;
         for seat in seats {
-            let attendance = Attendance::new(&self.team);
-            self.threads.push(config.builder().spawn(move || {
-                let hooks = attendance.0.hooks.clone();
-                seat.run_between(|| hooks.thread_start(), || hooks.thread_stop());
-                drop(attendance);
-            })?);
+            let hooks = config.hooks.clone();
+            let work =
+                move || seat.take().run_between(|| hooks.thread_start(), || hooks.thread_stop());
+            let attendance = Attendance::new(&self.team, |team| &team.threads);
+            self.threads.push(config.builder().spawn(move || attendance.during(work))?);
         }
         // Of a worker alone nobody could take over what it neglects.
         if !alone {
             let (team, builder) = (Arc::clone(&self.team), thread::Builder::new());
             let run = move || monitor::run(&team);
-            self.monitor = Some(builder.name("jenny-monitor".into()).spawn(run)?);
+            let attendance = Attendance::new(&self.team, |team| &team.monitors);
+            let builder = builder.name("jenny-monitor".into());
+            self.monitor = Some(builder.spawn(move || attendance.during(run))?);
         }
         Ok(())
     }
@@ -121,8 +122,7 @@ impl MultiThread {
     pub(super) fn shutdown(&mut self, timeout: Option<Duration>) {
         self.team.scheduler.close();
         let threads = mem::take(&mut self.threads);
-        // Those that have counted themselves off may still run destructors of thread-local variables.
-        if self.team.wait_for_threads(timeout) && timeout != Some(Duration::ZERO) {
+        if self.team.threads.wait(timeout) && timeout != Some(Duration::ZERO) {
             threads.into_iter().for_each(join);
         }
     }
@@ -132,11 +132,13 @@ impl MultiThread {
     pub(super) fn finish(&mut self, timeout: Option<Duration>) {
         // Ordering: Relaxed; who sees zero only waits for less.
         let over = self.team.seats.load(Ordering::Relaxed) == 0 && timeout != Some(Duration::ZERO);
-        self.monitor.take().filter(|_| over).into_iter().for_each(join);
+        if over && self.team.monitors.wait(timeout) {
+            self.monitor.take().into_iter().for_each(join);
+        }
     }
 }
 
-/// Joins a thread that is about to end, unless it is this one.
+/// Joins a thread that has counted itself off, unless it is this one.
 fn join(thread: thread::JoinHandle<()>) {
     if thread.thread().id() != thread::current().id() {
         // A panic has been reported by its hook.
@@ -156,27 +158,21 @@ impl Drop for GivenUp {
     }
 }
 
-impl Team {
-    /// Waits until no thread is left; false if the time is up first.
-    fn wait_for_threads(&self, timeout: Option<Duration>) -> bool {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        while *threads > 0 {
-            threads = match deadline {
-                None => self.thread_ended.wait(threads).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let time = deadline.saturating_duration_since(Instant::now());
-                    if time.is_zero() {
-                        return false;
-                    }
-                    self.thread_ended
-                        .wait_timeout(threads, time)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
+/// A seat for a thread that has not come yet.
+struct Vacant(Option<Seat>);
+
+impl Vacant {
+    fn take(mut self) -> Seat {
+        self.0.take().expect("taken once")
+    }
+}
+
+impl Drop for Vacant {
+    /// No thread will come: all workers have to stop, and this one does it here.
+    fn drop(&mut self) {
+        if let Some(seat) = self.0.take() {
+            contain(|| seat.stop());
         }
-        true
     }
 }
 
@@ -196,20 +192,74 @@ impl Drop for Occupied {
     }
 }
 
-/// Counts a thread until it is dropped.
-struct Attendance(Arc<Team>);
+/// Counts threads until they have ended.
+#[derive(Default)]
+struct Roll {
+    threads: Mutex<usize>,
+    changed: Condvar,
+}
+
+thread_local! {
+    /// The roll on which this thread is. Without a destructor, so that it can be read in those of
+    /// others.
+    static ROLL: Cell<*const Roll> = const { Cell::new(ptr::null()) };
+}
+
+impl Roll {
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no thread is left but this one; false if the time is up first.
+    fn wait(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let this_one = usize::from(ptr::eq(ROLL.get(), self));
+        let mut threads = self.lock();
+        while *threads > this_one {
+            threads = match deadline {
+                None => self.changed.wait(threads).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let time = deadline.saturating_duration_since(Instant::now());
+                    if time.is_zero() {
+                        return false;
+                    }
+                    let waited = self.changed.wait_timeout(threads, time);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        true
+    }
+}
+
+/// Counts a thread on a roll of its team until it is dropped.
+struct Attendance {
+    team: Arc<Team>,
+    roll: fn(&Team) -> &Roll,
+}
 
 impl Attendance {
-    fn new(team: &Arc<Team>) -> Self {
-        *team.threads.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        Self(Arc::clone(team))
+    fn new(team: &Arc<Team>, roll: fn(&Team) -> &Roll) -> Self {
+        *roll(team).lock() += 1;
+        Self { team: Arc::clone(team), roll }
+    }
+
+    /// Runs a thread, and counts it off when the destructors of its thread-local variables, too, are
+    /// done.
+    fn during(self, work: impl FnOnce()) {
+        ROLL.set((self.roll)(&self.team));
+        run_thread(work, move || {
+            ROLL.set(ptr::null());
+            drop(self);
+        });
     }
 }
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.thread_ended.notify_all();
+        let roll = (self.roll)(&self.team);
+        *roll.lock() -= 1;
+        roll.changed.notify_all();
     }
 }
 

@@ -71,6 +71,20 @@ impl Seat {
     }
 }
 
+impl Seat {
+    /// Has the worker, which has never run, stop on this thread.
+    pub(super) fn stop(self) {
+        let Self { mut worker, parker, occupied } = self;
+        let team = &occupied.0;
+        team.scheduler.close();
+        // What the drops of futures spawn or ask for is this runtime's.
+        let _current = context::set_current(&team.ambient);
+        // It has no tasks but those in the inboxes, so it waits for nobody.
+        worker.enter(|worker| while worker.tick() != Tick::Stopped {});
+        drop((worker, parker));
+    }
+}
+
 impl Desk {
     /// Takes what the worker needs on another thread.
     pub(super) fn clear(&self, worker: Worker) -> Option<Seat> {
