@@ -414,6 +414,7 @@ fn sockets_with_options() {
         assert_eq!(socket.tos_v4().unwrap(), 0x10);
         socket.set_zero_linger().unwrap();
         assert_eq!(socket.linger().unwrap(), Some(std::time::Duration::ZERO));
+        #[expect(deprecated, reason = "it still has to work")]
         socket.set_linger(None).unwrap();
         #[cfg(target_os = "linux")]
         {

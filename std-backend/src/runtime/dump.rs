@@ -1,4 +1,5 @@
-//! A list of all live tasks.
+//! A list of all live tasks, with the places where they wait. Taken by
+//! [`Handle::dump`](super::Handle::dump).
 
 use std::{collections::HashMap, fmt, panic::Location, time::Duration};
 

@@ -37,7 +37,7 @@ use crate::{
 
 mod builder;
 mod current_thread;
-mod dump;
+pub mod dump;
 mod handle;
 mod hooks;
 mod local;
@@ -50,6 +50,7 @@ mod task_hooks;
 mod timing;
 
 pub use self::builder::Builder;
+#[doc(no_inline)]
 pub use self::dump::{BlockingJob, Dump, SilentLocalSet, SilentWorker, Task, Tasks, Trace};
 pub use self::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
 pub use self::local::{LocalOptions, LocalRuntime};

@@ -45,6 +45,19 @@ impl SignalKind {
         Self(libc::SIGHUP)
     }
 
+    /// `SIGINFO`: a request for the status.
+    #[cfg(any(
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "illumos",
+        target_os = "macos",
+        target_os = "netbsd",
+        target_os = "openbsd",
+    ))]
+    pub const fn info() -> Self {
+        Self(libc::SIGINFO)
+    }
+
     /// `SIGINT`: Ctrl-C.
     pub const fn interrupt() -> Self {
         Self(libc::SIGINT)

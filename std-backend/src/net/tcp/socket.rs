@@ -147,10 +147,13 @@ impl TcpSocket {
         self.inner.linger()
     }
 
-    /// Sets how long a close waits for data that is not sent yet (`SO_LINGER`).
+    /// Sets how long a close waits for data that is not sent yet (`SO_LINGER`). It blocks the thread:
+    /// `shutdown` and a read up to the end do without that, and
+    /// [`set_zero_linger`](Self::set_zero_linger) resets.
     ///
     /// # Errors
     /// Those of the system.
+    #[deprecated(note = "with `SO_LINGER` the drop of the socket blocks the thread")]
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.inner.set_linger(linger)
     }

@@ -357,11 +357,13 @@ impl TcpStream {
         SockRef::from(&*self.io).linger()
     }
 
-    /// Sets how long a close waits for data that is not sent yet (`SO_LINGER`). It blocks the
-    /// thread; with a duration of zero it resets the connection at once.
+    /// Sets how long a close waits for data that is not sent yet (`SO_LINGER`). It blocks the thread:
+    /// `shutdown` and a read up to the end do without that, and
+    /// [`set_zero_linger`](Self::set_zero_linger) resets.
     ///
     /// # Errors
     /// Those of the system.
+    #[deprecated(note = "with `SO_LINGER` the drop of the socket blocks the thread")]
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(&*self.io).set_linger(linger)
     }
@@ -371,7 +373,7 @@ impl TcpStream {
     /// # Errors
     /// Those of the system.
     pub fn set_zero_linger(&self) -> io::Result<()> {
-        self.set_linger(Some(Duration::ZERO))
+        SockRef::from(&*self.io).set_linger(Some(Duration::ZERO))
     }
 
     /// The time to live of packets sent from this socket.
