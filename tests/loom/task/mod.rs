@@ -21,7 +21,7 @@ use std::{
 use jenny_core::{
     queue::Inbox,
     scheduler::Current,
-    task::{self, JoinError, JoinHandle, Outcome, OwnedRef, Place, Runnable, Schedule, Spawned},
+    task::{self, JoinError, JoinHandle, Outcome, OwnedRef, Runnable, Schedule, Spawned},
 };
 use loom::{
     alloc::Track,
@@ -111,7 +111,7 @@ unsafe impl Schedule for Queue {
         IS_LOCAL.with(Cell::get)
     }
 
-    unsafe fn release(this: NonNull<Self>, place: Place) {
+    unsafe fn release(this: NonNull<Self>, place: task::Place) {
         drop(place);
         // SAFETY: the count was the cell's, and came from `into_raw`.
         let this = unsafe { Arc::from_raw(this.as_ptr().cast_const()) };
@@ -244,19 +244,19 @@ impl Start {
 }
 
 /// Whoever awaits a `JoinHandle`: counts how often it is woken.
-struct Joiner {
+pub(crate) struct Joiner {
     wakes: Count,
     _leak_check: Track<()>,
 }
 
 impl Joiner {
-    fn new() -> (StdArc<Self>, Waker) {
+    pub(crate) fn new() -> (StdArc<Self>, Waker) {
         let joiner = StdArc::new(Self { wakes: Count::new(0), _leak_check: Track::new(()) });
         let waker = Waker::from(StdArc::clone(&joiner));
         (joiner, waker)
     }
 
-    fn wakes(&self) -> usize {
+    pub(crate) fn wakes(&self) -> usize {
         self.wakes.load(SeqCst)
     }
 }
@@ -272,7 +272,7 @@ impl Wake for Joiner {
 }
 
 /// Polls a handle once.
-fn poll<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
+pub(crate) fn poll<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
     Pin::new(join).poll(&mut Context::from_waker(waker))
 }
 
