@@ -123,7 +123,7 @@ impl<T: 'static> LocalKey<T> {
     /// # Panics
     /// Inside [`with`](Self::with) of the same key.
     #[track_caller]
-    pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
+    pub fn sync_scope<F: FnOnce() -> R, R>(&'static self, value: T, f: F) -> R {
         match self.enter(&mut Some(value), f) {
             Ok(result) => result,
             Err(blocked) => blocked.panic(),
@@ -135,7 +135,7 @@ impl<T: 'static> LocalKey<T> {
     /// # Panics
     /// Outside of every scope of the key.
     #[track_caller]
-    pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+    pub fn with<F: FnOnce(&T) -> R, R>(&'static self, f: F) -> R {
         match self.try_with(f) {
             Ok(result) => result,
             Err(error) => panic!("{error}"),
@@ -146,7 +146,7 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Errors
     /// Outside of every scope of the key.
-    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
+    pub fn try_with<F: FnOnce(&T) -> R, R>(&'static self, f: F) -> Result<R, AccessError> {
         self.slot
             .try_with(|slot| slot.borrow().as_ref().map(f).ok_or(AccessError))
             .unwrap_or(Err(AccessError))
