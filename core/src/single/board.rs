@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::thread_mode::{THREAD_MODE, ThreadMode};
+
 /// The chip below an [`Executor`](super::Executor): a type without fields, as a rule.
 ///
 /// Only [`wait`](Self::wait) has to be written.
@@ -34,6 +36,12 @@ pub trait Board: Send + Sync + 'static {
     /// [`Idle::until`] says. Called with interrupts masked.
     fn deadline(&self) -> Option<u64> {
         None
+    }
+
+    /// Where the executor runs, if not in an interrupt: by default in thread mode of the only core. With
+    /// an executor on each of several cores or threads, each needs one of its own.
+    fn thread_mode(&self) -> &ThreadMode {
+        &THREAD_MODE
     }
 
     /// A counter that runs all the time and wraps around, to time polls with.

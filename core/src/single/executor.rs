@@ -17,6 +17,7 @@ use super::platform::{Bare, next_id};
 use super::pool::SpawnError;
 use super::queue::Queue;
 use super::root;
+use super::thread_mode::Entered;
 use crate::{
     owned::LocalOwnedTasks,
     queue::Inbox,
@@ -78,10 +79,10 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// Without a close it never returns.
     ///
     /// # Panics
-    /// If this executor is running already.
+    /// If this executor is running already, or another one in the same [thread mode](Board::thread_mode).
     #[track_caller]
     pub fn run(&'static self, start: impl FnOnce(Spawner<B, C>)) {
-        self.enter();
+        let _entered = self.enter_thread_mode();
         start(Spawner { executor: self, _stays: PhantomData });
         while self.step() {}
         // Not if something above unwinds: then nobody else may run what is left here.
@@ -92,7 +93,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// are left stay, for the next call.
     ///
     /// # Panics
-    /// If this executor is running already: inside of a task, await the future instead.
+    /// If this executor is running already, or another one in the same [thread mode](Board::thread_mode):
+    /// inside of a task, await the future instead.
     #[track_caller]
     pub fn block_on<F: Future>(&'static self, root: F) -> F::Output {
         struct Leave<'a, B: Board, C: Counters>(&'a Executor<B, C>);
@@ -103,7 +105,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
             }
         }
 
-        self.enter();
+        let _entered = self.enter_thread_mode();
         // Also when something unwinds: all tasks are `Send`.
         let _leave = Leave(self);
         let mut root = pin!(root);
@@ -253,6 +255,20 @@ impl<B: Board, C: Counters> Executor<B, C> {
             "this executor is running already: await the future inside of a task, or spawn it, \
              instead of blocking on it"
         );
+    }
+
+    /// Enters the executor, and the thread mode that it runs in.
+    #[track_caller]
+    fn enter_thread_mode(&self) -> Entered<'_> {
+        self.enter();
+        let Some(entered) = self.board.thread_mode().enter() else {
+            self.leave();
+            panic!(
+                "another executor runs below this call, and its tasks would stand still: await the \
+                 future inside of a task, or spawn it on this executor and await its handle"
+            );
+        };
+        entered
     }
 
     fn leave(&self) {

@@ -17,8 +17,15 @@
 //! [`Board`] is what the chip owes: how to wait for an interrupt, and little else. The global
 //! `critical-section` implementation has to be that of one core, and comes from the chip's crate.
 //!
-//! Each poll takes one task from the queue; a task that wakes itself goes behind the others. There is
-//! no budget as the other schedulers have it: a task ought to return now and then.
+//! Each poll takes one task from the queue; a task that wakes itself goes behind the others.
+//!
+//! # What the other schedulers have, and this one has not
+//!
+//! - *A budget.* What waits for interrupts is seldom ready over and over, and counting would cost each
+//!   poll. A task that takes from a channel which others keep full has to yield now and then, by
+//!   `embassy_futures::yield_now` for instance; what else is queued runs before it goes on.
+//! - *`Current::task_id`.* Who is polled is known from the waker: [`task::id_of`](crate::task::id_of), which
+//!   costs nothing where nobody asks.
 //!
 //! # Several priorities
 //!
@@ -96,6 +103,7 @@ mod platform;
 mod pool;
 mod queue;
 mod root;
+mod thread_mode;
 
 pub use self::{
     board::{Board, Idle},
@@ -103,4 +111,5 @@ pub use self::{
     executor::{Executor, Spawner},
     platform::CriticalSection,
     pool::{PoolFull, Reserved, SpawnError, TaskFn, TaskPool, task_size},
+    thread_mode::ThreadMode,
 };

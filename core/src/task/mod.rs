@@ -76,9 +76,9 @@ pub use self::snapshot::{Snapshot, TaskState};
 #[cfg(feature = "critical-section")]
 pub(crate) use self::memory::Memory;
 pub(crate) use self::waker::cell_of;
-pub use self::waker::has_completed;
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use self::waker::is_last_of_completed;
+pub use self::waker::{has_completed, id_of};
 
 pub(crate) use self::harness::{id, layout, new_in};
 pub(crate) use self::header::Header;

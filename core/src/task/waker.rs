@@ -7,7 +7,10 @@ use core::{
     task::{RawWaker, RawWakerVTable, Waker},
 };
 
-use super::{header::Header, raw::RawTask};
+use super::{
+    header::{Header, Id},
+    raw::RawTask,
+};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
 
@@ -46,6 +49,23 @@ fn task_of(waker: &Waker) -> Option<RawTask> {
 #[inline]
 pub(crate) fn cell_of(waker: &Waker) -> *const () {
     if core::ptr::eq(waker.vtable(), &VTABLE) { waker.data() } else { core::ptr::null() }
+}
+
+/// The id of the task whose waker this is, if it is one of this crate's: inside of a poll, with the
+/// waker of the context, the task that is being polled. From anywhere, whatever the scheduler.
+///
+/// ```
+/// use core::{future::poll_fn, task::Poll};
+///
+/// use jenny_core::task::{self, Id};
+///
+/// /// The task that awaits this; `None` in the future of a `block_on`.
+/// async fn this_task() -> Option<Id> {
+///     poll_fn(|context| Poll::Ready(task::id_of(context.waker()))).await
+/// }
+/// ```
+pub fn id_of(waker: &Waker) -> Option<Id> {
+    task_of(waker).map(RawTask::id)
 }
 
 /// Whether the waker is that of a task which has completed, so that nobody needs it to be called.

@@ -6,12 +6,12 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     ptr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     task::{Poll, Waker},
     thread,
 };
 
-use jenny_core::single::{Board, Counting, Executor, Idle};
+use jenny_core::single::{Board, Counting, Executor, Idle, ThreadMode};
 
 type Handler = Box<dyn FnOnce()>;
 
@@ -25,6 +25,10 @@ thread_local! {
     static SCRIPT: RefCell<VecDeque<Handler>> = const { RefCell::new(VecDeque::new()) };
     static NO_MEMORY: Cell<bool> = const { Cell::new(false) };
     static FREED_IN_INTERRUPT: Cell<usize> = const { Cell::new(0) };
+    static THREAD: usize = {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        THREADS.fetch_add(1, Ordering::Relaxed)
+    };
     static LIVE: Cell<isize> = const { Cell::new(0) };
 }
 
@@ -110,9 +114,20 @@ impl Board for Chip {
         PENDING.with_borrow_mut(|pending| pending.push_back(event));
     }
 
+    fn thread_mode(&self) -> &ThreadMode {
+        thread_mode()
+    }
+
     fn cycles(&self) -> u32 {
         7
     }
+}
+
+/// Where the executors of this thread run.
+pub(crate) fn thread_mode() -> &'static ThreadMode {
+    // More than there are tests; their machines allocate nothing that the tests could count.
+    static THREADS: [ThreadMode; 256] = [const { ThreadMode::new() }; 256];
+    &THREADS[THREAD.with(|number| *number)]
 }
 
 pub(crate) type Core = Executor<Chip, Counting>;

@@ -3,7 +3,7 @@
 
 use std::{cell::Cell, mem, ptr, sync::Once};
 
-use jenny_core::single::{Board, Executor, Idle, TaskPool};
+use jenny_core::single::{Board, Executor, Idle, TaskPool, ThreadMode};
 
 use crate::machine::{self, Signal};
 
@@ -65,6 +65,10 @@ impl Board for Stepped {
         assert!(!CAME.get(), "asleep after the wake: it was lost");
         // Pending under the mask, as the end of WFI.
         machine::raise(wake);
+    }
+
+    fn thread_mode(&self) -> &ThreadMode {
+        machine::thread_mode()
     }
 }
 

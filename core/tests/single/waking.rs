@@ -8,6 +8,8 @@ use std::{
     task::Poll,
 };
 
+use jenny_core::task::{Id, id_of};
+
 use crate::machine::{Signal, executor, in_interrupt, interrupt, when_asleep};
 
 async fn yield_now() {
@@ -157,6 +159,37 @@ fn a_nested_block_on_says_what_to_do() {
     assert!(message.contains("await the future inside of a task"), "{message}");
     // The outer one has been left by the panic, and may be entered again.
     assert_eq!(executor.block_on(async { 1 }), 1);
+}
+
+/// The inner one would sleep until its own tasks are woken, and those of the outer stand still.
+#[test]
+fn an_executor_inside_of_another_says_what_to_do() {
+    let (outer, inner) = (executor(), executor());
+    let in_a_task = outer.spawn(async move {
+        let blocked = catch_unwind(AssertUnwindSafe(|| inner.block_on(async {})));
+        let ran = catch_unwind(AssertUnwindSafe(|| inner.run(|_| {})));
+        [blocked.unwrap_err(), ran.unwrap_err()]
+            .map(|panic| panic.downcast_ref::<&str>().unwrap().contains("await its handle"))
+    });
+    assert_eq!(outer.block_on(in_a_task).unwrap(), [true; 2]);
+    // One after the other they may.
+    assert_eq!(inner.block_on(async { 1 }), 1);
+    assert_eq!(outer.block_on(async { 2 }), 2);
+}
+
+#[test]
+fn a_task_finds_its_id_by_its_waker() {
+    async fn id() -> Option<Id> {
+        poll_fn(|context| Poll::Ready(id_of(context.waker()))).await
+    }
+
+    let executor = executor();
+    let task = executor.spawn(id());
+    let expected = task.id();
+    executor.block_on(async {
+        assert_eq!(id().await, None, "the future of a block_on is no task");
+        assert_eq!(task.await.unwrap(), Some(expected));
+    });
 }
 
 #[test]

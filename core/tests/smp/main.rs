@@ -1,5 +1,8 @@
 //! The platform for several cores, on threads that play them: what is shared and what stays, counted.
 
+// A model checker's atomics work only inside its own models (`tests/loom`).
+#![cfg(not(jenny_loom))]
+
 mod machine;
 
 use std::{
