@@ -244,6 +244,31 @@ fn try_operations_never_wait() {
     });
 }
 
+/// What the system reports of a new connection reaches the driver later than the first operation.
+#[test]
+fn an_accepted_stream_is_tried_before_anything_is_reported() {
+    on_all(|| async {
+        let (listener, address) = listener().await;
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        client.write_all(b"first").unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        // No await in between, so no turn of this thread's driver.
+        let mut buf = [0; 5];
+        assert_eq!(server.try_read(&mut buf).unwrap(), 5);
+        assert_eq!(server.try_write(b"reply").unwrap(), 5);
+        client.read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"reply");
+
+        // Of a silent one the first read finds that out, and the next waits.
+        let mut silent = std::net::TcpStream::connect(address).unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        assert_eq!(server.try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+        silent.write_all(b"later").unwrap();
+        server.read_exact(&mut buf).await.unwrap();
+        assert_eq!(&buf, b"later");
+    });
+}
+
 #[test]
 fn a_refused_connection_is_an_error() {
     on_all(|| async {

@@ -119,6 +119,14 @@ impl Readiness {
         self.take_waiters(ready, wakers);
     }
 
+    /// Takes for ready what nobody has reported yet: the first operation finds out. For a resource
+    /// that nobody waits for.
+    pub fn assume(&self, ready: Ready) {
+        // Ordering: Relaxed; it reports nothing, so there is nothing to be seen behind it. No tick: a
+        // report that has come already stays newer than what is assumed.
+        self.word.fetch_or(ready.bits(), Ordering::Relaxed);
+    }
+
     /// Ends all waits, now and in the future.
     pub fn shut_down(&self, wakers: &mut WakeList) {
         self.word.fetch_or(SHUTDOWN, Ordering::AcqRel);

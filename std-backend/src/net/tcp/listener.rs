@@ -119,13 +119,16 @@ impl TcpListener {
             .map(|accepted| self.admit(accepted))
     }
 
-    /// The connection belongs to the listener's runtime, wherever it was accepted.
+    /// The connection belongs to the listener's runtime, wherever it was accepted. It can be written
+    /// to, and mostly has something to be read: who connects speaks first.
     fn admit(
         &self,
         accepted: io::Result<(mio::net::TcpStream, SocketAddr)>,
     ) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = accepted?;
-        Ok((TcpStream::register(self.io.registration().handle().clone(), stream)?, peer))
+        let stream = TcpStream::register(self.io.registration().handle().clone(), stream)?;
+        stream.assume_ready();
+        Ok((stream, peer))
     }
 
     /// The address that the listener is bound to; tells the port that was chosen for port 0.

@@ -98,6 +98,10 @@ impl TcpStream {
         Ok(Self { io: Evented::new(handle, stream)? })
     }
 
+    pub(super) fn assume_ready(&self) {
+        self.io.registration().assume_ready();
+    }
+
     /// Takes a stream of the standard library, and makes it non-blocking.
     ///
     /// # Errors
