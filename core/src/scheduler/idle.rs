@@ -10,8 +10,8 @@ pub struct Idle {
     /// How many workers search or have been woken to search, and notifiers that are about to wake
     /// one.
     searching: CachePadded<AtomicUsize>,
-    /// A bit per sleeping worker.
-    sleeping: Box<[AtomicUsize]>,
+    /// A bit per sleeping worker. Read with every push: what else is on that line is not written.
+    sleeping: Box<[CachePadded<AtomicUsize>]>,
     workers: usize,
 }
 
@@ -37,7 +37,7 @@ impl Idle {
         let words = workers.div_ceil(usize::BITS as usize);
         Self {
             searching: CachePadded(AtomicUsize::new(0)),
-            sleeping: (0..words).map(|_| AtomicUsize::new(0)).collect(),
+            sleeping: (0..words).map(|_| CachePadded(AtomicUsize::new(0))).collect(),
             workers,
         }
     }

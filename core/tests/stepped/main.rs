@@ -26,5 +26,6 @@ mod random;
 mod reentrance;
 mod rescue;
 mod rig;
+mod sharing;
 mod shutdown;
 mod toy;

@@ -16,12 +16,12 @@ use crate::{
         dump::Seen,
         idle::Awake,
     },
-    sync::{Ordering, shrunk},
+    sync::{CachePadded, Ordering, shrunk},
     task::{self, Held, OwnedRef, Place, Runnable, Snapshot},
 };
 
-/// How often in a row the LIFO slot goes first: enough for request and answer between two tasks,
-/// too little for them to keep the worker to themselves.
+/// How often in a row the LIFO slot goes before other tasks: enough for request and answer between
+/// two tasks, too little for them to keep the worker to themselves.
 const LIFO_IN_A_ROW: u8 = shrunk(3, 1);
 
 /// How many spawns go by between two looks at the return list.
@@ -45,12 +45,27 @@ pub(super) struct Core<P: Platform> {
     pub(super) neighbour: Cell<usize>,
     /// There has been work since the worker last went to sleep.
     pub(super) found: Cell<bool>,
+    /// Calls for help wait for the end of the poll.
+    pub(super) holds_back: Cell<bool>,
+    call: Cell<Call>,
     lifo_in_a_row: Cell<u8>,
     rng: Rng,
     credit: Credit,
     pub(super) recycler: Recycler,
     next_id: Cell<(u64, u32)>,
     spawns: Cell<u32>,
+    /// Workers are made one after the other, and each writes its core with every task.
+    _apart: CachePadded<()>,
+}
+
+/// The last time that a worker has called a thief.
+#[derive(Clone, Copy)]
+struct Call {
+    thief: usize,
+    /// In which poll.
+    polls: usize,
+    /// What has to be queued for the next call in the same poll, if the thief sleeps again.
+    enough: usize,
 }
 
 // SAFETY: the core is `!Sync` and moves with its worker; it holds counts, numbers and pointers to
@@ -71,12 +86,15 @@ impl<P: Platform> Core<P> {
             neighbour: Cell::new(index),
             // Nobody has woken it yet, so its first sleep follows no empty wake.
             found: Cell::new(true),
+            holds_back: Cell::new(false),
+            call: Cell::new(Call { thief: index, polls: 0, enough: 1 }),
             lifo_in_a_row: Cell::new(0),
             rng: Rng::new(shared.platform.seed()),
             credit: Credit::default(),
             recycler: Recycler::new(P::KEEPS),
             next_id: Cell::new((0, 0)),
             spawns: Cell::new(0),
+            _apart: CachePadded(()),
             shared,
         }
     }
@@ -139,6 +157,22 @@ impl<P: Platform> Core<P> {
 
     /// Queues a task behind the others.
     pub(super) fn push(&self, task: Runnable) {
+        self.enqueue(task);
+        self.share();
+    }
+
+    /// Queues a task that was woken while it ran behind the others. If there are none, the worker is
+    /// free to run it and about to: a thief that was woken for it could only carry it elsewhere.
+    #[inline]
+    pub(super) fn push_again(&self, task: Runnable) {
+        let alone = self.is_empty() && self.slot().own.lifo.is_empty();
+        self.enqueue(task);
+        if !alone {
+            self.share();
+        }
+    }
+
+    fn enqueue(&self, task: Runnable) {
         let slot = self.slot();
         // What is in the overflow came before, so nothing may pass it by way of the ring.
         let refused = if slot.overflow.is_empty() {
@@ -151,7 +185,24 @@ impl<P: Platform> Core<P> {
             slot.own.counters.overflows.add(1);
             slot.overflow.push(task);
         }
-        self.share();
+    }
+
+    /// Whether nothing waits behind the LIFO slot, as far as this worker has seen its inbox.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        let slot = self.slot();
+        slot.ring.is_empty() && slot.overflow.is_empty()
+    }
+
+    /// Whether a thief would leave this worker something to do. To be asked between two polls.
+    pub(super) fn has_to_share(&self) -> bool {
+        let queued = self.queued();
+        queued > 1 || (queued == 1 && !self.slot().own.lifo.is_empty())
+    }
+
+    /// How many tasks are within the reach of thieves.
+    fn queued(&self) -> usize {
+        self.slot().ring.len() + self.slot().overflow.len()
     }
 
     /// Wakes a sleeper if there is one and nobody searches. No fence: this worker will come to its
@@ -161,7 +212,37 @@ impl<P: Platform> Core<P> {
         // A driver that this worker turns in its sleep has woken tasks: it is awake, do not choose it.
         self.wake_up();
         if self.shared.idle.worth_waking() {
-            self.shared.notify(self.index);
+            self.call_thief();
+        }
+    }
+
+    /// Wakes a sleeper, unless it would go to sleep again at once.
+    ///
+    /// A thief that was called in this very poll and sleeps again has done all that there was in less
+    /// time than it takes to wake it. The next one is called for twice as much, or when the poll is
+    /// over. Otherwise a poll that spawns many short tasks is interrupted for each, if the system
+    /// wakes the thief on this worker's processor, and the two take turns instead of sharing.
+    #[cold]
+    fn call_thief(&self) {
+        let polls = self.slot().own.counters.polls.get();
+        let last = self.call.get();
+        let in_vain = last.polls == polls && self.shared.idle.is_asleep(last.thief);
+        let enough = if in_vain { last.enough } else { 1 };
+        if self.queued() < enough {
+            self.holds_back.set(true);
+        } else if let Some(thief) = self.shared.call(self.index) {
+            self.call.set(Call { thief, polls, enough: (2 * enough).min(ring::CAPACITY / 2) });
+        }
+    }
+
+    /// The poll is over for which calls were held back.
+    #[cold]
+    pub(super) fn share_rest(&self) {
+        self.holds_back.set(false);
+        // This worker does not sleep, so whoever is called next is not called in vain.
+        self.call.set(Call { thief: self.index, ..self.call.get() });
+        if self.has_to_share() {
+            self.share();
         }
     }
 
@@ -192,13 +273,13 @@ impl<P: Platform> Core<P> {
     /// The next task of this worker's own: LIFO slot, ring, overflow, inbox.
     #[inline]
     pub(super) fn next(&self) -> Option<Runnable> {
-        let own = &self.slot().own;
-        if self.lifo_in_a_row.get() < LIFO_IN_A_ROW {
-            if let Some(task) = own.lifo.take() {
-                self.lifo_in_a_row.set(self.lifo_in_a_row.get() + 1);
+        if let Some(task) = self.slot().own.lifo.take() {
+            let in_a_row = self.lifo_in_a_row.get();
+            // It may keep the worker to itself as long as it is in nobody's way.
+            if in_a_row < LIFO_IN_A_ROW || self.is_empty() {
+                self.lifo_in_a_row.set(in_a_row.saturating_add(1));
                 return Some(task);
             }
-        } else if let Some(task) = own.lifo.take() {
             self.push(task);
         }
         self.lifo_in_a_row.set(0);

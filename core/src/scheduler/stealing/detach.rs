@@ -56,6 +56,9 @@ impl<P: Platform> Handle<P> {
                 // SAFETY: the core is alive, and owned by the holder now.
                 let entered = unsafe { core.as_ref() };
                 entered.holder.set(holder);
+                // Elsewhere it may have gone to sleep; here it is in the middle of a poll.
+                entered.wake_up();
+                entered.end_search();
                 if !entered.stopped.get() {
                     frame.set_local(core.as_ptr().cast_const().cast());
                     frame.set_detachable(true);

@@ -166,9 +166,14 @@ impl<P: Platform> Shared<P> {
 
     /// Wakes a sleeper for work that has just been published, `first` if it sleeps.
     pub(super) fn notify(&self, first: usize) {
-        if let Some(woken) = self.idle.notify(first) {
-            self.slots[woken.0].unpark.unpark();
-        }
+        self.call(first);
+    }
+
+    /// As [`notify`](Self::notify), and tells whom.
+    pub(super) fn call(&self, first: usize) -> Option<usize> {
+        let woken = self.idle.notify(first)?.0;
+        self.slots[woken].unpark.unpark();
+        Some(woken)
     }
 
     /// Brings a completed task home. From any thread but its owner's.

@@ -199,12 +199,15 @@ impl<P: Platform> Entered<'_, P> {
             if self.frame.take_refusal() {
                 core.slot().own.counters.forced_yields.add(1);
             }
+            if core.holds_back.get() {
+                core.share_rest();
+            }
         }
         match (outcome, self.core()) {
             (Outcome::Idle, _) => {}
             (Outcome::Again(task), Some(core)) => {
                 core.slot().own.counters.local_schedules.add(1);
-                core.push(task);
+                core.push_again(task);
             }
             (Outcome::Done(done), Some(core)) => core.finish(done),
             // The poll outlived this thread's being a worker.
@@ -255,7 +258,7 @@ fn maintain<P: Platform>(core: &Core<P>) {
     core.accept(core.index);
     core.ticks.set(core.ticks.get().wrapping_add(1));
     core.visit_neighbour();
-    if !slot.ring.is_empty() || !slot.overflow.is_empty() {
+    if core.has_to_share() {
         core.share();
     }
 }
