@@ -11,7 +11,7 @@ need readelf binutils
 figures() {
     local target=$1 program=$2 flash=0 memory=0 section size
     (chip "$target"; cd examples/firmware-figures
-        cargo build --quiet --release --bins --target "$target" "${sources[@]}"
+        cargo build --quiet --release --no-default-features --bin "${program}_minimal" --target "$target" "${sources[@]}"
         timeout --kill-after=5 60 cargo run --quiet --release --bin "$program" --target "$target" "${sources[@]}" </dev/null 2>/dev/null)
     while read -r section size; do
         case $section in
@@ -27,8 +27,9 @@ figures() {
 rows=(
     "yield|a task wakes itself and is polled, instructions"
     "interrupt|from WFI through an interrupt, a wake and a poll to WFI, instructions"
-    "spawn_join_static|spawn in a static place, run, take the output, instructions"
-    "spawn_join_heap|the same on the heap, instructions"
+    "spawn_static|spawn in a static place, run, hear of its end by a Signal, instructions"
+    "spawn_join_static|the same with a JoinHandle, instructions"
+    "spawn_join_heap|the same with a JoinHandle, on the heap, instructions"
     "bytes_per_task|memory of a task beside its future, bytes"
     "flash|flash of a minimal firmware, bytes"
     "memory|static memory of a minimal firmware, bytes"
@@ -51,8 +52,8 @@ for row in "${rows[@]}"; do
     printf '| %s |' "${row#*|}"
     for column in thumbv7m-none-eabi.{jenny,embassy} thumbv6m-none-eabi.{jenny,embassy}; do
         number=${figure[$column.$name]-}
-        # embassy has no tasks on the heap.
-        [ -n "$number" ] || [ "$name" = spawn_join_heap ] || missing=1
+        # embassy has no handles, and no tasks on the heap.
+        [ -n "$number" ] || [[ $column.$name == *.embassy.spawn_join_* ]] || missing=1
         printf ' %s |' "${number:-–}"
     done
     echo

@@ -22,7 +22,7 @@ TOP = 99  # lib.rs and what is mounted beside it for tests: may see everything
 
 FLOORS = {
     "core": {
-        "platform": 0, "sync": 0,
+        "platform": 0, "sync": 0, "payload": 0,
         "lock": 1, "list": 1, "link": 1, "rand": 1, "frame": 1, "recycler": 1,
         "queue": 2, "task": 2,
         "owned": 3, "time": 3,
@@ -45,7 +45,7 @@ FLOORS = {
 
 # Files of a room in import order; `mod.rs` comes last, it binds the room together.
 ORDER = {
-    ("core", "task"): ["state", "origin", "header", "raw", "observer", "refs", "snapshot", "place", "schedule", "waker", "trace", "join", "memory", "cell", "harness"],
+    ("core", "task"): ["state", "spawned", "origin", "unnamed", "header", "raw", "observer", "refs", "snapshot", "place", "no_place", "schedule", "waker", "trace", "join", "memory", "cell", "harness", "heap"],
     ("core", "embassy"): ["queue", "driver", "items", "timers"],
     ("core", "time"): ["entry", "wheel", "published", "wakers", "timers", "timer"],
 }
@@ -54,6 +54,7 @@ ORDER = {
 EXCEPTIONS = {
     ("core", "platform", "frame"): "the slot's word points to a Frame; platform only names the type",
     ("core", "platform", "lock"): "a backend owes a RawLock; platform only names the trait",
+    ("core", "platform", "payload"): "what a caught panic leaves; platform only names the type",
     ("std-backend", "platform", "primitives"): "the ids of tasks are counted as everything else is",
 }
 

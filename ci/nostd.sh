@@ -27,6 +27,9 @@ for target in thumbv7m-none-eabi thumbv6m-none-eabi riscv32imc-unknown-none-elf;
     cargo tree --locked -p jenny-core --edges normal --target "$target"
     (RUSTFLAGS=$flags core_for "$target")
     (RUSTFLAGS=$flags core_for "$target" --features embassy-time-driver)
+    # Static tasks alone. That such a program links no allocator is seen in examples/README.md's.
+    (RUSTFLAGS=$flags core_for "$target" --no-default-features --features critical-section)
+    (RUSTFLAGS=$flags core_for "$target" --no-default-features --features embassy-time-driver)
     # What uses std must not build, or the build above proves nothing.
     log=$CARGO_TARGET_DIR/$target.std.log
     ! (RUSTFLAGS=$flags core_for "$target" --features std) >"$log" 2>&1 ||

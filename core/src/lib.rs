@@ -41,7 +41,7 @@
 //!   3   owned           time              all live tasks, so that each can be cancelled; timers
 //!   2   task            queue             they do not know each other
 //!   1   lock  list  link  rand  frame
-//!   0   platform  sync                    what a backend owes; real atomics or a model checker's
+//!   0   platform  sync  payload           what a backend owes; real atomics or a model checker's
 //! ```
 //!
 //! # Chips without compare-and-swap
@@ -66,10 +66,9 @@
 //!
 //! # Features
 //!
-//! All are off by default.
-//!
 //! | feature | what it brings |
 //! |---|---|
+//! | `alloc`, on by default | tasks on the heap, their names, and the schedulers. Without it the executor for one core runs tasks in static places, and the program has no allocator |
 //! | `critical-section` | the executor for one core |
 //! | `embassy-time-driver` | that, and Embassy's time: drivers, timers, and what HALs' drivers ask of tasks |
 //! | `std` | `From<JoinError> for std::io::Error` and nothing else |
@@ -187,7 +186,10 @@
 
 #![no_std]
 #![deny(missing_docs)]
+// What only the schedulers use stays without them.
+#![cfg_attr(not(feature = "alloc"), allow(dead_code, unused_imports))]
 
+#[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(any(feature = "std", test, jenny_loom, jenny_count))]
 extern crate std;
@@ -199,13 +201,17 @@ mod link;
 pub mod list;
 pub mod lock;
 pub mod owned;
+mod payload;
 pub mod platform;
 pub mod queue;
 mod rand;
+#[cfg(feature = "alloc")]
 mod recycler;
+#[cfg(feature = "alloc")]
 pub mod scheduler;
 #[cfg(feature = "critical-section")]
 pub mod single;
+#[cfg(feature = "alloc")]
 pub mod smp;
 mod sync;
 /// What models of chips without compare-and-swap need.

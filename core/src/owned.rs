@@ -27,14 +27,13 @@
 //!
 //! If the pusher does not see `closing`, the owner's collection sees the push.
 
-use alloc::vec::Vec;
 use core::{cell::Cell, fmt, ptr::NonNull};
 
 use crate::{
     list::{Linked, List, Pointers},
     queue::Inbox,
     sync::{AtomicBool, Ordering, UnsafeCell, const_unless_checked, fence},
-    task::{Header, Held, Id, Member, OwnedRef, RawTask, Runnable, Snapshot},
+    task::{Header, Member, OwnedRef, RawTask, Runnable},
 };
 
 /// The part of a worker's list that other threads may use: completed tasks on their way home.
@@ -171,9 +170,19 @@ impl LocalOwnedTasks {
     /// If the task is bound to another list: unlinking it here would corrupt both.
     #[inline]
     pub fn remove(&self, done: OwnedRef) {
-        assert!(done.owner() == Some(self.owner), "a task was removed from a list it is not in");
-        // SAFETY: the task is in this list: it was bound here (checked), and it is removed once,
-        // because there is one OwnedRef.
+        assert!(done.is_owned_by(self.owner), "a task was removed from a list it is not in");
+        // SAFETY: the task was bound here (checked), and it is removed once, because there is one
+        // OwnedRef.
+        unsafe { self.unlink(&done) }
+    }
+
+    /// As [`remove`](Self::remove), and leaves the reference to the caller.
+    ///
+    /// # Safety
+    /// The task was bound here, and the reference is dropped without another call of this kind.
+    #[inline]
+    pub(crate) unsafe fn unlink(&self, done: &OwnedRef) {
+        // SAFETY: the task is in this list, passed on from the caller.
         let removed = self.with(|list| unsafe { list.remove(done.raw().pointer()) });
         debug_assert!(removed.is_some());
         self.len.set(self.len.get() - 1);
@@ -207,18 +216,13 @@ impl LocalOwnedTasks {
         }
     }
 
-    /// Describes the live tasks of the list, and holds those that are idle. `running` are the ids of
-    /// those that are being polled.
-    pub(crate) fn list(&self, running: &[Id]) -> Vec<(Snapshot, Option<Held>)> {
-        let mut tasks = Vec::with_capacity(self.len.get());
-        // Each task by itself: the allocator is not called with the list in use.
+    /// Calls the closure with each task, which the list keeps alive meanwhile, and without having the
+    /// list in use.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(Member)) {
         for _ in 0..self.len.get() {
             let Some(task) = self.rotate() else { break };
-            // The list's reference keeps the task alive.
-            let member = Member(task);
-            tasks.extend(member.snapshot(running).map(|snapshot| (snapshot, member.hold_idle())));
+            visit(Member(task));
         }
-        tasks
     }
 
     /// Moves the first task to the end.

@@ -12,15 +12,11 @@
 //! scheduler to scheduler; it is zero-sized on a microcontroller. Only the word per thread is
 //! static, because a waker has to find it from anywhere.
 
-use alloc::boxed::Box;
-use core::{any::Any, num::NonZeroU64};
+use core::num::NonZeroU64;
 
 use crate::lock::RawLock;
 
-pub use crate::frame::Frame;
-
-/// What a panicking task leaves behind.
-pub type PanicPayload = Box<dyn Any + Send + 'static>;
+pub use crate::{frame::Frame, payload::PanicPayload};
 
 /// Everything a scheduler needs from the system it runs on.
 ///

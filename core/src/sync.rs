@@ -16,12 +16,17 @@ pub(crate) use self::checked::*;
 #[cfg(not(jenny_loom))]
 pub(crate) use self::real::*;
 
+#[cfg(all(feature = "alloc", not(jenny_loom)))]
+mod heap;
+#[cfg(all(feature = "alloc", not(jenny_loom)))]
+pub(crate) use self::heap::*;
+
 #[cfg(jenny_count)]
 mod counted;
 #[cfg(jenny_count)]
 mod ledger;
 
-// By name, which goes before the allocation of `real`.
+// By name, which goes before those of `real` and `heap`.
 #[cfg(jenny_count)]
 pub(crate) use self::counted::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, allocate, deallocate, fence, note_lock, own,
@@ -55,9 +60,6 @@ pub(crate) use portable_atomic::AtomicU32 as CountOnly;
 
 #[cfg(not(jenny_loom))]
 mod real {
-    use alloc::alloc::handle_alloc_error;
-    use core::{alloc::Layout, ptr::NonNull};
-
     pub(crate) use core::hint::spin_loop;
 
     #[cfg(not(jenny_count))]
@@ -88,25 +90,6 @@ mod real {
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
         }
-    }
-
-    /// Allocates memory for a task cell; `None` if there is none.
-    pub(crate) fn try_allocate(layout: Layout) -> Option<NonNull<u8>> {
-        assert!(layout.size() > 0, "a task cell is never empty");
-        // SAFETY: the size of the layout is not zero, asserted above.
-        NonNull::new(unsafe { alloc::alloc::alloc(layout) })
-    }
-
-    /// As [`try_allocate`], and hands an exhausted allocator to its error handler.
-    pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
-        try_allocate(layout).unwrap_or_else(|| handle_alloc_error(layout))
-    }
-
-    /// # Safety
-    /// The memory came from [`allocate`] with this layout and is not used again.
-    pub(crate) unsafe fn deallocate(pointer: NonNull<u8>, layout: Layout) {
-        // SAFETY: passed on from the caller.
-        unsafe { alloc::alloc::dealloc(pointer.as_ptr(), layout) }
     }
 
     /// Marks a heap object whose leak a model checker should report.

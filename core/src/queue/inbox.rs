@@ -34,8 +34,6 @@
 
 use core::{fmt, marker::PhantomData, ptr};
 
-#[cfg(feature = "critical-section")]
-use super::Batch;
 use super::{Backlog, Chain, Link};
 use crate::sync::{AtomicPtr, ExchangeFused, Fused, Ordering, const_unless_checked, fence, fused};
 
@@ -114,15 +112,15 @@ impl<T: Chain> Inbox<T> {
         }
     }
 
-    /// As [`drain`](Self::drain), and turns everything around, however long that takes.
+    /// As [`drain`](Self::drain), by the only one who ever closes it, and has not yet: a swap does,
+    /// which cannot reopen it. The items of the chain are the caller's from here on.
     #[cfg(feature = "critical-section")]
     #[inline]
-    pub(crate) fn drain_in_order(&self) -> Batch<T> {
-        match self.take() {
-            // SAFETY: the chain is ours.
-            Some(newest) => unsafe { Batch::from_newest(newest) },
-            None => Batch::new(),
-        }
+    pub(crate) fn take_open(&self) -> Option<ptr::NonNull<Link>> {
+        // Ordering: Acquire, for the Release of each push.
+        let newest = self.head.swap(EMPTY, Ordering::Acquire);
+        debug_assert_ne!(newest, CLOSED);
+        ptr::NonNull::new(newest)
     }
 
     /// Takes the chain from the newest link on, if there is one.

@@ -103,40 +103,6 @@ impl<T: Chain> Batch<T> {
         }
     }
 
-    /// Gives up the items for the first and the last of their links. The last one is null.
-    #[cfg(feature = "critical-section")]
-    pub(crate) fn into_links(self) -> Option<(NonNull<Link>, NonNull<Link>)> {
-        let batch = mem::ManuallyDrop::new(self);
-        if batch.is_empty() {
-            return None;
-        }
-        // SAFETY: a batch that is not empty owns the node of `last`, whose link means nothing yet,
-        // and neither end of it is null.
-        unsafe {
-            (*batch.last).set_next(ptr::null_mut());
-            Some((NonNull::new_unchecked(batch.first), NonNull::new_unchecked(batch.last)))
-        }
-    }
-
-    /// Turns a chain around, all at once.
-    ///
-    /// # Safety
-    /// The pointer is that of a link. Every link from there on came from [`Chain::into_link`], the
-    /// last holds null, and the caller owns all their items.
-    #[cfg(feature = "critical-section")]
-    unsafe fn from_newest(newest: *mut Link) -> Self {
-        let (mut first, mut rest, mut len) = (ptr::null_mut(), newest, 0);
-        while !rest.is_null() {
-            // SAFETY: the caller owns the chain that this walks.
-            let link = unsafe { &*rest };
-            let next = link.next();
-            link.set_next(first);
-            (first, rest) = (rest, next);
-            len += 1;
-        }
-        Self { first, last: newest, len, items: PhantomData }
-    }
-
     /// Puts all items of another batch behind the youngest and leaves it empty.
     pub fn append(&mut self, other: &mut Self) {
         if self.is_empty() {

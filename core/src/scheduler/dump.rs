@@ -46,6 +46,7 @@ use super::counted::Shared;
 use super::metrics::Counter;
 use crate::{
     lock::{Mutex, RawLock},
+    owned::LocalOwnedTasks,
     sync::{AtomicBool, AtomicUsize, Ordering, fence, shrunk},
     task::{self, Held, Id, Runnable, Snapshot, Tracer},
 };
@@ -104,7 +105,7 @@ impl Running {
 
     /// The task, if there is one.
     pub fn get(&self) -> Option<Id> {
-        NonZeroU64::new(self.0.get() as u64).map(task::id)
+        NonZeroU64::new(self.0.get() as u64).map(task::Id)
     }
 }
 
@@ -372,4 +373,14 @@ pub(super) fn serve<L: RawLock>(worker: &impl Listed<L>) {
 
 fn snapshots<H>(tasks: Vec<(Snapshot, H)>) -> impl Iterator<Item = Snapshot> {
     tasks.into_iter().map(|(snapshot, _)| snapshot)
+}
+
+/// Describes the live tasks of a worker, and holds those that are idle. `running` are the ids of those
+/// that are being polled.
+pub(super) fn list(owned: &LocalOwnedTasks, running: &[Id]) -> Vec<(Snapshot, Option<Held>)> {
+    let mut tasks = Vec::with_capacity(owned.len());
+    owned.for_each(|task| {
+        tasks.extend(task.snapshot(running).map(|snapshot| (snapshot, task.hold_idle())));
+    });
+    tasks
 }

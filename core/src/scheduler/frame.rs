@@ -88,12 +88,12 @@ pub struct Current<P>(core::marker::PhantomData<P>);
 impl<P: Platform> Current<P> {
     /// The id of the task that is being polled or dropped on this thread.
     pub fn task_id() -> Option<Id> {
-        innermost::<P, _>(|frame| frame.and_then(Frame::task)).map(task::id)
+        innermost::<P, _>(|frame| frame.and_then(Frame::task)).map(task::Id)
     }
 
     /// An id for a task that no scheduler of this crate spawns.
     pub fn new_task_id(platform: &P) -> Id {
-        task::id(platform.task_ids(1))
+        task::Id(platform.task_ids(1))
     }
 
     /// Wakes a task in its own poll, which is about to return `Pending`: it is polled again behind the

@@ -1,6 +1,7 @@
 //! The executor: a queue, the list of live tasks, and who runs them.
 
 use core::{
+    cell::Cell,
     fmt,
     future::Future,
     marker::PhantomData,
@@ -12,16 +13,16 @@ use core::{
 use super::attention::{Attention, BURIED, CLOSING, ROOT, STOPPED};
 use super::board::{Board, Idle};
 use super::counters::{Counters, Counts, NoCounters};
-use super::graves::{Deferred, Grave};
+use super::graves::Graves;
 use super::platform::{Bare, next_id};
-use super::pool::SpawnError;
 use super::queue::Queue;
 use super::root;
 use super::thread_mode::Entered;
 use crate::{
+    link::{Chain, Link},
     owned::LocalOwnedTasks,
     queue::Inbox,
-    sync::{AtomicBool, Fused, Ordering, const_unless_checked, fused, try_allocate},
+    sync::{AtomicBool, Fused, Ordering, const_unless_checked, fused},
     task::{self, JoinHandle, Memory, Outcome, OwnedRef, Place, Runnable, Schedule, Spawned},
 };
 
@@ -33,8 +34,9 @@ pub struct Executor<B, C = NoCounters> {
     board: B,
     /// What wakes and spawns bring, from anywhere.
     inbox: Inbox<Runnable>,
-    graves: Inbox<Grave>,
-    attention: Attention,
+    pub(super) graves: Graves,
+    pub(super) attention: Attention,
+    shutdown: Order<B, C>,
     /// Somebody runs the tasks.
     entered: AtomicBool,
     counters: C,
@@ -46,6 +48,9 @@ struct Local {
     queue: Queue,
     owned: LocalOwnedTasks,
 }
+
+/// What [`Executor::close`] has ordered. So a program that never closes has no code for it.
+type Order<B, C> = critical_section::Mutex<Cell<Option<fn(&Executor<B, C>)>>>;
 
 // SAFETY: everything but `local` is `Sync`. That is touched by whoever set `entered`, and through a
 // `Spawner`, which is `!Send` and exists only in the context of `run`: that one keeps `entered`
@@ -66,8 +71,9 @@ impl<B: Board, C: Counters> Executor<B, C> {
             Self {
                 board,
                 inbox: Inbox::new(),
-                graves: Inbox::new(),
+                graves: Graves::new(),
                 attention: Attention::new(),
+                shutdown: critical_section::Mutex::new(Cell::new(None)),
                 entered: AtomicBool::new(false),
                 counters: C::NEW,
                 local: Local { queue: Queue::new(), owned: LocalOwnedTasks::new(0) },
@@ -138,54 +144,29 @@ impl<B: Board, C: Counters> Executor<B, C> {
     pub unsafe fn on_interrupt(&'static self) {
         self.enter();
         self.board.turn();
-        if self.attention.any() {
-            self.attend();
+        if self.attention.any() && self.attend() {
+            return self.leave();
         }
-        self.take_inbox();
+        if self.inbox.may_hold()
+            && let Some(newest) = self.inbox.take_open()
+        {
+            self.append(newest);
+        }
         for task in self.local.queue.round() {
             if let Some(again) = self.bound(task).and_then(|task| self.poll(task)) {
                 self.local.queue.push(again);
             }
         }
-        let more = !self.is_quiet() || !self.local.queue.is_empty();
+        let more = !self.is_undisturbed() || !self.local.queue.is_empty();
         self.leave();
         if more {
             self.board.pend();
         }
     }
 
-    /// Spawns a task on the heap. From anywhere; in an interrupt only if the allocator may be called
-    /// there. After the shutdown its handle resolves to cancelled.
-    #[track_caller]
-    pub fn spawn<F>(&'static self, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        match self.try_spawn(future) {
-            Ok(join) => join,
-            Err(error) => panic!("{error}; `try_spawn` returns this as an error"),
-        }
-    }
-
-    /// As [`spawn`](Self::spawn), where memory may be short.
-    ///
-    /// # Errors
-    /// [`SpawnError`], with the future, if the allocator has no memory for the task.
-    #[track_caller]
-    pub fn try_spawn<F>(&'static self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        self.free_graves();
-        let Some(place) = try_allocate(task::layout::<F, Self>()) else {
-            return Err(SpawnError::new(future));
-        };
-        // SAFETY: the place is fresh memory from the heap.
-        Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
-    }
-
     /// Begins the shutdown: every task is cancelled by whoever runs them. From anywhere.
     pub fn close(&self) {
+        critical_section::with(|masked| self.shutdown.borrow(masked).set(Some(Self::shut_down)));
         self.attention.raise(CLOSING);
         self.board.pend();
     }
@@ -227,24 +208,9 @@ impl<B: Board, C: Counters> Executor<B, C> {
         Ok(())
     }
 
-    /// Frees what was buried. Where the allocator may be called.
-    #[inline]
-    fn free_graves(&self) {
-        if self.attention.take(BURIED) {
-            drop(self.graves.drain());
-        }
-    }
-
     pub(super) fn wake_root(&self) {
         self.attention.raise(ROOT);
         self.board.pend();
-    }
-
-    pub(super) fn bury(&self, grave: Grave) {
-        // The list is never closed.
-        let pushed = self.graves.push(grave);
-        debug_assert!(pushed.is_ok());
-        self.attention.raise(BURIED);
     }
 
     #[track_caller]
@@ -272,7 +238,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     }
 
     fn leave(&self) {
-        self.free_graves();
+        self.graves.free(&self.attention);
         // Ordering: Release, for the Acquire of `enter`.
         self.entered.store(false, Ordering::Release);
     }
@@ -284,8 +250,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
             return false;
         }
         self.board.turn();
-        self.take_inbox();
-        let Some(task) = self.local.queue.pop() else {
+        let Some(task) = self.next() else {
             self.idle();
             return true;
         };
@@ -305,11 +270,17 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// Makes sure that a task is in the list; cancels it if that is closed.
     #[inline]
     fn bound(&self, task: Runnable) -> Option<Runnable> {
-        if task.owner().is_none() && self.local.owned.bind(&task).is_err() {
-            self.finish(task.cancel());
-            return None;
+        if task.owner().is_some() { Some(task) } else { self.bind(task) }
+    }
+
+    /// The first turn of a task that was not spawned by a [`Spawner`].
+    #[inline(never)]
+    fn bind(&self, task: Runnable) -> Option<Runnable> {
+        if self.local.owned.bind(&task).is_ok() {
+            return Some(task);
         }
-        Some(task)
+        self.finish(task.cancel());
+        None
     }
 
     /// Polls a task; returns it if it was woken meanwhile.
@@ -336,42 +307,64 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// A task has ended: takes it out of the list.
     fn finish(&self, done: OwnedRef) {
         if done.owner().is_some() {
-            self.local.owned.remove(done);
+            let owned = &self.local.owned;
+            // SAFETY: its tasks are bound to this executor's only list.
+            unsafe { owned.unlink(&done) };
+            if owned.is_empty() && owned.is_closed() {
+                self.attention.raise(CLOSING);
+            }
         }
     }
 
+    /// The task that has waited longest. Only while the inbox is open.
     #[inline]
-    fn take_inbox(&self) {
-        if self.inbox.may_hold() {
-            let batch = self.inbox.drain_in_order();
-            self.counters.queued(batch.len());
-            self.local.queue.append(batch);
+    fn next(&self) -> Option<Runnable> {
+        if self.inbox.may_hold()
+            && let Some(newest) = self.inbox.take_open()
+        {
+            // SAFETY: the chain from the inbox is ours; so is its task, if it is alone.
+            unsafe {
+                if self.local.queue.is_empty() && newest.as_ref().next().is_null() {
+                    self.counters.queued(1);
+                    return Some(Runnable::from_link(newest));
+                }
+            }
+            self.append(newest);
         }
+        self.local.queue.pop()
+    }
+
+    /// Queues what was taken from the inbox.
+    fn append(&self, newest: NonNull<Link>) {
+        // SAFETY: the chain from the inbox is the executor's.
+        self.counters.queued(unsafe { self.local.queue.append(newest) });
     }
 
     /// Does what is to be done beside running tasks. True if the executor has stopped.
     #[cold]
     fn attend(&self) -> bool {
-        self.free_graves();
-        if self.attention.has(CLOSING) {
-            self.shut_down();
+        self.graves.free(&self.attention);
+        if self.attention.take(CLOSING)
+            && !self.attention.has(STOPPED)
+            && let Some(shut_down) =
+                critical_section::with(|masked| self.shutdown.borrow(masked).get())
+        {
+            shut_down(self);
         }
         self.attention.has(STOPPED)
     }
 
     /// Cancels what there is, and stops if that was all. Otherwise a task's Runnable is in the hands
-    /// of a waker that has not pushed it yet, and the flag stays raised until it has.
+    /// of a waker that has not pushed it yet, and the end of the last one is the next order.
     fn shut_down(&self) {
         if !self.local.owned.is_closed() {
             self.local.owned.close(|done| self.finish(done));
         }
-        self.take_inbox();
-        while let Some(task) = self.local.queue.pop() {
+        while let Some(task) = self.next() {
             self.finish(task.cancel());
         }
         if self.local.owned.is_empty() {
             self.attention.raise(STOPPED);
-            self.attention.take(CLOSING);
             for task in self.inbox.close().into_batch() {
                 self.finish(task.cancel());
             }
@@ -381,24 +374,24 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// Sleeps, unless there is something to do.
     fn idle(&self) {
         critical_section::with(|masked| {
-            if self.is_quiet() {
+            if self.is_undisturbed() || self.is_over() {
                 self.counters.idles();
                 self.board.wait(Idle::new(masked, self.board.deadline()));
             }
         });
     }
 
-    /// Whether nothing is to be done, by loads alone: on some chips each read-modify-write sets the
-    /// event that WFE waits for.
-    fn is_quiet(&self) -> bool {
-        let closing = self.attention.has(CLOSING) && !self.local.owned.is_closed();
-        self.inbox.is_empty() && !self.attention.has(ROOT | BURIED) && !closing
-    }
-
-    /// Whether nobody has brought anything since the last look: cheaper, and too careful.
+    /// Whether nobody has brought anything since the last look, by loads alone: on some chips each
+    /// read-modify-write sets the event that WFE waits for.
     #[inline]
     fn is_undisturbed(&self) -> bool {
         !self.inbox.may_hold() && !self.attention.any()
+    }
+
+    /// Whether the executor has stopped, and the future of `block_on` waits.
+    #[cold]
+    fn is_over(&self) -> bool {
+        self.attention.has(STOPPED) && !self.attention.has(ROOT | BURIED | CLOSING)
     }
 }
 
@@ -448,33 +441,6 @@ unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
 }
 
 impl<B: Board, C: Counters> Spawner<B, C> {
-    /// Spawns a task on the heap whose future need not be `Send`. After the shutdown its handle
-    /// resolves to cancelled.
-    #[track_caller]
-    pub fn spawn_local<F: Future + 'static>(self, future: F) -> JoinHandle<F::Output> {
-        match self.try_spawn_local(future) {
-            Ok(join) => join,
-            Err(error) => panic!("{error}; `try_spawn_local` returns this as an error"),
-        }
-    }
-
-    /// As [`spawn_local`](Self::spawn_local), where memory may be short.
-    ///
-    /// # Errors
-    /// [`SpawnError`], with the future, if the allocator has no memory for the task.
-    #[track_caller]
-    pub fn try_spawn_local<F: Future + 'static>(
-        self,
-        future: F,
-    ) -> Result<JoinHandle<F::Output>, SpawnError<F>> {
-        self.executor.free_graves();
-        let Some(place) = try_allocate(task::layout::<F, Executor<B, C>>()) else {
-            return Err(SpawnError::new(future));
-        };
-        // SAFETY: the place is fresh memory from the heap.
-        Ok(unsafe { self.spawn_in::<F, Deferred>(place, future, Spawned::here()) })
-    }
-
     /// The executor whose tasks this spawns.
     pub fn executor(self) -> &'static Executor<B, C> {
         self.executor

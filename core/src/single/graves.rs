@@ -6,12 +6,41 @@
 
 use core::{alloc::Layout, ptr::NonNull};
 
+use super::attention::{Attention, BURIED};
 use super::{Board, Counters, Executor};
 use crate::{
     link::{Chain, Link},
-    sync::deallocate,
+    queue::Inbox,
+    sync::{const_unless_checked, deallocate},
     task::Memory,
 };
+
+/// Who has been buried and not been freed.
+pub(super) struct Graves(Inbox<Grave>);
+
+impl Graves {
+    const_unless_checked! {
+        pub(super) fn new() -> Self {
+            Self(Inbox::new())
+        }
+    }
+
+    /// From anywhere.
+    fn bury(&self, grave: Grave, attention: &Attention) {
+        // The list is never closed.
+        let pushed = self.0.push(grave);
+        debug_assert!(pushed.is_ok());
+        attention.raise(BURIED);
+    }
+
+    /// Frees what was buried. Where the allocator may be called.
+    #[inline]
+    pub(super) fn free(&self, attention: &Attention) {
+        if attention.take(BURIED) {
+            drop(self.0.drain());
+        }
+    }
+}
 
 /// What lies in the place of a cell that has ended. It starts with its link.
 #[repr(C)]
@@ -21,7 +50,7 @@ struct Buried {
 }
 
 /// The right to free a place.
-pub(super) struct Grave(NonNull<Buried>);
+struct Grave(NonNull<Buried>);
 
 // SAFETY: the place belongs to the grave alone.
 unsafe impl Send for Grave {}
@@ -62,7 +91,8 @@ impl<B: Board, C: Counters> Memory<Executor<B, C>> for Deferred {
         // which is larger than this. Executors are static.
         unsafe {
             buried.write(Buried { link: Link::new(), layout });
-            executor.as_ref().bury(Grave(buried));
+            let executor = executor.as_ref();
+            executor.graves.bury(Grave(buried), &executor.attention);
         }
     }
 }

@@ -98,7 +98,13 @@ mod attention;
 mod board;
 mod counters;
 mod executor;
+#[cfg(feature = "alloc")]
 mod graves;
+#[cfg(not(feature = "alloc"))]
+#[path = "no_graves.rs"]
+mod graves;
+#[cfg(feature = "alloc")]
+mod heap;
 mod platform;
 mod pool;
 mod queue;

@@ -5,7 +5,7 @@ use core::{cell::Cell, num::NonZeroU64, ptr};
 use crate::{
     lock::RawLock,
     platform::{Frame, PanicPayload, Platform, Unpark},
-    task::{self, Id},
+    task::Id,
 };
 
 /// The lock of a single core: interrupts are masked while the closure runs.
@@ -66,18 +66,20 @@ unsafe impl Platform for Bare {
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {
-        static NEXT: critical_section::Mutex<Cell<NonZeroU64>> =
-            critical_section::Mutex::new(Cell::new(NonZeroU64::MIN));
-        critical_section::with(|cs| {
-            let next = NEXT.borrow(cs);
-            next.replace(next.get().saturating_add(u64::from(count)))
-        })
+        static LAST: critical_section::Mutex<Cell<u64>> =
+            critical_section::Mutex::new(Cell::new(0));
+        let last = critical_section::with(|masked| {
+            let last = LAST.borrow(masked);
+            last.replace(last.get() + u64::from(count))
+        });
+        // SAFETY: what is counted up from zero does not wrap around in 64 bits.
+        unsafe { NonZeroU64::new_unchecked(last + 1) }
     }
 }
 
 /// An id for one task.
 pub(super) fn next_id() -> Id {
-    task::id(Bare.task_ids(1))
+    Id(Bare.task_ids(1))
 }
 
 /// Wakes nobody: executors are woken by their boards.

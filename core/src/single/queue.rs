@@ -4,7 +4,6 @@ use core::{cell::Cell, ptr, ptr::NonNull};
 
 use crate::{
     link::{Chain, Link},
-    queue::Batch,
     task::Runnable,
 };
 
@@ -35,27 +34,39 @@ impl Queue {
         let link = task.into_link();
         // SAFETY: the queue owns the task from here on.
         unsafe { link.as_ref() }.set_next(ptr::null_mut());
-        self.splice(link, link);
+        self.splice(link.as_ptr(), link.as_ptr());
     }
 
-    /// Puts all tasks of a batch behind the others.
-    #[inline]
-    pub(super) fn append(&self, batch: Batch<Runnable>) {
-        if let Some((first, last)) = batch.into_links() {
-            self.splice(first, last);
+    /// Puts the tasks of a chain, which leads from the newest to the oldest, behind the others, the
+    /// oldest first. Says how many there are.
+    ///
+    /// # Safety
+    /// Every link of the chain came from [`Chain::into_link`], the last holds null, and the caller
+    /// gives their tasks away.
+    pub(super) unsafe fn append(&self, newest: NonNull<Link>) -> usize {
+        let (mut first, mut rest, mut len) = (ptr::null_mut(), newest.as_ptr(), 0);
+        while !rest.is_null() {
+            // SAFETY: the queue owns the tasks of the chain from here on.
+            let link = unsafe { &*rest };
+            let next = link.next();
+            link.set_next(first);
+            (first, rest) = (rest, next);
+            len += 1;
         }
+        self.splice(first, newest.as_ptr());
+        len
     }
 
     /// Takes over a chain of tasks, whose last link is null.
     #[inline]
-    fn splice(&self, first: NonNull<Link>, last: NonNull<Link>) {
+    fn splice(&self, first: *mut Link, last: *mut Link) {
         if self.is_empty() {
-            self.first.set(first.as_ptr());
+            self.first.set(first);
         } else {
             // SAFETY: the queue is not empty, and owns the task of its last link.
-            unsafe { (*self.last.get()).set_next(first.as_ptr()) };
+            unsafe { (*self.last.get()).set_next(first) };
         }
-        self.last.set(last.as_ptr());
+        self.last.set(last);
     }
 
     /// Takes the oldest task.

@@ -153,7 +153,7 @@ pub fn note_lock<T: ?Sized>(lock: &T) {
 
 /// Allocates memory for a task cell, and notes where it is.
 pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
-    let cell = super::real::allocate(layout);
+    let cell = super::heap::allocate(layout);
     ledger::cell_made(cell.addr().get(), layout.size());
     cell
 }
@@ -163,5 +163,5 @@ pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
 pub(crate) unsafe fn deallocate(pointer: NonNull<u8>, layout: Layout) {
     ledger::cell_freed(pointer.addr().get());
     // SAFETY: passed on from the caller.
-    unsafe { super::real::deallocate(pointer, layout) }
+    unsafe { super::heap::deallocate(pointer, layout) }
 }

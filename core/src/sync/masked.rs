@@ -1,14 +1,16 @@
 //! Atomics for one core without compare-and-swap: a read-modify-write is a load and a store with
 //! interrupts masked, a load or a store is the processor's own.
 //!
-//! Under a model checker they are loom's, and a model says which kind of chip it is about.
+//! Under a model checker they are loom's, and a model says which kind of chip it is about. Otherwise
+//! they are `core`'s, which have loads and stores on such chips. portable-atomic's may be sections, too:
+//! those of a chip with several cores would be.
 
+#[cfg(not(jenny_loom))]
+use core::sync::atomic as inner;
 #[cfg(jenny_loom)]
 use loom::sync::atomic as inner;
-#[cfg(not(jenny_loom))]
-use portable_atomic as inner;
 
-use core::sync::atomic::Ordering::{self, Acquire, Release};
+use core::sync::atomic::Ordering::{self, AcqRel, Relaxed};
 
 use super::{ExchangeFused, FetchAddFused, Fused, const_unless_checked};
 
@@ -75,14 +77,16 @@ macro_rules! masked {
             }
 
             /// # Ordering
-            /// Sections are ordered among themselves; Acquire and Release are for the plain loads and
-            /// stores of others, whatever the caller asks for: a plain store ends a release sequence,
-            /// where the read-modify-write that it stands for would continue it.
+            /// Sections are ordered among themselves; Acquire and Release, by one fence for both, are for
+            /// the plain loads and stores of others, whatever the caller asks for: a plain store ends a
+            /// release sequence, where the read-modify-write that it stands for would continue it.
             #[inline]
             fn replace(&self, _: Fused<'_>, next: impl FnOnce($value) -> Option<$value>) -> Result<$value, $value> {
-                let old = self.0.load(Acquire);
-                let Some(new) = next(old) else { return Err(old) };
-                self.0.store(new, Release);
+                let old = self.0.load(Relaxed);
+                let next = next(old);
+                inner::fence(AcqRel);
+                let Some(new) = next else { return Err(old) };
+                self.0.store(new, Relaxed);
                 Ok(old)
             }
 
@@ -107,6 +111,20 @@ macro_rules! masked {
                         let fused = in_section(masked);
                         self.compare_exchange_fused(current, new, success, failure, fused)
                     })
+                })
+            }
+
+            /// One section, where others exchange until nobody has come in between.
+            #[inline]
+            pub(crate) fn fetch_update(
+                &self,
+                success: Ordering,
+                failure: Ordering,
+                next: impl FnMut($value) -> Option<$value>,
+            ) -> Result<$value, $value> {
+                native_or!(self.0.fetch_update(success, failure, next), {
+                    let _ = (success, failure);
+                    critical_section::with(|masked| self.replace(in_section(masked), next))
                 })
             }
 

@@ -1,8 +1,6 @@
 //! The typed cell: all of a task in one place.
 
-use alloc::boxed::Box;
 use core::{
-    any::Any,
     cell::Cell as StdCell,
     future::Future,
     marker::PhantomData,
@@ -12,8 +10,9 @@ use core::{
     task::{Context, Poll},
 };
 
-use super::header::{Header, Id, Prefix, Record, StageTag, Vtable};
-use super::origin::{Origin, Spawned};
+use super::header::{Header, Id, Owner, Prefix, Record, StageTag, Vtable};
+use super::origin::Origin;
+use super::spawned::Spawned;
 use super::state::State;
 use crate::{link::Link, list::Pointers, platform::PanicPayload, sync::UnsafeCell};
 
@@ -32,7 +31,7 @@ pub(super) struct Cell<F: Future, S> {
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
     output: ManuallyDrop<F::Output>,
-    panic: ManuallyDrop<Box<dyn Any + Send>>,
+    panic: ManuallyDrop<PanicPayload>,
     consumed: (),
 }
 
@@ -64,7 +63,7 @@ impl<F: Future, S> Cell<F, S> {
                     owned: Pointers::new(),
                     join_waker: UnsafeCell::new(MaybeUninit::uninit()),
                     origin,
-                    owner: StdCell::new(None),
+                    owner: StdCell::new(Owner::NONE),
                     stage: StdCell::new(StageTag::Future),
                 },
             },
@@ -150,6 +149,7 @@ impl<F: Future, S> Cell<F, S> {
     ///
     /// # Safety
     /// Rule S: the task is complete, and the output is the caller's.
+    #[inline(always)]
     pub(super) unsafe fn take(&self) -> Option<End<F::Output>> {
         let tag = self.tag().replace(StageTag::Consumed);
         // SAFETY: exclusive access; the tag said what the bytes hold, and now says that they hold

@@ -10,55 +10,36 @@ use core::{
 };
 
 use super::cell::{Cell, End};
-use super::header::{Header, Id, Vtable};
+use super::header::{Header, Id, StageTag, Vtable};
 use super::join::{JoinError, JoinHandle};
-use super::memory::{Heap, Memory};
+use super::memory::Memory;
 use super::observer::{Observer, TaskMeta, Tracer};
-use super::origin::Spawned;
 use super::raw::RawTask;
 use super::refs::{Outcome, OwnedRef, Runnable};
 use super::schedule::Schedule;
-use super::state::{EndPoll, Seen, StartPoll};
+use super::spawned::Spawned;
+use super::state::{EndPoll, Seen, StartPoll, Wake};
 use super::trace::TracedWaker;
 use super::waker::BorrowedWaker;
 use crate::{
     frame::enter_task,
     platform::{PanicPayload, Platform},
-    recycler::allocate_place,
-    sync::Fused,
+    sync::{Fused, fused},
 };
-
-/// Allocates a task that is scheduled: run, queue or cancel its [`Runnable`].
-///
-/// # Safety
-/// - One count on the scheduler has been taken for the cell, so that `scheduler` stays valid until
-///   [`Schedule::release`].
-/// - If the future or its output is not `Send`, the scheduler runs and cancels the task on this
-///   thread only. If the future borrows, the task is complete before the borrow ends.
-pub unsafe fn new<F, S>(
-    future: F,
-    scheduler: NonNull<S>,
-    id: Id,
-    spawned: Spawned<'_>,
-) -> (Runnable, JoinHandle<F::Output>)
-where
-    F: Future,
-    S: Schedule,
-{
-    let place = allocate_place(layout::<F, S>());
-    // SAFETY: the place is fresh memory for this layout, from the heap; the rest is passed on.
-    unsafe { new_in::<F, S, Heap>(place, future, scheduler, id, spawned) }
-}
 
 /// The size and the alignment of a task's cell.
 pub(crate) const fn layout<F: Future, S>() -> Layout {
     Layout::new::<Cell<F, S>>()
 }
 
-/// As [`new`], in a place of the caller's.
+/// Makes a task that is scheduled, in a place of the caller's: run, queue or cancel its [`Runnable`].
 ///
 /// # Safety
-/// As there. The place is the caller's to give away, has [`layout`], and may be given back to `M`.
+/// - The place is the caller's to give away, has [`layout`], and may be given back to `M`.
+/// - One count on the scheduler has been taken for the cell, so that `scheduler` stays valid until
+///   [`Schedule::release`].
+/// - If the future or its output is not `Send`, the scheduler runs and cancels the task on this
+///   thread only. If the future borrows, the task is complete before the borrow ends.
 pub(crate) unsafe fn new_in<F, S, M>(
     place: NonNull<u8>,
     future: F,
@@ -78,11 +59,10 @@ where
             cancel: cancel::<F, S>,
             schedule: schedule::<S>,
             retire: retire::<S>,
-            is_local: is_local::<S>,
+            wake: wake::<S>,
             take_output: take_output::<F, S>,
             drop_output: drop_output::<F, S>,
             free: free::<F, S, M>,
-            charge: S::charge,
             abort: <S::Platform as Platform>::abort,
         }
     };
@@ -191,7 +171,8 @@ unsafe fn poll<F: Future, S: Schedule>(
         if let Some(observer) = observer {
             tell::<S>(task, |task| observer.after_poll(task));
         }
-        Outcome::Done(complete::<F, S>(task, end))
+        cell.store(end);
+        Outcome::Done(complete::<F, S>(task))
     }
 }
 
@@ -203,32 +184,30 @@ unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) -> OwnedRef {
         let (task, cell) = (RawTask::new(header), Cell::<F, S>::of(header));
         let drop = || S::Platform::catch(|| cell.drop_future());
         // Also where no worker has said whose future this is: a spawner is refused, or late.
-        let end = match enter_task::<S::Platform, _>(task.id().0, drop) {
+        cell.store(match enter_task::<S::Platform, _>(task.id().0, drop) {
             Ok(()) => End::Cancelled,
             Err(panic) => End::Panicked(panic),
-        };
-        complete::<F, S>(task, end)
+        });
+        complete::<F, S>(task)
     }
 }
 
 /// # Safety
-/// Consumes the Runnable; the future has been dropped.
-unsafe fn complete<F: Future, S: Schedule>(task: RawTask, end: End<F::Output>) -> OwnedRef {
+/// Consumes the Runnable; the future has been dropped, and what became of it is stored.
+unsafe fn complete<F: Future, S: Schedule>(task: RawTask) -> OwnedRef {
     // SAFETY: exclusive access to the stage until `State::complete` gives it to the JoinHandle, and
     // from then on only if there is none (rules S and J). The owned list's reference keeps the cell
     // alive.
     unsafe {
-        let cell = Cell::<F, S>::of(task.pointer());
         if let Some(observer) = observer::<S>(task) {
-            if matches!(end, End::Panicked(_)) {
+            if task.record().stage.get() == StageTag::Panicked {
                 tell::<S>(task, |task| observer.panicked(task));
             }
             tell::<S>(task, |task| observer.terminated(task));
         }
-        cell.store(end);
         let completed = task.state().complete();
         if !completed.join_interest {
-            discard_end::<S, _>(cell.take());
+            discard_end::<S, _>(Cell::<F, S>::of(task.pointer()).take());
         } else if completed.join_waker {
             let waker = task.record().join_waker.with(|slot| (*slot).assume_init_read());
             if let Err(panic) = S::Platform::catch(|| waker.wake()) {
@@ -301,16 +280,44 @@ unsafe fn retire<S: Schedule>(done: OwnedRef) {
 }
 
 /// # Safety
-/// The header belongs to a live cell of this scheduler.
-unsafe fn is_local<S: Schedule>(header: NonNull<Header>) -> bool {
-    // SAFETY: passed on from the caller.
-    S::is_local(unsafe { header.as_ref() }.scheduler.cast())
+/// Consumes a waker's reference to a live cell of this scheduler.
+unsafe fn wake<S: Schedule>(header: NonNull<Header>) {
+    // SAFETY: the caller's reference keeps the cell, and the cell's count the scheduler, alive. By
+    // rule 1 the wake that says so made the Runnable, which takes over from the reference.
+    unsafe {
+        let task = RawTask::new(header);
+        let scheduler = task.header().scheduler.cast::<S>();
+        if !S::is_local(scheduler) {
+            // A foreign thread keeps its reference until the scheduler has returned: the cell's
+            // count is what keeps the scheduler's inbox and unpark handle alive under it.
+            task.wake_by_ref();
+            task.drop_reference();
+            return;
+        }
+        let wake = fused(|fused| {
+            let wake = task.state().wake_by_val(fused);
+            if wake == Wake::Schedule {
+                S::schedule_fused(scheduler, Runnable::new(task), fused);
+            }
+            wake
+        });
+        if wake == Wake::Free {
+            (task.vtable().free)(header);
+        }
+    }
 }
 
 /// # Safety
-/// The task is complete, the output is the caller's, and `destination` is a valid
+/// The task is complete, the output is the caller's, and the destination is a pending
 /// `Poll<Result<F::Output, JoinError>>`.
-unsafe fn take_output<F: Future, S>(header: NonNull<Header>, destination: *mut ()) {
+unsafe fn take_output<F: Future, S: Schedule>(
+    header: NonNull<Header>,
+    destination: *mut (),
+    charged: bool,
+) -> bool {
+    if charged && !S::charge() {
+        return false;
+    }
     // SAFETY: passed on from the caller.
     unsafe {
         let task = RawTask::new(header);
@@ -320,8 +327,9 @@ unsafe fn take_output<F: Future, S>(header: NonNull<Header>, destination: *mut (
             Some(End::Cancelled) => Err(JoinError::cancelled(task.id())),
             None => panic!("a JoinHandle was polled after it had given its output"),
         };
-        *destination.cast::<Poll<Result<F::Output, JoinError>>>() = Poll::Ready(result);
+        destination.cast::<Poll<Result<F::Output, JoinError>>>().write(Poll::Ready(result));
     }
+    true
 }
 
 /// # Safety
@@ -350,9 +358,4 @@ unsafe fn free<F: Future, S: Schedule, M: Memory<S>>(header: NonNull<Header>) {
         let place = Cell::<F, S>::end(header);
         M::give_back(scheduler, place, layout::<F, S>());
     }
-}
-
-/// Makes an id of a number that the platform handed out.
-pub(crate) fn id(number: core::num::NonZeroU64) -> Id {
-    Id(number)
 }

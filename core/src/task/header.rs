@@ -2,7 +2,8 @@
 
 use core::{cell::Cell, fmt, mem::MaybeUninit, num::NonZeroU64, ptr::NonNull, task::Waker};
 
-use super::origin::{Origin, Spawned};
+use super::origin::Origin;
+use super::spawned::Spawned;
 use super::state::State;
 use crate::{
     link::Link,
@@ -69,7 +70,7 @@ pub(crate) struct Record {
     /// Where the task was spawned, and its name. Never changes.
     pub(super) origin: Origin,
     /// Rule B: which worker's owned list the task is bound to.
-    pub(super) owner: Cell<Option<Owner>>,
+    pub(super) owner: Cell<Owner>,
     /// Rule S: what the stage holds.
     pub(super) stage: Cell<StageTag>,
 }
@@ -81,18 +82,21 @@ pub(super) struct Prefix {
     pub(super) record: Record,
 }
 
-/// The index of a worker, off by one so that "none" needs no space.
+/// The index of a worker, of which a scheduler has at most 65,534, off by one; or none.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owner(core::num::NonZeroU16);
+pub(super) struct Owner(u16);
 
 impl Owner {
+    pub(super) const NONE: Self = Self(0);
+
     #[inline]
-    pub(super) fn new(index: u16) -> Self {
-        Self(core::num::NonZeroU16::new(index + 1).expect("a scheduler has at most 65,534 workers"))
+    pub(super) fn worker(index: u16) -> Self {
+        Self(index.wrapping_add(1))
     }
 
-    pub(super) fn index(self) -> u16 {
-        self.0.get() - 1
+    #[inline]
+    pub(super) fn index(self) -> Option<u16> {
+        self.0.checked_sub(1)
     }
 }
 
@@ -123,16 +127,15 @@ pub(super) struct Vtable {
     pub(super) schedule: unsafe fn(NonNull<Header>, Fused<'_>),
     /// Hands a finished task to the worker that owns it.
     pub(super) retire: unsafe fn(super::OwnedRef),
-    /// Whether this thread is a worker of the task's scheduler.
-    pub(super) is_local: unsafe fn(NonNull<Header>) -> bool,
-    /// Moves the output to a `Poll<Result<T, JoinError>>`.
-    pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
+    /// Wakes the task, and consumes the reference of its waker.
+    pub(super) wake: unsafe fn(NonNull<Header>),
+    /// Moves the output to a `Poll<Result<T, JoinError>>`, for one unit of the polling task's budget
+    /// if that is asked for; false if there is none left.
+    pub(super) take_output: unsafe fn(NonNull<Header>, *mut (), charged: bool) -> bool,
     /// Drops the output in place.
     pub(super) drop_output: unsafe fn(NonNull<Header>),
     /// Frees the cell and gives back its count on the scheduler.
     pub(super) free: unsafe fn(NonNull<Header>),
-    /// Takes one unit from the polling task's budget; false if there is none left.
-    pub(super) charge: fn() -> bool,
     /// Ends the program.
     pub(super) abort: fn() -> !,
 }

@@ -1,8 +1,6 @@
 //! The handles of the user: wait for a task, or abort it.
 
-use alloc::{boxed::Box, string::String};
 use core::{
-    any::Any,
     fmt,
     future::Future,
     marker::PhantomData,
@@ -12,10 +10,13 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use super::header::Id;
+use super::header::{Id, StageTag};
 use super::raw::RawTask;
 use super::state::{Cancel, DropJoin};
-use crate::{platform::PanicPayload, sync::fused};
+use crate::{
+    payload::{self, PanicPayload},
+    sync::fused,
+};
 
 /// Waits for a task to finish; the owner of its output.
 ///
@@ -75,8 +76,10 @@ impl<T> JoinHandle<T> {
         if !self.is_finished() {
             return None;
         }
+        let mut output = Poll::Pending;
         // SAFETY: the task is complete.
-        match unsafe { self.take_output() } {
+        unsafe { self.take_output(&mut output, false) };
+        match output {
             Poll::Ready(result) => Some(result),
             Poll::Pending => None,
         }
@@ -93,18 +96,20 @@ impl<T> JoinHandle<T> {
         self.task.id()
     }
 
-    /// Moves the output out. Always ready.
+    /// Moves the output out; false if that is to be charged to a budget which is exhausted.
     ///
     /// # Safety
     /// The task is complete.
-    unsafe fn take_output(&mut self) -> Poll<Result<T, JoinError>> {
-        let mut result = Poll::Pending;
-        // SAFETY: the task is complete and its output is the handle's; `result` has the type that
-        // the task was made with.
-        unsafe {
-            (self.task.vtable().take_output)(self.task.pointer(), (&raw mut result).cast::<()>());
-        }
-        result
+    #[inline]
+    unsafe fn take_output(
+        &mut self,
+        output: &mut Poll<Result<T, JoinError>>,
+        charged: bool,
+    ) -> bool {
+        let output = (&raw mut *output).cast();
+        // SAFETY: the task is complete and its output is the handle's; the place has the type that the
+        // task was made with.
+        unsafe { (self.task.vtable().take_output)(self.task.pointer(), output, charged) }
     }
 
     /// Leaves the waker for whoever completes the task. True if the task is complete instead.
@@ -140,40 +145,20 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if !self.task.state().is_complete() && !self.register(context.waker()) {
-            return Poll::Pending;
-        }
-        if !(self.task.vtable().charge)() {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        let mut output = Poll::Pending;
+        let is_complete = self.task.state().is_complete() || self.register(context.waker());
         // SAFETY: the task is complete.
-        unsafe { self.get_mut().take_output() }
+        if is_complete && !unsafe { self.get_mut().take_output(&mut output, true) } {
+            context.waker().wake_by_ref();
+        }
+        output
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        // Read the waker before the handle's hold on the cell may end with the transition.
-        let waker = self.task.state().has_join_waker().then(|| {
-            // SAFETY: rule J: with the flag set the slot holds a waker, which both sides may read.
-            // The copy becomes a waker only if the transition below makes it ours.
-            self.task.record().join_waker.with(|slot| unsafe { slot.read() })
-        });
-        match self.task.state().drop_join() {
-            DropJoin::Detached { had_waker } => {
-                debug_assert_eq!(had_waker, waker.is_some());
-                if let Some(waker) = waker {
-                    // SAFETY: the transition made the waker ours, and nobody looks at the slot again.
-                    drop(unsafe { MaybeUninit::assume_init(waker) });
-                }
-            }
-            // SAFETY: the output and the reference are ours (rule S).
-            DropJoin::Complete => unsafe {
-                (self.task.vtable().drop_output)(self.task.pointer());
-                self.task.drop_last_reference();
-            },
-        }
+        // SAFETY: the handle's reference is given up here.
+        unsafe { give_up(self.task) }
     }
 }
 
@@ -238,6 +223,31 @@ fn abort(task: RawTask) {
     }
 }
 
+/// The end of a `JoinHandle`, whatever it waited for.
+///
+/// # Safety
+/// Consumes the handle's reference.
+unsafe fn give_up(task: RawTask) {
+    let mut waker = None;
+    let dropped = task.state().drop_join(|| {
+        // SAFETY: rule J: the flag is set, so the slot holds a waker, which both sides may read. The
+        // copy becomes a waker only if the transition makes it ours.
+        waker = Some(task.record().join_waker.with(|slot| unsafe { slot.read() }));
+    });
+    match (dropped, waker) {
+        // SAFETY: the transition made the waker ours, and nobody looks at the slot again.
+        (DropJoin::Detached, Some(waker)) => drop(unsafe { MaybeUninit::assume_init(waker) }),
+        (DropJoin::Detached, None) => {}
+        // SAFETY: the task is complete, and the output and the reference are ours (rule S).
+        (DropJoin::Complete, _) => unsafe {
+            if task.record().stage.get() != StageTag::Consumed {
+                (task.vtable().drop_output)(task.pointer());
+            }
+            task.drop_last_reference();
+        },
+    }
+}
+
 fn debug(name: &str, task: RawTask, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (complete, cancelled, scheduled) = task.state().snapshot();
     let mut shown = f.debug_struct(name);
@@ -290,7 +300,7 @@ impl JoinError {
     /// # Panics
     /// If the task did not panic.
     #[track_caller]
-    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+    pub fn into_panic(self) -> PanicPayload {
         self.try_into_panic().expect(
             "the task was cancelled, it did not panic: check `is_panic` or use `try_into_panic`",
         )
@@ -300,7 +310,7 @@ impl JoinError {
     ///
     /// # Errors
     /// The error itself, if the task did not panic.
-    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
+    pub fn try_into_panic(self) -> Result<PanicPayload, JoinError> {
         match self.payload {
             Some(PayloadCell(payload)) => Ok(payload),
             None => Err(self),
@@ -314,11 +324,7 @@ impl JoinError {
 
     /// What the panic said, if it said a string.
     fn message(&self) -> Option<&str> {
-        let payload: &(dyn Any + Send) = &*self.payload.as_ref()?.0;
-        payload
-            .downcast_ref::<&'static str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        payload::message(&self.payload.as_ref()?.0)
     }
 }
 

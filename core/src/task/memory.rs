@@ -2,9 +2,6 @@
 
 use core::{alloc::Layout, ptr::NonNull};
 
-use super::place::Place;
-use super::schedule::Schedule;
-
 /// Takes back the places of cells of scheduler `S`.
 pub(crate) trait Memory<S> {
     /// Takes back a place, and with it the cell's count on the scheduler. From wherever the last
@@ -14,15 +11,4 @@ pub(crate) trait Memory<S> {
     /// The place was given to `new_in` with this memory, this layout and this scheduler, which is
     /// alive, and not used again on the cell's behalf; the cell has ended.
     unsafe fn give_back(scheduler: NonNull<S>, place: NonNull<u8>, layout: Layout);
-}
-
-/// The global allocator, by way of the scheduler.
-pub(crate) struct Heap;
-
-impl<S: Schedule> Memory<S> for Heap {
-    #[inline]
-    unsafe fn give_back(scheduler: NonNull<S>, place: NonNull<u8>, layout: Layout) {
-        // SAFETY: passed on from the caller; whoever makes a cell on the heap says so.
-        unsafe { S::release(scheduler, Place::new(place, layout)) }
-    }
 }

@@ -50,28 +50,42 @@
 mod cell;
 mod harness;
 mod header;
+#[cfg(feature = "alloc")]
+mod heap;
 mod join;
 mod memory;
 mod observer;
+#[cfg(feature = "alloc")]
 mod origin;
+#[cfg(not(feature = "alloc"))]
+#[path = "unnamed.rs"]
+mod origin;
+#[cfg(feature = "alloc")]
+mod place;
+#[cfg(not(feature = "alloc"))]
+#[path = "no_place.rs"]
 mod place;
 mod raw;
 mod refs;
 mod schedule;
+#[cfg(feature = "alloc")]
 mod snapshot;
+mod spawned;
 mod state;
 mod trace;
 mod waker;
 
-pub use self::harness::new;
 pub use self::header::Id;
+#[cfg(feature = "alloc")]
+pub use self::heap::new;
 pub use self::join::{AbortHandle, JoinError, JoinHandle};
 pub use self::observer::{Observer, TaskMeta, Tracer};
-pub use self::origin::Spawned;
 pub use self::place::Place;
 pub use self::refs::{Outcome, OwnedRef, Runnable};
 pub use self::schedule::Schedule;
+#[cfg(feature = "alloc")]
 pub use self::snapshot::{Snapshot, TaskState};
+pub use self::spawned::Spawned;
 
 #[cfg(feature = "critical-section")]
 pub(crate) use self::memory::Memory;
@@ -80,8 +94,11 @@ pub(crate) use self::waker::cell_of;
 pub(crate) use self::waker::is_last_of_completed;
 pub use self::waker::{has_completed, id_of};
 
-pub(crate) use self::harness::{id, layout, new_in};
+pub(crate) use self::harness::{layout, new_in};
 pub(crate) use self::header::Header;
-pub(crate) use self::memory::Heap;
+#[cfg(feature = "alloc")]
+pub(crate) use self::heap::Heap;
 pub(crate) use self::raw::RawTask;
-pub(crate) use self::refs::{Held, Member};
+pub(crate) use self::refs::Member;
+#[cfg(feature = "alloc")]
+pub(crate) use self::snapshot::Held;

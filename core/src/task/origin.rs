@@ -5,39 +5,9 @@
 //! which the alignment of either leaves free.
 
 use alloc::boxed::Box;
-use core::{num::NonZeroU64, panic::Location, ptr::NonNull};
+use core::{panic::Location, ptr::NonNull};
 
-/// What is known about a task when it is spawned, beside its future.
-#[derive(Clone, Copy, Debug)]
-pub struct Spawned<'a> {
-    at: &'static Location<'static>,
-    name: Option<&'a str>,
-    /// Chosen by whoever spawns the task, instead of its scheduler.
-    pub(super) id: Option<NonZeroU64>,
-}
-
-impl<'a> Spawned<'a> {
-    /// A task without a name, spawned where this is called.
-    #[track_caller]
-    pub fn here() -> Self {
-        Self { at: Location::caller(), name: None, id: None }
-    }
-
-    /// Gives the task a name, which is copied when it is spawned.
-    pub fn named(self, name: Option<&'a str>) -> Self {
-        Self { name, ..self }
-    }
-
-    /// Where the task is spawned.
-    pub fn at(&self) -> &'static Location<'static> {
-        self.at
-    }
-
-    /// The name that the task is given.
-    pub fn name(&self) -> Option<&'a str> {
-        self.name
-    }
-}
+use super::spawned::Spawned;
 
 /// [`Spawned`] as a cell keeps it.
 pub(super) struct Origin(NonNull<()>);
@@ -55,9 +25,9 @@ const _: () = assert!(align_of::<Named>() > NAMED && align_of::<Location<'_>>() 
 impl Origin {
     #[inline]
     pub(super) fn new(spawned: Spawned<'_>) -> Self {
-        match spawned.name {
-            None => Self(NonNull::from(spawned.at).cast()),
-            Some(name) => Self::with_name(spawned.at, name),
+        match spawned.name() {
+            None => Self(NonNull::from(spawned.at()).cast()),
+            Some(name) => Self::with_name(spawned.at(), name),
         }
     }
 

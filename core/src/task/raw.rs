@@ -103,32 +103,4 @@ impl RawTask {
             }
         });
     }
-
-    /// Wakes the task and gives up the caller's reference.
-    ///
-    /// # Safety
-    /// The caller holds a reference and does not use it again.
-    pub(super) unsafe fn wake_by_val(self) {
-        // SAFETY: the caller's reference keeps the cell alive.
-        if !unsafe { (self.vtable().is_local)(self.0) } {
-            // A foreign thread keeps its reference until the scheduler has returned: the cell's
-            // count is what keeps the scheduler's inbox and unpark handle alive under it.
-            self.wake_by_ref();
-            // SAFETY: as promised by the caller.
-            unsafe { self.drop_reference() };
-            return;
-        }
-        let wake = fused(|fused| {
-            let wake = self.state().wake_by_val(fused);
-            if wake == Wake::Schedule {
-                // SAFETY: by rule 1 this wake made the Runnable, which keeps the cell alive.
-                unsafe { (self.vtable().schedule)(self.0, fused) }
-            }
-            wake
-        });
-        if wake == Wake::Free {
-            // SAFETY: it was the last reference.
-            unsafe { (self.vtable().free)(self.0) }
-        }
-    }
 }

@@ -88,14 +88,14 @@ impl Runnable {
     #[inline]
     pub(crate) fn owner(&self) -> Option<u16> {
         // Rule B: the holder of the Runnable may read.
-        self.0.record().owner.get().map(Owner::index)
+        self.0.record().owner.get().index()
     }
 
     /// Binds the task to a worker.
     #[inline]
     pub(crate) fn set_owner(&self, worker: u16) {
         // Rule B: the holder of an unbound task's Runnable may write.
-        self.0.record().owner.set(Some(Owner::new(worker)));
+        self.0.record().owner.set(Owner::worker(worker));
     }
 
     pub(crate) fn raw(&self) -> RawTask {
@@ -143,7 +143,13 @@ impl OwnedRef {
     /// The worker whose owned list the task is in; `None` if it never was in one.
     pub(crate) fn owner(&self) -> Option<u16> {
         // Rule B: after completion nobody writes.
-        self.0.record().owner.get().map(Owner::index)
+        self.0.record().owner.get().index()
+    }
+
+    /// Whether the task is in this worker's owned list.
+    pub(crate) fn is_owned_by(&self, worker: u16) -> bool {
+        // Rule B: as above.
+        self.0.record().owner.get() == Owner::worker(worker)
     }
 
     pub(crate) fn raw(&self) -> RawTask {
@@ -216,38 +222,5 @@ impl Member {
             Cancel::Claimed => Some(unsafe { Runnable::new(self.0) }),
             Cancel::Busy | Cancel::Complete => None,
         }
-    }
-
-    /// Keeps the cell of an idle task alive, also when the task ends and leaves the list. `None` if the
-    /// task is not idle: then it may be about to complete elsewhere.
-    pub(crate) fn hold_idle(&self) -> Option<Held> {
-        self.0.state().hold_idle().then(|| Held(self.0))
-    }
-}
-
-/// A reference to a task.
-pub(crate) struct Held(RawTask);
-
-// SAFETY: what is done with it is counting references, and claiming an idle task: its scheduler knows
-// where it may do that.
-unsafe impl Send for Held {}
-
-impl Held {
-    /// Claims the task for a poll that nobody has woken it for, if it is idle. From a thread that may
-    /// poll it.
-    pub(crate) fn claim(&self) -> Option<Runnable> {
-        // SAFETY: by rule 1 the claim made the Runnable.
-        self.0.state().claim_idle().then(|| unsafe { Runnable::new(self.0) })
-    }
-
-    pub(crate) fn is_complete(&self) -> bool {
-        self.0.state().is_complete()
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // SAFETY: gives up the reference that this value is.
-        unsafe { self.0.drop_reference() }
     }
 }

@@ -5,7 +5,8 @@ use core::panic::Location;
 
 use super::header::Id;
 use super::observer::TaskMeta;
-use super::refs::Member;
+use super::raw::RawTask;
+use super::refs::{Member, Runnable};
 
 /// A live task at one moment.
 #[derive(Clone, Debug)]
@@ -52,5 +53,38 @@ impl Member {
         };
         let name = meta.name().map(Box::from);
         Some(Snapshot { id: meta.id(), name, spawned_at: meta.spawned_at(), state })
+    }
+
+    /// Keeps the cell of an idle task alive, also when the task ends and leaves the list. `None` if the
+    /// task is not idle: then it may be about to complete elsewhere.
+    pub(crate) fn hold_idle(&self) -> Option<Held> {
+        self.0.state().hold_idle().then(|| Held(self.0))
+    }
+}
+
+/// A reference to a task.
+pub(crate) struct Held(RawTask);
+
+// SAFETY: what is done with it is counting references, and claiming an idle task: its scheduler knows
+// where it may do that.
+unsafe impl Send for Held {}
+
+impl Held {
+    /// Claims the task for a poll that nobody has woken it for, if it is idle. From a thread that may
+    /// poll it.
+    pub(crate) fn claim(&self) -> Option<Runnable> {
+        // SAFETY: by rule 1 the claim made the Runnable.
+        self.0.state().claim_idle().then(|| unsafe { Runnable::new(self.0) })
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.state().is_complete()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: gives up the reference that this value is.
+        unsafe { self.0.drop_reference() }
     }
 }

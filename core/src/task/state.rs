@@ -77,10 +77,10 @@ const HALF_OF_WAKES: usize = 1 << (WAKE_BITS - 1);
 const REF_MASK: usize = (WAKE - 1) & !(REF - 1);
 /// At this count another reference ends the program, as it does for `Arc`: only leaked wakers get
 /// here, and the field has room for every thread that is just about to notice.
-const HALF_OF_REFS: usize = (REF_MASK >> REF_SHIFT) / 2;
+const HALF_OF_REFS: usize = 1 << (WAKE_SHIFT - 1);
 
 /// One reading of the word.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Word(usize);
 
 impl Word {
@@ -90,6 +90,10 @@ impl Word {
 
     fn wakes(self) -> usize {
         self.0 >> WAKE_SHIFT
+    }
+
+    fn has_wakes_of(self, other: Self) -> bool {
+        self.0 ^ other.0 < WAKE
     }
 
     fn references(self) -> usize {
@@ -131,9 +135,9 @@ pub(super) enum StartPoll {
     Cancel,
 }
 
-/// The wakes that a poll answers.
+/// The wakes that a poll answers: in the word at its start.
 #[derive(Debug)]
-pub(super) struct Seen(usize);
+pub(super) struct Seen(Word);
 
 /// How a poll that returned `Pending` ends.
 #[must_use]
@@ -175,12 +179,8 @@ pub(super) struct AlreadyComplete;
 #[must_use]
 #[derive(Debug)]
 pub(super) enum DropJoin {
-    /// Incomplete: the handle's reference is gone, and with `had_waker` the join waker is the
-    /// caller's to drop.
-    Detached {
-        /// The slot held a waker.
-        had_waker: bool,
-    },
+    /// Incomplete: the handle's reference is gone, and a join waker is the caller's to drop.
+    Detached,
     /// The output and the reference are still the caller's.
     Complete,
 }
@@ -203,16 +203,13 @@ impl State {
     /// `next` would not have replaced.
     #[inline]
     fn update(&self, mut next: impl FnMut(Word) -> Option<Word>) -> Result<Word, Word> {
-        let mut current = self.load(Ordering::Acquire);
-        loop {
-            let Some(Word(new)) = next(current) else { return Err(current) };
-            // Ordering: AcqRel, as every transition below is one side of a hand-over.
-            match self.0.compare_exchange_weak(current.0, new, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => return Ok(current),
-                Err(actual) => current = Word(actual),
-            }
-        }
+        // Ordering: AcqRel, as every transition below is one side of a hand-over.
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                next(Word(word)).map(|word| word.0)
+            })
+            .map(Word)
+            .map_err(Word)
     }
 
     // ---- the holder of the Runnable ----
@@ -222,35 +219,32 @@ impl State {
     pub(super) fn start_poll(&self) -> StartPoll {
         let word = self.load(Ordering::Acquire);
         debug_assert!(word.wakes() > 0 && !word.is(COMPLETE), "polled without a Runnable");
-        if word.is(CANCELLED) { StartPoll::Cancel } else { StartPoll::Poll(Seen(word.wakes())) }
+        if word.is(CANCELLED) { StartPoll::Cancel } else { StartPoll::Poll(Seen(word)) }
     }
 
     /// One compare-and-swap to go idle; one load if the task was woken meanwhile.
     #[inline]
     pub(super) fn end_poll(&self, seen: Seen) -> EndPoll {
-        // Ordering: Relaxed loads, since a stale count fails the exchange, and a count that differs
-        // is acquired by the next `start_poll`.
-        let mut current = self.load(Ordering::Relaxed);
-        loop {
-            if current.wakes() != seen.0 {
-                return EndPoll::Again;
+        // Ordering: Release gives the future's contents to the next wake from 0, which acquires. Relaxed
+        // loads, since a stale count fails the exchange, and a count that differs is acquired by the
+        // next `start_poll`.
+        let mut coalesced = false;
+        let ended = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
+            let word = Word(word);
+            if !word.has_wakes_of(seen.0) {
+                return None;
             }
-            // Later, if the count differs as well: at most one poll too many.
-            if current.is(COALESCED) {
-                self.0.fetch_and(!COALESCED, Ordering::Relaxed);
-                return EndPoll::Again;
-            }
-            // Ordering: Release gives the future's contents to the next wake from 0, which acquires.
-            match self.0.compare_exchange_weak(
-                current.0,
-                current.with_wakes(0).0,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return EndPoll::Idle,
-                Err(actual) => current = Word(actual),
-            }
+            coalesced = word.is(COALESCED);
+            (!coalesced).then(|| word.with_wakes(0).0)
+        });
+        if ended.is_ok() {
+            return EndPoll::Idle;
         }
+        // Later, if the count differs as well: at most one poll too many.
+        if coalesced {
+            self.0.fetch_and(!COALESCED, Ordering::Relaxed);
+        }
+        EndPoll::Again
     }
 
     /// Makes the `Runnable` of an idle task for a poll that nobody has woken it for; false if there is
@@ -292,12 +286,15 @@ impl State {
         // Ordering: Release publishes the waker's writes to the poll that answers; Acquire takes
         // over the future from the `end_poll` that went idle.
         let previous = Word(self.0.fetch_add_fused(WAKE, Ordering::AcqRel, fused));
+        // One comparison of the word as a signed number for both of what is rare: no wakes, and half
+        // of all.
+        if previous.0.cast_signed() >= WAKE.cast_signed() {
+            return Wake::Nothing;
+        }
         if previous.wakes() == 0 {
             return if previous.is(COMPLETE) { Wake::Nothing } else { Wake::Schedule };
         }
-        if previous.wakes() >= HALF_OF_WAKES {
-            self.coalesce();
-        }
+        self.coalesce();
         Wake::Nothing
     }
 
@@ -319,6 +316,7 @@ impl State {
     }
 
     #[cold]
+    #[inline(never)]
     fn coalesce(&self) {
         let _ = self.update(|word| {
             (!word.is(COMPLETE) && word.wakes() >= HALF_OF_WAKES)
@@ -374,16 +372,21 @@ impl State {
             .map_err(|_| AlreadyComplete)
     }
 
-    /// Gives up the interest in the output, the join waker and the reference, all at once.
+    /// Gives up the interest in the output, the join waker and the reference, all at once. Before
+    /// that it calls the closure, maybe more than once, if there is a join waker.
     #[inline]
-    pub(super) fn drop_join(&self) -> DropJoin {
+    pub(super) fn drop_join(&self, mut had_waker: impl FnMut()) -> DropJoin {
         let dropped = self.update(|word| {
-            (!word.is(COMPLETE)).then(|| Word(word.clear(JOIN_INTEREST | JOIN_WAKER).0 - REF))
+            if word.is(COMPLETE) {
+                return None;
+            }
+            // Only the handle itself sets and clears the flag.
+            if word.is(JOIN_WAKER) {
+                had_waker();
+            }
+            Some(Word(word.clear(JOIN_INTEREST | JOIN_WAKER).0 - REF))
         });
-        match dropped {
-            Ok(previous) => DropJoin::Detached { had_waker: previous.is(JOIN_WAKER) },
-            Err(_) => DropJoin::Complete,
-        }
+        if dropped.is_ok() { DropJoin::Detached } else { DropJoin::Complete }
     }
 
     // ---- references ----
@@ -394,7 +397,7 @@ impl State {
     pub(super) fn clone_reference(&self) -> bool {
         // Ordering: Relaxed; a new reference is made from one that keeps the cell alive.
         let previous = Word(self.0.fetch_add(REF, Ordering::Relaxed));
-        previous.references() < HALF_OF_REFS
+        !previous.is(HALF_OF_REFS)
     }
 
     /// Counts one more reference of an idle task, for the owner of its list; false if it is not idle.
@@ -535,7 +538,7 @@ mod tests {
         let state = State::new();
         assert!(state.clone_reference());
         let _ = state.complete();
-        assert!(matches!(state.drop_join(), DropJoin::Complete));
+        assert!(matches!(state.drop_join(|| {}), DropJoin::Complete));
         assert!(!state.drop_reference());
         assert_eq!(fused(|f| state.wake_by_val(f)), Wake::Nothing);
         assert!(state.drop_reference());

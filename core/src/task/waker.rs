@@ -95,7 +95,10 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 
 unsafe fn wake(data: *const ()) {
     // SAFETY: called by a waker that gives up its reference here.
-    unsafe { task(data).wake_by_val() }
+    unsafe {
+        let task = task(data);
+        (task.vtable().wake)(task.pointer())
+    }
 }
 
 unsafe fn wake_by_ref(data: *const ()) {

@@ -13,6 +13,7 @@ use core::{
 
 use cortex_m::peripheral::{SCB, SYST, syst::SystClkSource};
 use critical_section::Mutex;
+use embassy_sync::{blocking_mutex::raw::CriticalSectionRawMutex, signal::Signal};
 use firmware_board::println;
 
 /// Rounds of each measurement: enough to make the counter's step invisible.
@@ -44,6 +45,7 @@ impl Meter {
 
 /// Goes [`ROUNDS`] times to the end of the queue.
 pub async fn yields() {
+    let meter = Meter::start();
     let mut left = ROUNDS;
     future::poll_fn(|context| {
         if left == 0 {
@@ -54,6 +56,20 @@ pub async fn yields() {
         Poll::Pending
     })
     .await;
+    meter.report("yield");
+}
+
+/// How a task that nobody joins says that it ends.
+static ENDED: Signal<CriticalSectionRawMutex, u32> = Signal::new();
+
+/// Ends at once, and tells.
+pub async fn tell(value: u32) {
+    ENDED.signal(value);
+}
+
+/// Waits for the end of [`tell`].
+pub async fn told() -> u32 {
+    ENDED.wait().await
 }
 
 static WAITER: Mutex<RefCell<Option<Waker>>> = Mutex::new(RefCell::new(None));

@@ -12,7 +12,7 @@ use crate::{
     scheduler::{
         IDS,
         counted::{Credit, Shared as SharedRef},
-        dump::Seen,
+        dump::{self, Seen},
     },
     sync::{Ordering, UnsafeCell, fence},
     task::{self, Held, OwnedRef, Place, Runnable, Snapshot},
@@ -141,7 +141,7 @@ impl<P: Platform> Core<P> {
             self.with_queue(|queue| queue.push_back(task));
         }
         let running: Vec<_> = self.shared.own.running.get().into_iter().collect();
-        self.owned.list(&running)
+        dump::list(&self.owned, &running)
     }
 
     /// Registers as asleep; false if there is something to do after all.
@@ -172,6 +172,6 @@ impl<P: Platform> Core<P> {
         let (next, left) =
             if left > 0 { (next, left) } else { (self.shared.platform.task_ids(IDS).get(), IDS) };
         self.next_id.set((next + 1, left - 1));
-        task::id(NonZeroU64::new(next).expect("the platform hands out ids from 1 up"))
+        task::Id(NonZeroU64::new(next).expect("the platform hands out ids from 1 up"))
     }
 }

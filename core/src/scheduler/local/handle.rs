@@ -101,7 +101,7 @@ impl<P: Platform> Handle<P> {
             }
             return join;
         }
-        let id = spawned.id_or(|| task::id(self.0.platform.task_ids(1)));
+        let id = spawned.id_or(|| task::Id(self.0.platform.task_ids(1)));
         // SAFETY: as above.
         let (task, join) = unsafe { task::new(future, self.0.lend(), id, spawned) };
         self.0.inject(task, Arrival::Spawned);

@@ -13,7 +13,7 @@ use crate::{
     scheduler::{
         IDS,
         counted::{Counted, Credit, Shared as SharedRef},
-        dump::Seen,
+        dump::{self, Seen},
         idle::Awake,
     },
     sync::{CachePadded, Ordering, shrunk},
@@ -400,7 +400,7 @@ impl<P: Platform> Core<P> {
         self.owned.collect(&slot.owned);
         let running: Vec<_> =
             self.shared.slots.iter().filter_map(|slot| slot.own.running.get()).collect();
-        self.owned.list(&running)
+        dump::list(&self.owned, &running)
     }
 
     // ---- sleeping and searching ----
@@ -458,7 +458,7 @@ impl<P: Platform> Core<P> {
         let (next, left) =
             if left > 0 { (next, left) } else { (self.shared.platform.task_ids(IDS).get(), IDS) };
         self.next_id.set((next + 1, left - 1));
-        task::id(NonZeroU64::new(next).expect("the platform hands out ids from 1 up"))
+        task::Id(NonZeroU64::new(next).expect("the platform hands out ids from 1 up"))
     }
 }
 

@@ -49,7 +49,7 @@ impl<P: Platform> Handle<P> {
         let (place, scheduler, id) = match Core::current(self.0.pointer()) {
             Some(core) => (core.place(layout), core.lend(), spawned.id_or(|| core.id())),
             None => {
-                let id = spawned.id_or(|| task::id(self.0.platform.task_ids(1)));
+                let id = spawned.id_or(|| task::Id(self.0.platform.task_ids(1)));
                 (allocate_place(layout), self.0.lend(), id)
             }
         };

@@ -14,13 +14,10 @@ use embassy_executor::{
     Executor, Spawner,
     raw::{self, TaskStorage},
 };
-use embassy_sync::{blocking_mutex::raw::CriticalSectionRawMutex, signal::Signal};
 use firmware_board::{self as board, Exit, println};
-use firmware_figures::{Meter, ROUNDS, interrupt, interrupted, yields};
+use firmware_figures::{Meter, ROUNDS, interrupt, interrupted, tell, told, yields};
 use static_cell::StaticCell;
 
-/// embassy has no join: the child says that it ends.
-static ENDED: Signal<CriticalSectionRawMutex, u32> = Signal::new();
 static INTERRUPTED: AtomicU32 = AtomicU32::new(0);
 
 #[embassy_executor::task]
@@ -52,22 +49,24 @@ fn count_interrupts() {
 
 #[embassy_executor::task]
 async fn child(value: u32) {
-    ENDED.signal(value);
+    tell(value).await;
 }
 
 #[embassy_executor::task]
-async fn tasks(spawner: Spawner) {
-    let meter = Meter::start();
-    yields().await;
-    meter.report("yield");
-
+async fn spawning(spawner: Spawner) {
     let meter = Meter::start();
     for round in 0..ROUNDS {
         spawner.spawn(child(round).unwrap());
-        assert_eq!(ENDED.wait().await, round);
+        assert_eq!(told().await, round);
     }
-    meter.report("spawn_join_static");
+    meter.report("spawn_static");
     board::exit(Exit::Success)
+}
+
+#[embassy_executor::task]
+async fn yielding(spawner: Spawner) {
+    yields().await;
+    spawner.spawn(spawning(spawner).unwrap());
 }
 
 #[board::entry]
@@ -77,5 +76,5 @@ fn main() -> ! {
     count_interrupts();
 
     static EXECUTOR: StaticCell<Executor> = StaticCell::new();
-    EXECUTOR.init(Executor::new()).run(|spawner| spawner.spawn(tasks(spawner).unwrap()))
+    EXECUTOR.init(Executor::new()).run(|spawner| spawner.spawn(yielding(spawner).unwrap()))
 }

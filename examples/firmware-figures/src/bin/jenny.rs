@@ -11,7 +11,7 @@ use core::{
 
 use cortex_m::asm::wfi;
 use firmware_board::{self as board, Exit, println};
-use firmware_figures::{Meter, ROUNDS, interrupt, interrupted, yields};
+use firmware_figures::{Meter, ROUNDS, interrupt, interrupted, tell, told, yields};
 use jenny_core::single::{Board, Executor, Idle, Spawner, TaskPool, task_size};
 
 struct Chip;
@@ -23,31 +23,49 @@ impl Board for Chip {
 }
 
 static EXECUTOR: Executor<Chip> = Executor::new(Chip);
-static TASKS: TaskPool<{ task_size(&tasks) }, 1> = TaskPool::new();
+static YIELDING: TaskPool<{ task_size(&yields) }, 1> = TaskPool::new();
+static SPAWNING: TaskPool<{ task_size(&spawning) }, 1> = TaskPool::new();
+static JOINING: TaskPool<{ task_size(&joining) }, 1> = TaskPool::new();
+static JOINING_ON_HEAP: TaskPool<{ task_size(&joining_on_heap) }, 1> = TaskPool::new();
 static CHILDREN: TaskPool<{ task_size(&child) }, 1> = TaskPool::new();
+static TELLERS: TaskPool<{ task_size(&tell) }, 1> = TaskPool::new();
 
 async fn child(value: u32) -> u32 {
     value
 }
 
-async fn tasks(spawner: Spawner<Chip>) {
+/// Nobody joins, as with embassy.
+async fn spawning(spawner: Spawner<Chip>) {
     let meter = Meter::start();
-    yields().await;
-    meter.report("yield");
+    for round in 0..ROUNDS {
+        drop(TELLERS.spawn_local(spawner, tell(round)).unwrap());
+        assert_eq!(told().await, round);
+    }
+    meter.report("spawn_static");
+}
 
+async fn joining(spawner: Spawner<Chip>) {
     let meter = Meter::start();
     for round in 0..ROUNDS {
         let child = CHILDREN.spawn_local(spawner, child(round)).unwrap();
         assert_eq!(child.await.unwrap(), round);
     }
     meter.report("spawn_join_static");
+}
 
+async fn joining_on_heap(spawner: Spawner<Chip>) {
     let meter = Meter::start();
     for round in 0..ROUNDS {
         assert_eq!(spawner.spawn_local(child(round)).await.unwrap(), round);
     }
     meter.report("spawn_join_heap");
+}
 
+async fn each(spawner: Spawner<Chip>) {
+    YIELDING.spawn_local(spawner, yields()).unwrap().await.unwrap();
+    SPAWNING.spawn_local(spawner, spawning(spawner)).unwrap().await.unwrap();
+    JOINING.spawn_local(spawner, joining(spawner)).unwrap().await.unwrap();
+    JOINING_ON_HEAP.spawn_local(spawner, joining_on_heap(spawner)).unwrap().await.unwrap();
     EXECUTOR.close();
     pending().await
 }
@@ -83,6 +101,6 @@ fn main() -> ! {
     let ready = |value: u32| -> Ready<u32> { ready(value) };
     println!("bytes_per_task {}", task_size(&ready) - size_of::<Ready<u32>>());
     INTERRUPTED.run(|spawner| drop(INTERRUPTS.spawn_local(spawner, interrupts()).unwrap()));
-    EXECUTOR.run(|spawner| drop(TASKS.spawn_local(spawner, tasks(spawner)).unwrap()));
+    EXECUTOR.run(|spawner| drop(spawner.spawn_local(each(spawner))));
     board::exit(Exit::Success)
 }

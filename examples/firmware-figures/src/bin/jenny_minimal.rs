@@ -1,33 +1,15 @@
-//! The smallest firmware that does something: one task, woken by an interrupt.
+//! The smallest firmware that does something: one task, woken by an interrupt, and no
+//! heap.
 
 #![no_std]
 #![no_main]
 
-use core::{
-    alloc::{GlobalAlloc, Layout},
-    panic::PanicInfo,
-    ptr,
-};
+use core::panic::PanicInfo;
 
 use cortex_m::asm::{udf, wfi};
 use cortex_m_rt::{entry, exception};
 use embassy_sync::{blocking_mutex::raw::CriticalSectionRawMutex, signal::Signal};
 use jenny_core::single::{Board, Executor, Idle, TaskPool, task_size};
-
-/// There is no heap.
-struct NoHeap;
-
-#[global_allocator]
-static HEAP: NoHeap = NoHeap;
-
-// SAFETY: gives nothing out.
-unsafe impl GlobalAlloc for NoHeap {
-    unsafe fn alloc(&self, _: Layout) -> *mut u8 {
-        ptr::null_mut()
-    }
-
-    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
-}
 
 struct Chip;
 
