@@ -15,6 +15,9 @@ use crate::sync::{UnsafeCell, const_unless_checked, note_lock};
 /// core or interrupt; and the end of one closure happens before the start of the next. The lock is
 /// released when the closure unwinds.
 pub unsafe trait RawLock: Send + Sync + 'static {
+    /// How many read-modify-writes it takes to lock and to unlock, for builds that count them.
+    const EXCHANGES: usize = 2;
+
     /// Makes an open lock.
     fn new() -> Self;
 
@@ -51,7 +54,7 @@ impl<T, L: RawLock> Mutex<T, L> {
     // Tracked for a counting build, which names the callers of locks.
     #[track_caller]
     pub fn with<R>(&self, critical: impl FnOnce(&mut T) -> R) -> R {
-        note_lock(&self.lock);
+        note_lock(&self.lock, L::EXCHANGES);
         self.lock.with(|| {
             self.value.with_mut(|value| {
                 // SAFETY: `RawLock::with` excludes every other closure of this lock, and the

@@ -187,7 +187,7 @@ pub(crate) fn own<T: ?Sized>(_value: &T) -> Unmarked {
 /// Says that a lock of the platform is taken.
 #[cfg(not(jenny_count))]
 #[inline(always)]
-pub(crate) fn note_lock<T: ?Sized>(_lock: &T) {}
+pub(crate) fn note_lock<T: ?Sized>(_lock: &T, _exchanges: usize) {}
 
 /// What a counting build shows: the ledger, and counted atomics for backends.
 #[cfg(jenny_count)]

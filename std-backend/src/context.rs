@@ -29,6 +29,8 @@ use crate::{
 
 mod hold;
 mod id;
+#[cfg(feature = "time")]
+mod listed;
 pub(crate) mod local;
 mod sets;
 #[cfg(feature = "time")]
@@ -38,11 +40,14 @@ pub use self::id::Id;
 pub(crate) use self::sets::{KnownSet, LocalSets, Whereabouts};
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use self::timers::wakes;
-#[cfg(feature = "time")]
-pub(crate) use self::timers::{Home, RuntimeTimers, WorkerLoop, timer_home};
 use self::{
     hold::{Hold, leave},
     local::{LocalGuard, LocalScheduler},
+};
+#[cfg(feature = "time")]
+pub(crate) use self::{
+    listed::Listed,
+    timers::{Home, LateHome, RuntimeTimers, WorkerLoop},
 };
 
 /// What a runtime's parkers sleep in.
@@ -69,6 +74,8 @@ pub(crate) struct Ambient {
     pub(crate) io: Option<crate::io::Handle>,
     #[cfg(feature = "time")]
     pub(crate) time: RuntimeTimers,
+    #[cfg(feature = "time")]
+    pub(crate) _listed: Listed,
 }
 
 /// The scheduler of a runtime.

@@ -227,6 +227,9 @@ mod checked {
     }
 }
 
+/// Whether this is a build that counts.
+pub(crate) const COUNTED: bool = cfg!(jenny_count);
+
 /// What a counting build is told: that the calling thread may call a value its own for a while.
 #[cfg(jenny_count)]
 pub(crate) use jenny_core::count::{Own as Mark, own};

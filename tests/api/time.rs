@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{Arc, Mutex, mpsc},
     task::{Context, Poll, Wake, Waker},
@@ -212,6 +213,45 @@ on_every_runtime! {
             other.block_on(future);
         }
         assert!(Instant::now() >= deadline);
+    }
+
+    fn a_sleep_begins_in_another_runtime(flavour: Flavour) {
+        let runtime = flavour.build();
+        // It has no timers, so they can only be those of the first.
+        let other = Builder::new_current_thread().build().unwrap();
+        let future = {
+            let _guard = runtime.enter();
+            Box::pin(sleep(10 * MS))
+        };
+        let deadline = future.deadline();
+        if flavour.has_one_thread() {
+            let (stop, stopped) = oneshot::channel::<()>();
+            let waiting = thread::spawn(move || {
+                other.block_on(future);
+                stop.send(()).unwrap();
+            });
+            runtime.block_on(stopped).unwrap();
+            waiting.join().unwrap();
+        } else {
+            other.block_on(future);
+        }
+        assert!(Instant::now() >= deadline);
+    }
+
+    fn a_sleep_that_nobody_waited_for_outlives_its_runtime(flavour: Flavour) {
+        let runtime = flavour.build();
+        let (mut over, mut pending) = {
+            let _guard = runtime.enter();
+            (Box::pin(sleep(Duration::ZERO)), Box::pin(sleep(LONG)))
+        };
+        drop(runtime);
+        assert_eq!(poll(over.as_mut()), Poll::Ready(()));
+        assert!(over.is_elapsed() && !pending.is_elapsed());
+        let panic = catch_unwind(AssertUnwindSafe(|| poll(pending.as_mut()))).unwrap_err();
+        let message = panic.downcast::<String>().unwrap();
+        assert!(message.contains("shut"), "{message}");
+        pending.as_mut().reset(Instant::now());
+        assert_eq!(poll(pending.as_mut()), Poll::Ready(()));
     }
 
     fn threads_without_a_worker_sleep(flavour: Flavour) {

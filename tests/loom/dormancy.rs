@@ -15,13 +15,14 @@ use crate::harness::{Bounds, check, check_fails};
 /// A runtime whose workers are parked, and its monitor, which is awake.
 struct Runtime {
     dormancy: Dormancy,
+    /// The alarm was set, and rings at some time.
     called: AtomicBool,
 }
 
 impl Runtime {
     fn new(workers: usize) -> StdArc<Self> {
         let dormancy = Dormancy::new(workers);
-        assert!(dormancy.awakes(0), "it starts dormant");
+        assert!(dormancy.awakes(0) && !dormancy.begin(), "it starts dormant, and awakes");
         (0..workers).for_each(|worker| dormancy.parks(worker));
         StdArc::new(Self { dormancy, called: AtomicBool::new(false) })
     }
@@ -33,7 +34,8 @@ impl Runtime {
 
     fn awakes(&self, worker: usize) {
         if self.dormancy.awakes(worker) {
-            self.called.store(true, SeqCst);
+            // An exchange: loom lets a store stand before an exchange that has not read it.
+            self.called.swap(true, SeqCst);
         }
     }
 }
@@ -64,6 +66,22 @@ fn it_rests_and_tries_again() {
         worker.join().unwrap();
         let second = runtime.dormancy.begin();
         assert!(!second || runtime.called.load(SeqCst), "nobody looks after the worker");
+    });
+}
+
+#[test]
+fn a_worker_relies_on_the_call_of_another() {
+    check("dormancy: an answered call against two that awake", Bounds::ALL, || {
+        let runtime = Runtime::new(2);
+        let workers = [0, 1].map(|worker| runtime.awake(worker));
+        let mut rests = runtime.dormancy.begin();
+        if rests && runtime.called.swap(false, SeqCst) {
+            rests = runtime.dormancy.begin();
+        }
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        assert!(!rests || runtime.called.load(SeqCst), "nobody looks after the workers");
     });
 }
 

@@ -143,12 +143,16 @@ pub fn fence(order: Ordering) {
     real::fence(order);
 }
 
-/// Counts a lock that is taken and given back: an exchange each.
+/// Counts a lock that is taken and given back: by an exchange each, or one of them by a store.
 #[track_caller]
-pub fn note_lock<T: ?Sized>(lock: &T) {
+pub fn note_lock<T: ?Sized>(lock: &T, exchanges: usize) {
     note(What::Lock, lock);
-    note(What::Rmw, lock);
-    note(What::Rmw, lock);
+    for _ in 0..exchanges {
+        note(What::Rmw, lock);
+    }
+    for _ in exchanges..2 {
+        note(What::Store, lock);
+    }
 }
 
 /// Allocates memory for a task cell, and notes where it is.

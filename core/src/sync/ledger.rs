@@ -51,7 +51,7 @@ pub enum What {
     Rmw,
     /// A `SeqCst` fence.
     Fence,
-    /// A lock that was taken. Its two exchanges are noted as [`What::Rmw`] besides.
+    /// A lock that was taken. Its exchanges are noted as [`What::Rmw`] besides.
     Lock,
     /// A wait on a condition variable.
     Wait,

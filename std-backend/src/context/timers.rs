@@ -1,11 +1,18 @@
 //! Which wheel a timer belongs to.
+//!
+//! Many timers are made and never waited for: a time-out around what turns out to be ready. So a
+//! timer notes the runtime where it is made, and gets a wheel when it begins to wait, the wheel of the
+//! worker that polls.
 
 #[cfg(feature = "embassy-time-driver")]
 use std::sync::Arc;
 
-use jenny_core::platform::{Platform, Unpark};
+use jenny_core::{
+    platform::{Platform, Unpark},
+    time::{self, Closed, Timers},
+};
 
-use super::{Ambient, RuntimeDriver, Scheduler, try_with};
+use super::{Ambient, Id, RuntimeDriver, Scheduler, listed, try_with};
 #[cfg(feature = "embassy-time-driver")]
 use crate::timekeeper::Wakes;
 use crate::{
@@ -92,15 +99,82 @@ pub(crate) fn wakes() -> Option<Arc<Wakes<WorkerLoop>>> {
     try_with(|ambient| ambient.wakes().cloned()).ok().flatten()
 }
 
-/// The wheel for a timer of the current runtime.
-#[track_caller]
-pub(crate) fn timer_home() -> Home {
-    match try_with(|ambient| ambient.home().cloned()) {
-        Ok(Some(home)) => home,
-        Ok(None) => panic!(
-            "the current jenny runtime has no timers: call `enable_time` or `enable_all` on its \
-             runtime builder"
-        ),
-        Err(error) => panic!("{error}"),
+/// The home of a timer that may not be waited for.
+pub(crate) struct LateHome(Place);
+
+enum Place {
+    SomewhereIn(Id),
+    Found(Home),
+}
+
+impl LateHome {
+    /// In the current runtime.
+    ///
+    /// # Panics
+    /// If there is none, or if it has no timers.
+    #[track_caller]
+    pub(crate) fn in_current() -> Self {
+        match try_with(|ambient| (!ambient.time.wheels().is_empty()).then_some(ambient.id)) {
+            Ok(Some(runtime)) => Self(Place::SomewhereIn(runtime)),
+            Ok(None) => panic!(
+                "the current jenny runtime has no timers: call `enable_time` or `enable_all` on its \
+                 runtime builder"
+            ),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The wheel, once it was found.
+    pub(crate) fn found(&self) -> Option<&Home> {
+        match &self.0 {
+            Place::SomewhereIn(_) => None,
+            Place::Found(home) => Some(home),
+        }
+    }
+
+    /// The wheel for a timer that begins to wait on this thread, if it is not there already: the one
+    /// of the worker that polls, so that no other has to be told.
+    ///
+    /// # Errors
+    /// [`Closed`] if the runtime is gone.
+    pub(crate) fn follow(&self) -> Result<Option<Self>, Closed> {
+        let here = try_with(|ambient| {
+            let is_ours = match &self.0 {
+                Place::SomewhereIn(runtime) => *runtime == ambient.id,
+                Place::Found(home) => home.is_of(&ambient.time),
+            };
+            ambient.home().filter(|here| is_ours && !self.is(here)).cloned()
+        });
+        let home = match (&self.0, here) {
+            (_, Ok(Some(here))) => here,
+            (Place::Found(_), _) => return Ok(None),
+            // Made in one runtime and polled in another, or outside of all.
+            (&Place::SomewhereIn(runtime), _) => {
+                let ambient = listed::find(runtime).ok_or(Closed)?;
+                ambient.home().ok_or(Closed)?.clone()
+            }
+        };
+        Ok(Some(Self(Place::Found(home))))
+    }
+
+    fn is(&self, other: &Home) -> bool {
+        self.found().is_some_and(|home| home.is(other))
     }
 }
+
+// SAFETY: once it was found, the home is that home; before, there are no timers to get.
+unsafe impl time::Home for LateHome {
+    type Lock = <Home as time::Home>::Lock;
+
+    #[inline]
+    fn timers(&self) -> &Timers<Self::Lock> {
+        self.found().expect(FOUND).timers()
+    }
+
+    #[inline]
+    fn earlier(&self) {
+        self.found().expect(FOUND).earlier();
+    }
+}
+
+const FOUND: &str = "the home is found before the timer registers";

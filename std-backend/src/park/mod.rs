@@ -3,6 +3,7 @@
 //! - [`shared`]: one I/O driver, many parkers. A worker that runs out of work sleeps inside the
 //!   driver if nobody else does, otherwise on its own condition variable.
 //! - [`dormancy`]: when the monitor, which looks after stuck workers, may sleep.
+//! - `alarm`: what the monitor sleeps on meanwhile.
 //! - [`thread`]: a plain parker per thread, for `block_on` on threads that are not workers.
 //! - [`patience`]: when a thread looks for a while before it sleeps.
 //!
@@ -13,12 +14,16 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "rt-multi-thread")]
+mod alarm;
 mod dormancy;
 mod patience;
 mod shared;
 mod thread;
 mod try_lock;
 
+#[cfg(feature = "rt-multi-thread")]
+pub(crate) use alarm::Alarm;
 pub use dormancy::Dormancy;
 pub(crate) use patience::Patience;
 pub use shared::{Parker, SharedDriver, Unparker};

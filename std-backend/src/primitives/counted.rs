@@ -26,13 +26,13 @@ impl<T> Mutex<T> {
 
     #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        note_lock(self);
+        note_lock(self, 2);
         MutexGuard(self.0.lock())
     }
 
     #[track_caller]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        note_lock(self);
+        note_lock(self, 2);
         self.0.try_lock().map(MutexGuard)
     }
 
@@ -72,7 +72,7 @@ impl Condvar {
     #[track_caller]
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         note(What::Wait, self);
-        note_lock(self);
+        note_lock(self, 2);
         self.0.wait(&mut guard.0);
     }
 
@@ -83,7 +83,7 @@ impl Condvar {
         timeout: Duration,
     ) -> WaitTimeoutResult {
         note(What::Wait, self);
-        note_lock(self);
+        note_lock(self, 2);
         self.0.wait_for(&mut guard.0, timeout)
     }
 

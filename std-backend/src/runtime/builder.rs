@@ -431,6 +431,9 @@ impl Builder {
             let time = self.time.timers(self.has_one_thread(), &scheduler, _unparkers);
             // Weak: the pool is a part of what its threads enter.
             let on_quiet = self.on_quiet(ambient);
+            let id = Id::next();
+            #[cfg(feature = "time")]
+            let listed = context::Listed::new(id, ambient);
             let ambient = ambient.clone();
             let blocking = Blocking::new(pool::Config {
                 max_threads: self.max_blocking_threads,
@@ -450,7 +453,7 @@ impl Builder {
                 }),
             });
             Ambient {
-                id: Id::next(),
+                id,
                 name: self.name.clone(),
                 scheduler,
                 owner,
@@ -461,6 +464,8 @@ impl Builder {
                 io: _drivers.io.clone(),
                 #[cfg(feature = "time")]
                 time,
+                #[cfg(feature = "time")]
+                _listed: listed,
             }
         })
     }

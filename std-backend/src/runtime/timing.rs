@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{
     context::{Ambient, RuntimeDriver},
     park::Parker,
-    primitives::{Mark, unmodelled::Arc},
+    primitives::unmodelled::Arc,
 };
 #[cfg(feature = "time")]
 use crate::{
@@ -69,7 +69,7 @@ impl LoopTimers {
     }
 
     /// Lets the calling thread have the wheel as its own.
-    pub(super) fn own(&self) -> Option<Mark> {
+    pub(super) fn own(&self) -> impl Sized {
         self.home.as_ref().map(Home::own)
     }
 
@@ -130,9 +130,7 @@ impl LoopTimers {
         Self {}
     }
 
-    pub(super) fn own(&self) -> Option<Mark> {
-        None
-    }
+    pub(super) fn own(&self) -> impl Sized {}
 
     pub(super) fn fire_due(&self) {}
 

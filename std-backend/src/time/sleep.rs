@@ -5,15 +5,15 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{self, Duration},
 };
 
-use jenny_core::time::Timer;
+use jenny_core::time::{Closed, Timer};
 use pin_project_lite::pin_project;
 
 use super::{Instant, error::Error};
 use crate::{
-    context::{self, Home},
+    context::{Home, LateHome},
     coop,
 };
 
@@ -27,9 +27,10 @@ use crate::{
 /// be polled anywhere. A runtime that is shut down fires nothing any more.
 ///
 /// # Cost
-/// Making one reads the clock and counts a reference in the memory of its worker. The first poll
-/// puts it into the worker's wheel, and a drop before the deadline takes it out again, each under a
-/// lock that other workers hardly use. Nothing is allocated.
+/// Making one reads the clock and writes nothing but the sleep. The first poll puts it into the wheel
+/// of the worker that polls, and a drop before the deadline takes it out again, each under a lock that
+/// other workers hardly use. Nothing is allocated, but for the wheel itself, by the first sleep of
+/// each worker.
 ///
 /// # Panics
 /// If there is no current runtime, or if it was built without
@@ -48,9 +49,8 @@ use crate::{
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    let home = context::timer_home();
-    let now = Instant::now();
-    Sleep { deadline: now.after(duration), known_now: Some(now), timer: Timer::new(home) }
+    let timer = Timer::new(LateHome::in_current());
+    Sleep { deadline: Instant::now().after(duration), ahead: ticks_above(duration), timer }
 }
 
 /// Waits until the deadline. See [`sleep`].
@@ -59,7 +59,19 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// As [`sleep`].
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, known_now: None, timer: Timer::new(context::timer_home()) }
+    Sleep { deadline, ahead: 0, timer: Timer::new(LateHome::in_current()) }
+}
+
+/// So many ticks, or a few more, that they are longer than the duration, and not shorter whatever
+/// fractions of ticks it begins and ends with; 0 if it is over at once, or takes weeks.
+#[inline]
+fn ticks_above(duration: Duration) -> u32 {
+    match duration.as_secs() {
+        _ if duration.is_zero() => 0,
+        // The bound keeps the ticks in their word.
+        seconds @ ..4_000_000 => seconds as u32 * 1000 + duration.subsec_millis() + 2,
+        _ => 0,
+    }
 }
 
 pin_project! {
@@ -97,11 +109,12 @@ pin_project! {
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Sleep {
         deadline: Instant,
-        // What the clock showed when the deadline was set, if that is known: it spares the first
-        // poll the clock. A stopped clock may have been moved meanwhile, and is asked again.
-        known_now: Option<Instant>,
+        // The clock was at most so many ticks before the deadline when that was set, and it was
+        // before; 0 if nobody knows. It spares the first poll the clock. A clock that was stopped may
+        // have been moved meanwhile, and is asked again.
+        ahead: u32,
         #[pin]
-        timer: Timer<Home>,
+        timer: Timer<LateHome>,
     }
 }
 
@@ -120,20 +133,46 @@ impl Sleep {
     /// Sets another deadline, earlier or later. A task that waits for the old one goes on waiting,
     /// for the new one; a sleep that is over begins again.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
-        self.set(deadline, None);
+        self.set(deadline, 0);
     }
 
     /// As [`reset`](Self::reset), by somebody who knows the time.
     pub(super) fn reset_at(self: Pin<&mut Self>, now: Instant, deadline: Instant) {
-        self.set(deadline, Some(now));
+        let ahead = if now < deadline { ticks_above(deadline - now) } else { 0 };
+        self.set(deadline, ahead);
     }
 
-    fn set(self: Pin<&mut Self>, deadline: Instant, known_now: Option<Instant>) {
+    fn set(self: Pin<&mut Self>, deadline: Instant, ahead: u32) {
         let this = self.project();
         *this.deadline = deadline;
-        *this.known_now = known_now;
-        let tick = this.timer.home().clock().tick_at(deadline.into_std());
-        this.timer.reset(tick);
+        *this.ahead = ahead;
+        // Without a home it has not begun to wait.
+        if let Some(home) = this.timer.home().found() {
+            let tick = home.clock().tick_at(deadline.into_std());
+            this.timer.reset(tick);
+        }
+    }
+
+    /// Registers, unless the deadline is over.
+    fn begin(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let mut this = self.project();
+        let deadline = this.deadline.into_std();
+        match this.timer.home().follow() {
+            Ok(None) => {}
+            Ok(Some(home)) => this.timer.as_mut().set_home(home),
+            Err(Closed) if deadline > time::Instant::now() => return Poll::Ready(Err(Closed)),
+            Err(Closed) => return this.timer.poll(0, || 0, context),
+        }
+        let clock = this.timer.home().found().map(Home::clock).expect("it was just set");
+        let tick = clock.tick_at(deadline);
+        let now = if *this.ahead > 0 && !clock.deviates() {
+            tick.saturating_sub((*this.ahead).into())
+        } else {
+            let now = clock.now();
+            // Between two ticks, a deadline that is over is not worth waiting for the next one.
+            if deadline <= now { tick } else { clock.tick_of(now) }
+        };
+        this.timer.poll(tick, || now, context)
     }
 }
 
@@ -142,20 +181,11 @@ impl Future for Sleep {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let unit = ready!(coop::poll_proceed(context));
-        let this = self.project();
-        let waits = this.timer.is_registered() || this.timer.is_fired();
-        // The timer wants to know when, and what time it is, only if it has to begin to wait.
-        let (deadline, now) = if waits {
-            (0, 0)
-        } else {
-            let clock = this.timer.home().clock();
-            let known_now = this.known_now.filter(|_| !clock.deviates());
-            let now = known_now.map_or_else(|| clock.now(), Instant::into_std);
-            let deadline = this.deadline.into_std();
-            // Between two ticks, a deadline that is over is not worth waiting for the next one.
-            if deadline <= now { (0, 0) } else { (clock.tick_at(deadline), clock.tick_of(now)) }
-        };
-        match ready!(this.timer.poll(deadline, || now, context)) {
+        let begun = self.timer.is_registered() || self.timer.is_fired();
+        // A timer that has begun to wait knows until when.
+        let polled =
+            if begun { self.project().timer.poll(0, || 0, context) } else { self.begin(context) };
+        match ready!(polled) {
             Ok(()) => {
                 unit.made_progress();
                 Poll::Ready(())

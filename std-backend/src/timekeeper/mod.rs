@@ -22,16 +22,14 @@
 //! The wheel's side of this, that what it says is never too late, is in `jenny_core::time`. A
 //! deadline that goes away lets the owner wake up in vain, once.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::OnceLock, time::Duration};
 
 use jenny_core::time::{self, Timers};
 
-use crate::{
-    platform::Lock,
-    primitives::{Mark, contain, own, unmodelled::Arc},
-};
+use crate::primitives::{COUNTED, Mark, contain, own, unmodelled::Arc};
 
 pub(crate) mod clock;
+mod lock;
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) mod thread;
 #[cfg(feature = "embassy-time-driver")]
@@ -40,6 +38,7 @@ mod wake_queue;
 mod wakes;
 
 use clock::Clock;
+use lock::BriefLock;
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use wakes::Wakes;
 
@@ -72,7 +71,7 @@ impl<O: Owner> Timekeeper<O> {
         let clock = Arc::new(clock);
         let wheel = |owner| {
             let clock = Arc::clone(&clock);
-            Home(Arc::new(Wheel { timers: Timers::new(), clock, owner }))
+            Home(Arc::new(Wheel { timers: OnceLock::new(), clock, owner }))
         };
         let wheels: Arc<[Home<O>]> = owners.into_iter().map(wheel).collect();
         Self {
@@ -125,7 +124,7 @@ impl<O: Owner> Timekeeper<O> {
     /// Ends all timers: those that wait are woken, and find out.
     pub(crate) fn close(&self) {
         for Home(wheel) in &*self.wheels {
-            wheel.timers.close_with(|waker| contain(|| waker.wake()));
+            wheel.timers().close_with(|waker| contain(|| waker.wake()));
         }
     }
 }
@@ -151,12 +150,24 @@ impl<O: Owner> fmt::Debug for Timekeeper<O> {
 }
 
 struct Wheel<O: Owner> {
-    timers: Timers<Lock>,
+    /// Made by the first timer. They take 6 KiB, and many workers have none.
+    timers: OnceLock<Box<Timers<BriefLock>>>,
     clock: Arc<Clock>,
     owner: O,
 }
 
 impl<O: Owner> Wheel<O> {
+    #[inline]
+    fn timers(&self) -> &Timers<BriefLock> {
+        self.timers.get_or_init(Box::default)
+    }
+
+    /// The timers, unless there has been none.
+    #[inline]
+    fn used(&self) -> Option<&Timers<BriefLock>> {
+        self.timers.get().map(|timers| &**timers)
+    }
+
     /// Makes the owner look again before it sleeps on.
     fn call_owner(&self) {
         if !self.owner.is_here() {
@@ -175,18 +186,29 @@ impl<O: Owner> Home<O> {
         &self.0.clock
     }
 
+    /// Whether both are one wheel.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it is one of these wheels.
+    pub(crate) fn is_of(&self, timekeeper: &Timekeeper<O>) -> bool {
+        Arc::ptr_eq(&self.0.clock, &timekeeper.clock)
+    }
+
     /// Lets the calling thread have the wheel as its own.
-    pub(crate) fn own(&self) -> Mark {
-        own(&*self.0)
+    pub(crate) fn own(&self) -> (Mark, Option<Mark>) {
+        // Whose memory it is can be said of memory that is there.
+        let timers = if COUNTED { Some(self.0.timers()) } else { None };
+        (own(&*self.0), timers.map(own))
     }
 
     /// Fires what is due. Where no timer waits this is one load, and the clock is not read.
     pub(crate) fn fire_due(&self) {
-        let Wheel { timers, clock, .. } = &*self.0;
         // At any time whatever there is a next deadline, or there is none.
-        if timers.next(0).is_some() {
+        if let Some(timers) = self.0.used().filter(|timers| timers.next(0).is_some()) {
             // A panic is that of a stranger's waker, and no reason to keep the others waiting.
-            timers.fire_with(clock.tick(), |waker| contain(|| waker.wake()));
+            timers.fire_with(self.0.clock.tick(), |waker| contain(|| waker.wake()));
         }
     }
 
@@ -194,11 +216,10 @@ impl<O: Owner> Home<O> {
     /// left.
     #[cfg(feature = "rt-multi-thread")]
     pub(crate) fn fire_neglected(&self) -> bool {
-        let Wheel { timers, clock, .. } = &*self.0;
-        if timers.next(0).is_none() {
+        let Some(timers) = self.0.used().filter(|timers| timers.next(0).is_some()) else {
             return false;
-        }
-        let now = clock.tick();
+        };
+        let now = self.0.clock.tick();
         if timers.next(now).is_some_and(|next| next + NEGLECTED_AFTER <= now) {
             timers.fire_with(now, |waker| contain(|| waker.wake()));
         }
@@ -207,13 +228,14 @@ impl<O: Owner> Home<O> {
 
     /// The first deadline, as a tick. Takes the lock.
     pub(crate) fn earliest(&self) -> Option<u64> {
-        self.0.timers.earliest()
+        self.0.used()?.earliest()
     }
 
     /// How long the owner may sleep; `None` for ever. Takes no lock, and reads the clock only if
     /// there is a timer.
     pub(crate) fn time_left(&self) -> Option<Duration> {
-        let Wheel { timers, clock, .. } = &*self.0;
+        let Wheel { clock, .. } = &*self.0;
+        let timers = self.0.used()?;
         timers.next(0)?;
         let now = clock.now();
         timers.next(clock.tick_of(now)).and_then(|next| clock.time_until(next, now))
@@ -228,10 +250,11 @@ impl<O: Owner> Clone for Home<O> {
 
 // SAFETY: the wheel is in an `Arc` that the home holds and never exchanges.
 unsafe impl<O: Owner> time::Home for Home<O> {
-    type Lock = Lock;
+    type Lock = BriefLock;
 
-    fn timers(&self) -> &Timers<Lock> {
-        &self.0.timers
+    #[inline]
+    fn timers(&self) -> &Timers<BriefLock> {
+        self.0.timers()
     }
 
     fn earlier(&self) {
@@ -241,6 +264,7 @@ unsafe impl<O: Owner> time::Home for Home<O> {
 
 impl<O: Owner> fmt::Debug for Home<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wheel").field("timers", &self.0.timers.len()).finish_non_exhaustive()
+        let timers = self.0.used().map_or(0, Timers::len);
+        f.debug_struct("Wheel").field("timers", &timers).finish_non_exhaustive()
     }
 }

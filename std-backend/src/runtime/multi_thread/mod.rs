@@ -54,7 +54,8 @@ struct Team {
     ambient: Arc<Ambient>,
     driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
     hooks: Hooks,
-    monitor: Monitor,
+    /// Of a worker alone nobody could take over what it neglects.
+    monitor: Option<Monitor>,
     /// Seats that may still park.
     seats: AtomicUsize,
     /// The threads that were started with the runtime, but for the monitor's.
@@ -79,7 +80,7 @@ impl MultiThread {
             ambient: Arc::clone(ambient),
             driver,
             hooks: config.hooks.clone(),
-            monitor: Monitor::new(workers.len()),
+            monitor: Monitor::new(workers.len())?,
             seats: AtomicUsize::new(workers.len()),
             threads: Roll::default(),
             monitors: Roll::default(),
@@ -99,7 +100,6 @@ impl MultiThread {
     }
 
     fn start_threads(&mut self, seats: Vec<Vacant>, config: &ThreadConfig) -> io::Result<()> {
-        let alone = seats.len() == 1;
         for seat in seats {
             let hooks = config.hooks.clone();
             let work =
@@ -107,8 +107,7 @@ impl MultiThread {
             let attendance = Attendance::new(&self.team, |team| &team.threads);
             self.threads.push(config.builder().spawn(move || attendance.during(work))?);
         }
-        // Of a worker alone nobody could take over what it neglects.
-        if !alone {
+        if self.team.monitor.is_some() {
             let (team, builder) = (Arc::clone(&self.team), thread::Builder::new());
             let run = move || monitor::run(&team);
             let attendance = Attendance::new(&self.team, |team| &team.monitors);
@@ -187,7 +186,7 @@ impl Drop for Occupied {
             #[cfg(feature = "time")]
             self.0.ambient.time.close();
             // Until here: the timers of a worker that has stopped before the others are its business.
-            self.0.monitor.end();
+            self.0.monitor.iter().for_each(Monitor::end);
         }
     }
 }

@@ -2,22 +2,23 @@
 //!
 //! A worker that is inside a long poll cannot fire its timers or turn the driver, and what is in its
 //! LIFO slot waits. The monitor looks every [`PERIOD`] whether a worker is still in the poll that it
-//! was in before, and hands what it neglects to the others. It runs no tasks. When all workers have
-//! slept for a while it rests until one awakes (`park/dormancy.rs`).
+//! was in before, and hands what it neglects to the others. It runs no tasks. When all workers sleep
+//! it rests until one is awake for that long (`park/dormancy.rs`).
 //!
 //! Sleepers that wake up by themselves now and then could do the same without a thread. But then each
 //! park arms a timer: measured, that made the round trip from `block_on` through a task a fifth more
 //! expensive.
 
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    io,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use super::{super::timing::fire_neglected, Team};
 use crate::{
     context::{self, Running},
-    park::Dormancy,
+    park::{Alarm, Dormancy},
 };
 
 /// The longest that a stuck worker goes unnoticed is this and [`SHORT_PERIOD`].
@@ -26,25 +27,27 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// The time to the next look if something would be stuck if its worker were.
 const SHORT_PERIOD: Duration = Duration::from_millis(3);
 
-/// How many looks in a row find everybody asleep before the monitor rests: about a second.
-const QUIET_LOOKS: u32 = 100;
+/// So many looks in a row find everybody asleep before the monitor rests.
+const QUIET_LOOKS: u32 = 3;
 
 /// What others tell the monitor.
 pub(super) struct Monitor {
     dormancy: Dormancy,
-    orders: Mutex<Orders>,
-    ordered: Condvar,
-}
-
-#[derive(Default)]
-struct Orders {
-    awake: bool,
-    end: bool,
+    alarm: Alarm,
+    ends: AtomicBool,
 }
 
 impl Monitor {
-    pub(super) fn new(workers: usize) -> Self {
-        Self { dormancy: Dormancy::new(workers), orders: Mutex::default(), ordered: Condvar::new() }
+    /// A monitor for several workers; `None` for one.
+    ///
+    /// # Errors
+    /// The system is out of file descriptors.
+    pub(super) fn new(workers: usize) -> io::Result<Option<Self>> {
+        if workers == 1 {
+            return Ok(None);
+        }
+        let (dormancy, ends) = (Dormancy::new(workers), AtomicBool::new(false));
+        Ok(Some(Self { dormancy, alarm: Alarm::new()?, ends }))
     }
 
     /// Says that a worker is parked, until the guard is dropped: also if the driver panics.
@@ -56,40 +59,23 @@ impl Monitor {
 
     /// Ends the monitor's thread.
     pub(super) fn end(&self) {
-        self.order(|orders| orders.end = true);
+        // Ordering: Release pairs with the Acquire in `sleep`, through the alarm at the latest.
+        self.ends.store(true, Ordering::Release);
+        self.alarm.set(Duration::ZERO);
     }
 
-    #[cold]
-    fn order(&self, order: impl FnOnce(&mut Orders)) {
-        order(&mut self.lock());
-        self.ordered.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Orders> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sleeps until somebody calls; false if the monitor is to end.
-    fn rest(&self) -> bool {
-        let orders = self
-            .ordered
-            .wait_while(self.lock(), |orders| !orders.awake && !orders.end)
-            .unwrap_or_else(PoisonError::into_inner);
-        Self::obey(orders)
-    }
-
-    /// Sleeps for so long; false if the monitor is to end.
-    fn sleep(&self, period: Duration) -> bool {
-        let (orders, _) = self
-            .ordered
-            .wait_timeout_while(self.lock(), period, |orders| !orders.end)
-            .unwrap_or_else(PoisonError::into_inner);
-        Self::obey(orders)
-    }
-
-    fn obey(mut orders: MutexGuard<'_, Orders>) -> bool {
-        orders.awake = false;
-        !orders.end
+    /// Sleeps for so long, or until it is called; false if the monitor is to end.
+    fn sleep(&self, period: Option<Duration>) -> bool {
+        if let Some(period) = period {
+            self.alarm.set(period);
+        }
+        // In between it may be told to end. That has set the alarm before, and left a mark, or sets it
+        // now.
+        let ends = || self.ends.load(Ordering::Acquire);
+        if !ends() {
+            self.alarm.wait();
+        }
+        !ends()
     }
 }
 
@@ -104,7 +90,7 @@ impl Drop for Parked<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.monitor.dormancy.awakes(self.worker) {
-            self.monitor.order(|orders| orders.awake = true);
+            self.monitor.alarm.set(PERIOD);
         }
     }
 }
@@ -113,11 +99,13 @@ impl Drop for Parked<'_> {
 pub(super) fn run(team: &Team) {
     // The wakers that it calls may not wait for the runtime, and so for this thread.
     let _running = context::start_running(Running::Worker);
-    let Team { scheduler, ambient, monitor, .. } = team;
+    let Team { scheduler, ambient, monitor: Some(monitor), .. } = team else { return };
     let mut glances = scheduler.glances();
     loop {
-        if monitor.dormancy.begin() && !monitor.rest() {
-            return;
+        while monitor.dormancy.begin() {
+            if !monitor.sleep(None) {
+                return;
+            }
         }
         let mut quiet = 0;
         while quiet < QUIET_LOOKS {
@@ -129,7 +117,7 @@ pub(super) fn run(team: &Team) {
             }
             quiet = if look.awake == 0 { quiet + 1 } else { 0 };
             let soon = look.exposed || undriven;
-            if !monitor.sleep(if soon { SHORT_PERIOD } else { PERIOD }) {
+            if !monitor.sleep(Some(if soon { SHORT_PERIOD } else { PERIOD })) {
                 return;
             }
         }

@@ -138,7 +138,7 @@ impl Desk {
         // The hook may have spawned, on this very worker.
         if !worker.has_work() {
             recorder.park(worker.polls());
-            let parked = team.monitor.parks(index);
+            let parked = team.monitor.as_ref().map(|monitor| monitor.parks(index));
             self.with_parker(|parker| parker.park_for(self.timers.time_left()));
             drop(parked);
             recorder.unpark();

@@ -1,0 +1,123 @@
+//! The lock of a wheel: one read-modify-write, and a store to open it.
+//!
+//! A mutex that lets threads sleep has to ask, when it is opened, whether somebody does: a second
+//! read-modify-write, for what happens all but never here. A wheel is locked by its own worker, now
+//! and then by one that a task has moved to, for some dozens of nanoseconds and never while foreign
+//! code runs. So whoever comes too late looks again, and has itself woken by the clock if the
+//! holder's thread was interrupted: also where that one runs only if this one sleeps.
+
+use std::{
+    hint,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use jenny_core::lock::RawLock;
+
+/// So many times to look at once: about as long as the longest use, a turn of the wheel.
+const LOOKS: u32 = 64;
+/// So many times to look, the last of them after others were let run.
+const LOOKS_AND_YIELDS: u32 = 80;
+/// How long to sleep after that.
+const NAP: Duration = Duration::from_micros(50);
+
+/// A lock for a few dozen nanoseconds.
+#[derive(Debug)]
+pub(crate) struct BriefLock {
+    locked: AtomicBool,
+}
+
+impl BriefLock {
+    #[inline]
+    fn try_lock(&self) -> bool {
+        // Ordering: Acquire pairs with the Release in `Unlock`.
+        self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    #[cold]
+    fn lock_late(&self) {
+        for attempt in 0_u32.. {
+            // A load, which takes the cache line away from nobody.
+            if !self.locked.load(Ordering::Relaxed) && self.try_lock() {
+                return;
+            }
+            match attempt {
+                0..LOOKS => hint::spin_loop(),
+                LOOKS..LOOKS_AND_YIELDS => thread::yield_now(),
+                _ => thread::sleep(NAP),
+            }
+        }
+    }
+}
+
+// SAFETY: one at a time takes the flag from false to true, acquiring what the one before it has
+// released; and it is put back when the closure has returned or unwinds.
+unsafe impl RawLock for BriefLock {
+    const EXCHANGES: usize = 1;
+
+    fn new() -> Self {
+        Self { locked: AtomicBool::new(false) }
+    }
+
+    #[inline]
+    fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
+        if !self.try_lock() {
+            self.lock_late();
+        }
+        let _unlock = Unlock(self);
+        critical()
+    }
+}
+
+struct Unlock<'a>(&'a BriefLock);
+
+impl Drop for Unlock<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Ordering: Release pairs with the Acquire in `try_lock`.
+        self.0.locked.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(all(test, not(jenny_loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use jenny_core::lock::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_has_it() {
+        const THREADS: u64 = 4;
+        const ROUNDS: u64 = if cfg!(miri) { 50 } else { 20_000 };
+        let counts = Mutex::<_, BriefLock>::new((0, 0));
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for round in 0..ROUNDS {
+                        counts.with(|(first, second)| {
+                            assert_eq!(first, second);
+                            *first += 1;
+                            if round % 1024 == 0 {
+                                // Some have to wait for long.
+                                thread::sleep(NAP);
+                            }
+                            *second += 1;
+                        });
+                    }
+                });
+            }
+        });
+        assert_eq!(counts.with(|counts| *counts), (THREADS * ROUNDS, THREADS * ROUNDS));
+    }
+
+    #[test]
+    fn a_panic_opens_it() {
+        let lock = BriefLock::new();
+        let panics = || lock.with(|| panic!("in the critical section"));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert!(lock.with(|| true));
+    }
+}
