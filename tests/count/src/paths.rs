@@ -28,6 +28,7 @@ const PATHS: &[Path] = &[
     ("worker: yield", worker_yield),
     ("worker: spawn from outside, run", worker_outside),
     ("current_thread: spawn, join", current_spawn_join),
+    ("current_thread: spawn, detached", current_detached),
     ("current_thread: yield", current_yield),
     ("current_thread: block_on", current_block_on),
     ("LocalRuntime: spawn_local, join", local_spawn_join),
@@ -137,6 +138,17 @@ async fn yields(operations: u64) {
 
 fn current_spawn_join(operations: u64) {
     current_thread().block_on(spawn_and_join(operations));
+}
+
+fn current_detached(operations: u64) {
+    current_thread().block_on(async move {
+        for _ in 0..operations / BATCH {
+            (0..BATCH).for_each(|number| drop(jenny::spawn(async move { number })));
+            // The tasks of a batch take two ticks.
+            yield_now().await;
+            yield_now().await;
+        }
+    });
 }
 
 fn current_yield(operations: u64) {

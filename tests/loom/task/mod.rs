@@ -244,19 +244,19 @@ impl Start {
 }
 
 /// Whoever awaits a `JoinHandle`: counts how often it is woken.
-pub(crate) struct Joiner {
+struct Joiner {
     wakes: Count,
     _leak_check: Track<()>,
 }
 
 impl Joiner {
-    pub(crate) fn new() -> (StdArc<Self>, Waker) {
+    fn new() -> (StdArc<Self>, Waker) {
         let joiner = StdArc::new(Self { wakes: Count::new(0), _leak_check: Track::new(()) });
         let waker = Waker::from(StdArc::clone(&joiner));
         (joiner, waker)
     }
 
-    pub(crate) fn wakes(&self) -> usize {
+    fn wakes(&self) -> usize {
         self.wakes.load(SeqCst)
     }
 }
@@ -272,7 +272,7 @@ impl Wake for Joiner {
 }
 
 /// Polls a handle once.
-pub(crate) fn poll<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
+fn poll<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
     Pin::new(join).poll(&mut Context::from_waker(waker))
 }
 
