@@ -21,10 +21,17 @@ use crate::primitives::unmodelled::AtomicU64;
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.
     static SLOT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+
+    /// The next id for a task that this thread spawns as a stranger, and how many it has. As `SLOT`.
+    static OWN_IDS: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
 }
 
-/// Ids are unique in the process, so this is the one static of the scheduler. Workers reserve blocks.
+/// Ids are unique in the process, so this is the one static of the scheduler. Workers reserve blocks,
+/// and so do other threads.
 static NEXT_TASK_ID: AtomicU64 = AtomicU64::new(1);
+
+/// How many ids a thread takes that is no worker: a write to the line of all in so many spawns.
+const OWN_BLOCK: u32 = 64;
 
 /// The platform of all runtimes, over the unpark handle of the runtime's parkers.
 #[derive(Debug)]
@@ -108,7 +115,17 @@ unsafe impl<U: Unpark> Platform for Std<U> {
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {
-        let first = NEXT_TASK_ID.fetch_add(u64::from(count), Ordering::Relaxed);
+        let reserve = |count| NEXT_TASK_ID.fetch_add(u64::from(count), Ordering::Relaxed);
+        let first = if count > 1 {
+            reserve(count)
+        } else {
+            let (next, left) = match OWN_IDS.get() {
+                (_, 0) => (reserve(OWN_BLOCK), OWN_BLOCK),
+                own => own,
+            };
+            OWN_IDS.set((next.wrapping_add(1), left - 1));
+            next
+        };
         NonZeroU64::new(first).expect("2^64 task ids have been used up")
     }
 }
