@@ -11,10 +11,12 @@ use std::{
 };
 
 use jenny::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
     sync::mpsc,
     task::{
         coop::{consume_budget, cooperative, has_budget_remaining, poll_proceed, unconstrained},
-        spawn, yield_now,
+        spawn, spawn_blocking, yield_now,
     },
 };
 
@@ -47,6 +49,44 @@ on_every_runtime! {
                 }
             });
             assert_eq!(polls.await, 10);
+        });
+    }
+
+    fn ready_blocking_jobs_take_units(flavour: Flavour) {
+        flavour.build_with(|builder| builder.max_blocking_threads(1)).block_on(async {
+            let joins: Vec<_> = (0..BUDGET * 3).map(|_| spawn_blocking(|| ())).collect();
+            while !joins.iter().all(|join| join.is_finished()) {
+                yield_now().await;
+            }
+            let polls = polls_of(async {
+                for join in joins {
+                    join.await.unwrap();
+                }
+            });
+            assert_eq!(polls.await, 3);
+        });
+    }
+
+    fn ready_sockets_take_units(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut server, _) = listener.accept().await.unwrap();
+            client.write_all(&[7; BUDGET * 4]).await.unwrap();
+            // Until all of it has come.
+            while server.peek(&mut [0; BUDGET * 4]).await.unwrap() < BUDGET * 4 {}
+            let polls = polls_of(async move {
+                for _ in 0..BUDGET * 4 {
+                    assert_eq!(server.read_u8().await.unwrap(), 7);
+                }
+            });
+            assert_eq!(polls.await, 4);
+            let polls = polls_of(async move {
+                for _ in 0..BUDGET * 4 {
+                    client.writable().await.unwrap();
+                }
+            });
+            assert_eq!(polls.await, 4);
         });
     }
 

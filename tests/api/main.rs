@@ -3,6 +3,7 @@
 
 mod block_in_place;
 mod blocking;
+mod builder;
 mod combinations;
 mod coop;
 mod dump;

@@ -239,6 +239,21 @@ on_every_runtime! {
         result_of(&handle, stuck).unwrap();
     }
 
+    fn who_blocks_on_a_task_elsewhere_hears_of_the_end(flavour: Flavour) {
+        let runtime = flavour.build();
+        let (handle, task) = (runtime.handle().clone(), runtime.spawn(pending::<()>()));
+        let (begun, has_begun) = mpsc::channel();
+        let other = thread::spawn(move || {
+            handle.block_on(async {
+                begun.send(()).unwrap();
+                task.await
+            })
+        });
+        has_begun.recv().unwrap();
+        drop(runtime);
+        assert!(other.join().unwrap().unwrap_err().is_cancelled());
+    }
+
     fn a_time_out_that_is_not_needed_is_not_used(flavour: Flavour) {
         let runtime = flavour.build();
         runtime.block_on(async { spawn(async {}).await.unwrap() });

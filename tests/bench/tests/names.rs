@@ -1,8 +1,9 @@
 //! What a program uses of Tokio's `runtime`, `task` and `time` is here under the same names, with the
 //! same signatures and traits. It is the compiler that checks.
 //!
-//! What Tokio has in its stable build is compiled against both, so this file cannot ask for what Tokio
-//! has not; the rest, which takes `tokio_unstable` or `test-util` there, against jenny alone.
+//! What the Tokio of `Cargo.lock` has in its stable build is compiled against both, so this file cannot
+//! ask for what Tokio has not; the rest, which takes `tokio_unstable` or `test-util` there, against jenny
+//! alone.
 #![allow(deprecated, reason = "old names are names")]
 
 use std::{
@@ -59,6 +60,9 @@ macro_rules! stable {
                 Builder::on_thread_unpark::<fn()>: fn(&mut Builder, fn()) -> &mut Builder;
                 Builder::build: fn(&mut Builder) -> io::Result<Runtime>;
 
+                Builder::build_local:
+                    fn(&mut Builder, LocalOptions) -> io::Result<LocalRuntime>;
+
                 Runtime::new: fn() -> io::Result<Runtime>;
                 Runtime::handle: fn(&Runtime) -> &Handle;
                 Runtime::spawn::<Ready>: fn(&Runtime, Ready) -> JoinHandle<u8>;
@@ -69,6 +73,17 @@ macro_rules! stable {
                 Runtime::metrics: fn(&Runtime) -> RuntimeMetrics;
                 Runtime::shutdown_timeout: fn(Runtime, Duration);
                 Runtime::shutdown_background: fn(Runtime);
+
+                LocalRuntime::new: fn() -> io::Result<LocalRuntime>;
+                LocalRuntime::handle: fn(&LocalRuntime) -> &Handle;
+                LocalRuntime::spawn_local::<Boxed>: fn(&LocalRuntime, Boxed) -> JoinHandle<u8>;
+                LocalRuntime::spawn_blocking::<fn() -> u8, u8>:
+                    fn(&LocalRuntime, fn() -> u8) -> JoinHandle<u8>;
+                LocalRuntime::block_on::<Boxed>: fn(&LocalRuntime, Boxed) -> u8;
+                LocalRuntime::enter: fn(&LocalRuntime) -> EnterGuard<'_>;
+                LocalRuntime::metrics: fn(&LocalRuntime) -> RuntimeMetrics;
+                LocalRuntime::shutdown_timeout: fn(LocalRuntime, Duration);
+                LocalRuntime::shutdown_background: fn(LocalRuntime);
 
                 Handle::current: fn() -> Handle;
                 Handle::try_current: fn() -> Result<Handle, TryCurrentError>;
@@ -83,6 +98,7 @@ macro_rules! stable {
                 TryCurrentError::is_missing_context: fn(&TryCurrentError) -> bool;
                 TryCurrentError::is_thread_local_destroyed: fn(&TryCurrentError) -> bool;
                 is_rt_shutdown_err: fn(&io::Error) -> bool;
+                worker_index: fn() -> Option<usize>;
 
                 RuntimeMetrics::num_workers: fn(&RuntimeMetrics) -> usize;
                 RuntimeMetrics::num_alive_tasks: fn(&RuntimeMetrics) -> usize;
@@ -145,6 +161,7 @@ macro_rules! stable {
                 JoinSet::<u8>::detach_all: fn(&mut JoinSet<u8>);
 
                 LocalSet::new: fn() -> LocalSet;
+                LocalSet::id: fn(&LocalSet) -> $rt::runtime::Id;
                 LocalSet::enter: fn(&LocalSet) -> LocalEnterGuard;
                 LocalSet::spawn_local::<Boxed>: fn(&LocalSet, Boxed) -> JoinHandle<u8>;
                 LocalSet::block_on::<Boxed>: fn(&LocalSet, &Runtime, Boxed) -> u8;
@@ -199,6 +216,8 @@ macro_rules! stable {
             traits! {
                 Builder: Debug;
                 Runtime: Debug, Send, Sync;
+                LocalRuntime: Debug;
+                LocalOptions: Debug, Default;
                 Handle: Debug, Clone, Send, Sync;
                 EnterGuard<'static>: Debug;
                 RuntimeFlavor: Debug, PartialEq, Eq;
@@ -278,7 +297,6 @@ fn names_that_are_unstable_in_tokio_are_here() {
         Builder::on_task_terminate::<ByMeta>: fn(&mut Builder, ByMeta) -> &mut Builder;
         Builder::on_before_task_poll::<ByMeta>: fn(&mut Builder, ByMeta) -> &mut Builder;
         Builder::on_after_task_poll::<ByMeta>: fn(&mut Builder, ByMeta) -> &mut Builder;
-        Builder::build_local: fn(&mut Builder, LocalOptions) -> io::Result<LocalRuntime>;
         Builder::unhandled_panic: fn(&mut Builder, UnhandledPanic) -> &mut Builder;
         Builder::disable_lifo_slot: fn(&mut Builder) -> &mut Builder;
         Builder::rng_seed: fn(&mut Builder, RngSeed) -> &mut Builder;
@@ -296,17 +314,6 @@ fn names_that_are_unstable_in_tokio_are_here() {
         Handle::name: fn(&Handle) -> Option<&str>;
         TaskMeta::id: fn(&TaskMeta<'static>) -> jenny::task::Id;
         TaskMeta::spawned_at: fn(&TaskMeta<'static>) -> &'static std::panic::Location<'static>;
-
-        LocalRuntime::new: fn() -> io::Result<LocalRuntime>;
-        LocalRuntime::handle: fn(&LocalRuntime) -> &Handle;
-        LocalRuntime::spawn_local::<Boxed>: fn(&LocalRuntime, Boxed) -> JoinHandle<u8>;
-        LocalRuntime::spawn_blocking::<fn() -> u8, u8>:
-            fn(&LocalRuntime, fn() -> u8) -> JoinHandle<u8>;
-        LocalRuntime::block_on::<Boxed>: fn(&LocalRuntime, Boxed) -> u8;
-        LocalRuntime::enter: fn(&LocalRuntime) -> EnterGuard<'_>;
-        LocalRuntime::metrics: fn(&LocalRuntime) -> RuntimeMetrics;
-        LocalRuntime::shutdown_timeout: fn(LocalRuntime, Duration);
-        LocalRuntime::shutdown_background: fn(LocalRuntime);
 
         RuntimeMetrics::num_blocking_threads: fn(&RuntimeMetrics) -> usize;
         RuntimeMetrics::num_idle_blocking_threads: fn(&RuntimeMetrics) -> usize;
@@ -371,7 +378,6 @@ fn names_that_are_unstable_in_tokio_are_here() {
         jenny::task::Builder::spawn_blocking_on::<fn() -> u8, u8>:
             fn(jenny::task::Builder<'static>, fn() -> u8, &Handle) -> io::Result<JoinHandle<u8>>;
         JoinSet::<u8>::build_task: fn(&mut JoinSet<u8>) -> join_set::Builder<'_, u8>;
-        LocalSet::id: fn(&LocalSet) -> jenny::runtime::Id;
         LocalSet::unhandled_panic: fn(&mut LocalSet, UnhandledPanic) -> &mut LocalSet;
 
         pause: fn();
@@ -379,8 +385,6 @@ fn names_that_are_unstable_in_tokio_are_here() {
     }
 
     traits! {
-        LocalRuntime: Debug;
-        LocalOptions: Debug, Default;
         UnhandledPanic: Debug, Clone;
         RngSeed: Debug, Clone;
         Dump: Debug;
