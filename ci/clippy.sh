@@ -9,6 +9,20 @@ lint() { cargo clippy --quiet --locked "$@" -- -D warnings; }
 say "workspace, all targets"
 lint --workspace --all-targets
 
+# The firmware, for its chips where the toolchain has their targets: clippy is not Debian's.
+export CARGO_TARGET_DIR=$TARGET/firmware
+for folder in examples/firmware-*/; do
+    [ -e "$folder.cargo/config.toml" ] || continue
+    target=$(sed -n 's/^target = "\(.*\)"/\1/p' "$folder.cargo/config.toml")
+    if has_target "$target"; then
+        say "$folder for $target"
+        (cd "$folder" && cargo clippy --quiet --release -- -D warnings)
+    else
+        say "$folder: left out, the toolchain has no target $target"
+    fi
+done
+export CARGO_TARGET_DIR=$TARGET
+
 # features PACKAGE: the names of its features, `default` excepted.
 features() {
     cargo metadata --locked --no-deps --format-version 1 | python3 -c '

@@ -12,6 +12,8 @@ for emulator in qemu-system-arm qemu-system-riscv32 qemu-system-riscv64; do
     command -v "$emulator" >/dev/null || apt --allow-downgrades qemu-system-arm qemu-system-misc qemu-utils-
 done
 
+need readelf binutils
+
 failed=0
 table=
 
@@ -33,6 +35,13 @@ unprinted() {
 printf '1 ms\nnot two\n' >"$LOGS/itself"
 [ "$(unprinted <(printf '[0-9] ms\ntwo\n') "$LOGS/itself")" = two ] || die "does not see what is missing"
 
+# wide_atomics: the names, among those that it reads, of 64-bit atomics that the chip has not: each would be
+# a lock, or masked interrupts for long.
+wide_atomics() { grep -E '__(atomic|sync)_[a-z_]*_8|portable_atomic.*(fallback|Atomic[IU]64)' || true; }
+for name in __atomic_fetch_add_8 _ZN15portable_atomic3imp8fallback9AtomicU644load17h0E; do
+    [ "$(wide_atomics <<<"$name")" = "$name" ] || die "does not see $name"
+done
+
 # is_wanted [CODE:]PROGRAM...: whether the arguments pick one of them.
 is_wanted() {
     local program
@@ -52,10 +61,14 @@ run() {
     say "$folder for $target"
     firmware 600 build "$target" "$folder" --bins
     for program in "$@"; do
-        local expected_code=0 code=0 verdict=passed typed=/dev/null log missing
+        local expected_code=0 code=0 verdict=passed typed=/dev/null log missing wide
         [[ $program != *:* ]] || { expected_code=${program%:*} program=${program#*:}; }
         is_wanted "$program" || continue
         say "$program on $board"
+        if [[ $target != riscv64* ]]; then
+            wide=$(readelf -sW "$CARGO_TARGET_DIR/$target/release/$program" | wide_atomics)
+            [ -z "$wide" ] || { verdict="64-bit atomics: $wide"; }
+        fi
         log=$LOGS/$target.$program
         [ ! -e "$folder/typed" ] || typed=$folder/typed
         firmware 60 run "$target" "$folder" --bin "$program" \

@@ -32,13 +32,18 @@ component() {
         die "please install the Rust component '$1'"
 }
 
+# has_target TARGET: whether the toolchain builds for a target, which rustup may have to add.
+has_target() {
+    compgen -G "$(rustc --print sysroot)/lib/rustlib/$1/lib/libcore-*.rlib" >/dev/null ||
+        timeout 120 rustup target add "$1" >/dev/null 2>&1
+}
+
 # chip TARGET: makes cargo build for a chip without an operating system: with the target of the
 # toolchain, else of rustup, else with core and alloc built from Debian's sources. `sources` has what
 # cargo needs for that. In a subshell: the compiler of one target is not that of the next.
 chip() {
     sources=()
-    compgen -G "$(rustc --print sysroot)/lib/rustlib/$1/lib/libcore-*.rlib" >/dev/null && return
-    timeout 120 rustup target add "$1" >/dev/null 2>&1 && return
+    if has_target "$1"; then return; fi
     [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src ] || apt rustc-web rust-web-src
     # The linker of the toolchain: Debian's compiler brings none for chips.
     PATH+=:$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin

@@ -30,6 +30,14 @@ for target in thumbv7m-none-eabi thumbv6m-none-eabi riscv32imc-unknown-none-elf;
     # Static tasks alone. That such a program links no allocator is seen in examples/README.md's.
     (RUSTFLAGS=$flags core_for "$target" --no-default-features --features critical-section)
     (RUSTFLAGS=$flags core_for "$target" --no-default-features --features embassy-time-driver)
+    # With the program's critical section no choice has to be made; without either it cannot be.
+    if [ -n "$flags" ]; then
+        (core_for "$target" --features critical-section)
+        log=$CARGO_TARGET_DIR/$target.choice.log
+        ! (core_for "$target") >"$log" 2>&1 || die "$target needs no choice of atomics: is it the right target?"
+        grep -q "requires atomic CAS" "$log" || { cat "$log"; die "failed for another reason"; }
+        echo "without a choice of atomics: does not build, as it must"
+    fi
     # What uses std must not build, or the build above proves nothing.
     log=$CARGO_TARGET_DIR/$target.std.log
     ! (RUSTFLAGS=$flags core_for "$target" --features std) >"$log" 2>&1 ||

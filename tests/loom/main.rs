@@ -21,6 +21,7 @@ mod queue;
 mod readiness;
 mod rescue;
 mod single;
+mod smp;
 mod task;
 mod time;
 mod workers;

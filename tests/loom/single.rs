@@ -13,7 +13,7 @@ use std::{
 };
 
 use jenny_core::{
-    single::{Board, Executor, Idle},
+    single::{Board, Executor, Idle, ThreadMode},
     without_compare_and_swap,
 };
 use loom::{
@@ -64,13 +64,18 @@ unsafe impl critical_section::Impl for Processor {
     }
 }
 
-struct Chip;
+#[derive(Default)]
+struct Chip(ThreadMode);
 
 impl Board for Chip {
     fn wait(&self, _: Idle<'_>) {
         let guard = HELD.with(RefCell::take).expect("the wait is under the mask");
         let guard = INTERRUPTED.wait(guard).unwrap();
         HELD.with(|held| held.replace(Some(guard)));
+    }
+
+    fn thread_mode(&self) -> &ThreadMode {
+        &self.0
     }
 }
 
@@ -93,7 +98,7 @@ impl Machine {
     /// Runs the model on a machine of its own.
     fn run(model: impl FnOnce(&'static Self)) {
         let machine = Box::into_raw(Box::new(Self {
-            executor: Executor::new(Chip),
+            executor: Executor::new(Chip::default()),
             count: AtomicUsize::new(0),
             waker: critical_section::Mutex::new(RefCell::new(None)),
         }));
