@@ -194,7 +194,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test, jenny_loom, jenny_count))]
 extern crate std;
 
-#[cfg(all(feature = "embassy-time-driver", not(jenny_loom)))]
+#[cfg(feature = "embassy-time-driver")]
 pub mod embassy;
 mod frame;
 mod link;

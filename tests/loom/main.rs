@@ -24,4 +24,5 @@ mod single;
 mod smp;
 mod task;
 mod time;
+mod time_driver;
 mod workers;

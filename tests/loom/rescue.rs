@@ -43,6 +43,25 @@ fn against_the_owner_and_the_shutdown() {
     });
 }
 
+/// The owner puts tasks into the slot just now, nobody has polled them, and they are run elsewhere: what
+/// they are made of has gone through the slot.
+#[test]
+fn against_the_owner_that_spawns() {
+    check("rescue: against the owner that spawns", Bounds::preemptions(2), || {
+        let (handle, [mut first, second]) = new(1);
+        let monitor = handle.clone();
+        let monitor = thread::spawn(move || look_twice(&monitor));
+        let second = thread::spawn(move || second.run());
+        let joins = first.worker.enter(|_| [(); 2].map(|()| handle.spawn(ready())));
+        handle.close();
+        drop(handle);
+        first.run();
+        second.join().unwrap();
+        monitor.join().unwrap();
+        assert_over(joins);
+    });
+}
+
 /// The task goes to the inbox of a worker that is stopping, while its own is really stuck.
 #[test]
 fn against_another_that_stops() {

@@ -19,8 +19,8 @@ use jenny_core::{
 use loom::{
     lazy_static,
     sync::{
-        Condvar, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -80,7 +80,7 @@ impl Board for Chip {
 }
 
 /// Runs a handler as an interrupt: not while they are masked.
-fn interrupt(handler: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+pub(crate) fn interrupt(handler: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         critical_section::with(|_| handler());
         INTERRUPTED.notify_one();
@@ -144,6 +144,34 @@ fn root_against_interrupt() {
         assert_eq!(count, 1);
         handler.join().unwrap();
         drop(critical_section::with(|cs| machine.waker.borrow(cs).take()));
+    });
+}
+
+/// A waker that is used on another core, which no mask holds up.
+fn woken_by_another_core() -> impl Future<Output = ()> {
+    let (made, mut other) = (Arc::new(AtomicBool::new(false)), None);
+    poll_fn(move |context| {
+        if other.is_none() {
+            let (announcement, waker) = (Arc::clone(&made), context.waker().clone());
+            other = Some(thread::spawn(move || {
+                // Relaxed: the wake has to order it.
+                announcement.store(true, Ordering::Relaxed);
+                waker.wake();
+                critical_section::with(|_| INTERRUPTED.notify_one());
+            }));
+        }
+        if !made.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        other.take().map_or(Poll::Ready(()), |other| Poll::Ready(other.join().unwrap()))
+    })
+}
+
+/// Nothing but the executor's flag orders the wake before the poll that answers.
+#[test]
+fn another_core_wakes() {
+    check("single: another core wakes the root", Bounds::preemptions(3), || {
+        Machine::run(|machine| machine.executor.block_on(woken_by_another_core()));
     });
 }
 

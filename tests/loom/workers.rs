@@ -137,6 +137,23 @@ fn wake_during_shutdown_of_a_searcher() {
     });
 }
 
+/// A worker that frees more than it has spawned gives the counts back, each once.
+#[test]
+fn frees_what_strangers_have_spawned() {
+    check("workers: frees what strangers have spawned", Bounds::preemptions(2), || {
+        let (handle, [mut first]) = new(0);
+        for _ in 0..5 {
+            drop(handle.spawn(ready()));
+        }
+        let other = handle.clone();
+        let other = thread::spawn(move || other.close());
+        first.run_until(|| handle.metrics(0).is_some_and(|first| first.completions == 5));
+        drop(handle);
+        first.run();
+        other.join().unwrap();
+    });
+}
+
 /// One worker steals what the other one cancels.
 #[test]
 fn steal_against_shutdown() {

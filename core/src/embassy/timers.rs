@@ -8,6 +8,7 @@ use core::{
 
 use crate::{
     single::{CriticalSection, Idle},
+    sync::const_unless_checked,
     time::{Timer, Timers},
 };
 
@@ -59,9 +60,11 @@ pub struct DriverTimers {
 }
 
 impl DriverTimers {
-    /// No timers, for a static. The wheel takes 1.5 KiB on 32-bit machines.
-    pub const fn new() -> Self {
-        Self { timers: Timers::with_lock(CriticalSection) }
+    const_unless_checked! {
+        /// No timers, for a static. The wheel takes 1.5 KiB on 32-bit machines.
+        pub fn new() -> Self {
+            Self { timers: Timers::with_lock(CriticalSection) }
+        }
     }
 
     /// Waits until a tick of the driver's.

@@ -5,6 +5,9 @@ use alloc::boxed::Box;
 use crate::sync::{AtomicUsize, CachePadded, Ordering, fence};
 
 /// The sleeping workers, and the number of those that look for work in other workers' queues.
+///
+/// Ordering: the protocol lives on its fences, and on exchanges reading the latest value. That these are
+/// AcqRel has one partner, the load in [`end_sleep`](Self::end_sleep).
 #[derive(Debug)]
 pub struct Idle {
     /// How many workers search or have been woken to search, and notifiers that are about to wake

@@ -263,12 +263,14 @@ impl State {
         // Ordering: Acquire, as below; and it pairs with the Release of those who gave their
         // references up.
         let word = self.load(Ordering::Acquire);
-        if word.references() == 1 && !word.is(JOIN_INTEREST) {
+        if word.references() == 1 {
+            debug_assert!(!word.is(JOIN_INTEREST), "the interest and its reference go together");
             // The one reference is the owned list's, so nobody can wake or join, and the list's owner
             // makes no other one while there is a `Runnable` (`hold_idle`). It may be about to flag the
             // task as cancelled: its exchange fails, or the store takes the flag away, which comes too
-            // late anyway.
-            self.0.store(COMPLETE | REF, Ordering::Release);
+            // late anyway. Ordering: Relaxed; nobody is left to look for the output, and what frees the
+            // cell is handed to the owner by other means.
+            self.0.store(COMPLETE | REF, Ordering::Relaxed);
             return Completed { join_interest: false, join_waker: false };
         }
         // Ordering: Release publishes the output to the JoinHandle's load; Acquire takes over the

@@ -55,7 +55,10 @@ struct Core {
 
 /// The waker of the `block_on` future that has the core.
 struct Root {
+    /// Woken by another thread.
     woken: AtomicBool,
+    /// Woken by the thread that has the core, which alone touches this.
+    woken_here: AtomicBool,
     handle: local::Handle<RuntimePlatform>,
     unparker: Unparker<RuntimeDriver>,
 }
@@ -66,13 +69,32 @@ impl Wake for Root {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Ordering: Release; pairs with the Acquire of the poll that answers. A swap, since a store would
-        // end the release sequence of a wake before it, and the poll could miss what that one wrote.
-        self.woken.swap(true, Ordering::Release);
-        // The core's own thread looks at the flag before it parks.
-        if !self.handle.is_entered() {
-            self.unparker.unpark();
+        if self.handle.is_entered() {
+            // The core's own thread looks at the flag before it parks.
+            self.woken_here.store(true, Ordering::Relaxed);
+            return;
         }
+        // Ordering: Release; pairs with the Acquire of `take_wakes`. A swap, since a store would end the
+        // release sequence of a wake before it, and the poll could miss what that one wrote.
+        self.woken.swap(true, Ordering::Release);
+        self.unparker.unpark();
+    }
+}
+
+/// For the thread that has the core.
+impl Root {
+    fn is_woken(&self) -> bool {
+        self.woken_here.load(Ordering::Relaxed) || self.woken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the future has been woken since the last call.
+    fn take_wakes(&self) -> bool {
+        let here = self.woken_here.load(Ordering::Relaxed);
+        self.woken_here.store(false, Ordering::Relaxed);
+        // Ordering: Acquire; pairs with the Release of each wake.
+        let elsewhere =
+            self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::Acquire);
+        here || elsewhere
     }
 }
 
@@ -88,6 +110,7 @@ impl CurrentThread {
         let scheduler = worker.handle();
         let root = Arc::new(Root {
             woken: AtomicBool::new(false),
+            woken_here: AtomicBool::new(false),
             handle: scheduler.clone(),
             unparker: parker.unparker(),
         });
@@ -181,9 +204,8 @@ impl Taken<'_> {
         let Core { worker, parker, root } = self.core();
         let waker = Waker::from(Arc::clone(root));
         let mut context = Context::from_waker(&waker);
-        root.woken.store(true, Ordering::Relaxed);
-        // Ordering: Relaxed; the swap below acquires.
-        let due = || root.woken.load(Ordering::Relaxed) || home.has_panicked();
+        root.woken_here.store(true, Ordering::Relaxed);
+        let due = || root.is_woken() || home.has_panicked();
         let mut turns = 0_u32;
         worker.enter(|worker| {
             let _own = timers.own();
@@ -194,8 +216,7 @@ impl Taken<'_> {
                     stop(worker, parker);
                     return None;
                 }
-                // Ordering: Acquire; pairs with the Release of the wake.
-                if root.woken.swap(false, Ordering::Acquire)
+                if root.take_wakes()
                     && let Poll::Ready(output) = stats.poll_root(future.as_mut(), &mut context)
                 {
                     return Some(output);
@@ -203,7 +224,7 @@ impl Taken<'_> {
                 // The future goes next when it is due, like a task that was woken; driver and timers
                 // then have their turn now and then, not after each task. One that has woken itself
                 // lets the others go first.
-                let yields = root.woken.load(Ordering::Relaxed);
+                let yields = root.is_woken();
                 match worker.tick_until(|| if yields { home.has_panicked() } else { due() }) {
                     Tick::Ran | Tick::Idle if due() => {
                         turns = turns.wrapping_add(1);

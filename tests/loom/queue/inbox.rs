@@ -132,7 +132,18 @@ fn nothing_reopens_a_closed_inbox() {
 /// What a refused producer reads, the closer wrote before it closed.
 #[test]
 fn a_refusal_follows_the_close() {
-    check("inbox: refusal follows the close", Bounds::ALL, || {
+    let push = |inbox: &Inbox<Item>| inbox.push(Item::new(0)).is_err();
+    check("inbox: refusal follows the close", Bounds::ALL, follows_the_close(push));
+    let look = Inbox::<Item>::is_closed;
+    check(
+        "inbox: the look of a closed one follows the close",
+        Bounds::ALL,
+        follows_the_close(look),
+    );
+}
+
+fn follows_the_close(is_closed: fn(&Inbox<Item>) -> bool) -> impl Fn() {
+    move || {
         let inbox = Arc::new(Inbox::new());
         let stopping = Arc::new(AtomicBool::new(false));
         let closer = {
@@ -142,11 +153,11 @@ fn a_refusal_follows_the_close() {
                 drop(inbox.close());
             })
         };
-        if inbox.push(Item::new(0)).is_err() {
+        if is_closed(&inbox) {
             assert!(stopping.load(Ordering::Relaxed));
         }
         closer.join().unwrap();
-    });
+    }
 }
 
 /// A producer that does not see the sleeper, and a sleeper that does not see the item: one of the

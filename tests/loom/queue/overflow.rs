@@ -117,10 +117,10 @@ fn a_backlog_is_turned_by_whoever_comes() {
             let overflow = Arc::clone(&overflow);
             thread::spawn(move || take(&overflow, 2))
         };
-        let mut own = take(&overflow, 2);
         // What comes now waits in its inbox, or is behind what is there.
         assert!(inbox.push(Item::new(COUNT)).is_ok());
         accept(&overflow, &inbox);
+        let mut own = take(&overflow, 2);
         own.extend(take_all(&overflow));
         let stolen = thief.join().unwrap();
         own.extend(inbox.drain().map(Item::number));

@@ -92,8 +92,9 @@ impl Lifo {
             self.0.store(link, Ordering::Release);
             return None;
         }
-        // SAFETY: what was in the slot came from `into_link`, and the swap takes it once.
-        NonNull::new(self.0.swap(link, Ordering::AcqRel))
+        // SAFETY: what was in the slot came from `into_link`, and the swap takes it once. Ordering:
+        // Release as above; what comes out was put in by this thread.
+        NonNull::new(self.0.swap(link, Ordering::Release))
             .map(|link| unsafe { Runnable::from_link(link) })
     }
 

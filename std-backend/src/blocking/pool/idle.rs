@@ -80,8 +80,8 @@ impl<J> Idle<J> {
     pub(super) fn enter(&self, number: usize) {
         let (word, bit) = self.place(number);
         word.boxes();
-        // Ordering: Release pairs with the Acquire of `claim`.
-        word.idle.fetch_or(bit, Ordering::Release);
+        // Ordering: Relaxed, as everywhere here: what the two tell each other goes through the box's lock.
+        word.idle.fetch_or(bit, Ordering::Relaxed);
     }
 
     /// The thread of this number no longer waits. False if it has been claimed.
@@ -127,11 +127,10 @@ impl<J> Word<J> {
         let mut idle = self.idle.load(Ordering::Relaxed);
         while idle != 0 {
             let lowest = idle & idle.wrapping_neg();
-            // Ordering: Acquire pairs with the Release of `enter`.
             match self.idle.compare_exchange_weak(
                 idle,
                 idle ^ lowest,
-                Ordering::Acquire,
+                Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => return Some(Claim(&self.boxes()[lowest.trailing_zeros() as usize])),

@@ -112,10 +112,10 @@ impl Readiness {
 
     /// Records a report of the system and collects those who wait for it.
     pub fn set(&self, ready: Ready, wakers: &mut WakeList) {
-        // Ordering: Release pairs with the Acquire in `event`. Acquire keeps the list from being
-        // looked at before the word is set.
+        // Ordering: Release pairs with the Acquire in `event`. Between this and a waiter's second look
+        // the lock of the list decides.
         let advance = |word: usize| Some((word | ready.bits()).wrapping_add(ONE_TICK));
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, advance);
+        let _ = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, advance);
         self.take_waiters(ready, wakers);
     }
 
@@ -129,7 +129,8 @@ impl Readiness {
 
     /// Ends all waits, now and in the future.
     pub fn shut_down(&self, wakers: &mut WakeList) {
-        self.word.fetch_or(SHUTDOWN, Ordering::AcqRel);
+        // Ordering: Relaxed, since it says no more than it says; for waiters as in `set`.
+        self.word.fetch_or(SHUTDOWN, Ordering::Relaxed);
         self.take_waiters(Ready::ALL, wakers);
     }
 
@@ -152,7 +153,7 @@ impl Readiness {
 
     /// What is known to be ready, among `mask`.
     pub fn event(&self, mask: Ready) -> Event {
-        // Ordering: Acquire pairs with the Release of `set` and `shut_down`.
+        // Ordering: Acquire pairs with the Release of `set`.
         Event::of(self.word.load(Ordering::Acquire), mask)
     }
 
@@ -160,8 +161,9 @@ impl Readiness {
     pub fn clear(&self, event: Event) {
         let seen = event.ready - Ready::READ_CLOSED - Ready::WRITE_CLOSED;
         let forget = |word: usize| (word >> TICK_SHIFT == event.tick).then(|| word & !seen.bits());
-        // Ordering: the word alone is at stake; AcqRel continues the chain from `set` to `event`.
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, forget);
+        // Ordering: Relaxed, the word alone is at stake; an exchange does not break the chain from `set`
+        // to `event`.
+        let _ = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, forget);
     }
 
     /// What is ready in a direction, or the promise to wake the task when something is. Each
