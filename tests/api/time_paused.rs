@@ -370,6 +370,20 @@ fn resetting_an_interval() {
     });
 }
 
+/// A deadline that is over needs no turn of the runtime, which a stopped clock may never bring.
+#[test]
+fn a_reset_to_the_past_is_over_at_once() {
+    paused(async {
+        let start = Instant::now();
+        let mut sleep = pin!(sleep(HOUR));
+        assert!(poll(sleep.as_mut()).is_pending());
+        advance(100 * MS).await;
+        sleep.as_mut().reset(start + 100 * MS);
+        assert!(poll(sleep.as_mut()).is_ready());
+        assert_eq!(start.elapsed(), 100 * MS);
+    });
+}
+
 /// A tick that was not waited for to the end is there for the next call.
 #[test]
 fn a_cancelled_tick_is_not_lost() {

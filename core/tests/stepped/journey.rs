@@ -267,18 +267,19 @@ fn a_yield_wakes_the_waker_that_it_is_polled_with() {
     }
 }
 
+/// A poll that is told how many there were before it.
+type Step = Box<dyn FnMut(&mut Context<'_>, usize) -> Poll<()> + Send>;
+
 /// What a poll has asked for, and then did not need, is no wake of the next task.
 #[test]
 fn a_yield_is_one_more_poll_of_its_own_task() {
     for kind in Kind::ALL {
         let (mut rig, mut dice) = (Rig::new(kind), Dice::new(0));
         let [completes, panics, waits, twice] = [(); 4].map(|()| Arc::new(AtomicUsize::new(0)));
-        let polled =
-            |polls: &Arc<AtomicUsize>,
-             mut poll: Box<dyn FnMut(&mut Context<'_>, usize) -> Poll<()> + Send>| {
-                let polls = polls.clone();
-                rig.handle.spawn(poll_fn(move |context| poll(context, polls.fetch_add(1, Relaxed))))
-            };
+        let polled = |polls: &Arc<AtomicUsize>, mut poll: Step| {
+            let polls = polls.clone();
+            rig.handle.spawn(poll_fn(move |context| poll(context, polls.fetch_add(1, Relaxed))))
+        };
         let _joins = [
             polled(
                 &completes,

@@ -148,7 +148,10 @@ impl Sleep {
         *this.ahead = ahead;
         // Without a home it has not begun to wait.
         if let Some(home) = this.timer.home().found() {
-            let tick = home.clock().tick_at(deadline.into_std());
+            let (clock, deadline) = (home.clock(), deadline.into_std());
+            // A clock that stands still may never come to the tick after a deadline that is over.
+            let is_over = clock.deviates() && deadline <= clock.now();
+            let tick = if is_over { 0 } else { clock.tick_at(deadline) };
             this.timer.reset(tick);
         }
     }
