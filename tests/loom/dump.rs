@@ -35,7 +35,7 @@ impl Wake for Bell {
 }
 
 /// Waits until `poll` is ready; a lost wake is a deadlock.
-fn wait(mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) {
+pub(crate) fn wait(mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) {
     let parker = Parker::new();
     let waker = Waker::from(StdArc::new(Bell(parker.clone())));
     while poll(&mut Context::from_waker(&waker)).is_pending() {
@@ -44,7 +44,7 @@ fn wait(mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>) {
 }
 
 /// The ids that were listed; no id twice.
-fn ids(dumps: Vec<WorkerDump>) -> HashSet<Id> {
+pub(crate) fn ids(dumps: Vec<WorkerDump>) -> HashSet<Id> {
     let mut ids = HashSet::new();
     for task in dumps.into_iter().filter_map(|dump| dump.tasks).flatten() {
         assert!(ids.insert(task.id), "{} is listed twice", task.id);

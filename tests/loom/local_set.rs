@@ -1,6 +1,7 @@
 //! A local set, from its hosts' side and at its end. A lost wake is a deadlock.
 
 use std::{
+    collections::HashSet,
     pin::Pin,
     sync::Arc as StdArc,
     task::{Context, Poll, Waker},
@@ -14,6 +15,7 @@ use jenny_core::task::JoinHandle;
 use loom::thread;
 
 use crate::{
+    dump::{ids, wait},
     harness::{Bounds, check},
     platform::Modelled,
     task::{Announcement, Output, Waits, result},
@@ -188,5 +190,47 @@ fn a_host_leaves() {
         assert!(result(join).is_ok());
         other.join().unwrap();
         set.shut_down();
+    });
+}
+
+/// Whoever asks for a dump hears from the set, although its host sleeps.
+#[test]
+fn a_dump_against_sleep() {
+    check("local set: a dump against the host's sleep", Bounds::preemptions(2), || {
+        let (set, host) = (new(), Host::new());
+        let ([announcement], waker, join) = spawn_asleep(&set, &host);
+        let (handle, task) = (set.handle().clone(), join.id());
+        let other = thread::spawn(move || {
+            assert!(handle.start_dump());
+            wait(|context| handle.poll_dump(context));
+            assert_eq!(ids(handle.end_dump()), HashSet::from([task]));
+            drop(handle);
+            announcement.make();
+            waker.wake();
+        });
+        host.run(&set);
+        assert!(result(join).is_ok());
+        other.join().unwrap();
+        set.shut_down();
+    });
+}
+
+/// Also if the set is dropped meanwhile, and nobody polls it any more.
+#[test]
+fn a_dump_against_shutdown() {
+    check("local set: a dump against shutdown", Bounds::preemptions(2), || {
+        let (set, host) = (new(), Host::new());
+        let ([_], waker, join) = spawn_asleep(&set, &host);
+        drop((host, waker));
+        let (handle, task) = (set.handle().clone(), join.id());
+        let other = thread::spawn(move || {
+            assert!(handle.start_dump());
+            wait(|context| handle.poll_dump(context));
+            assert!(ids(handle.end_dump()).is_subset(&HashSet::from([task])));
+        });
+        set.shut_down();
+        drop(set);
+        assert!(result(join).is_err_and(|error| error.is_cancelled()));
+        other.join().unwrap();
     });
 }
