@@ -109,7 +109,7 @@ mod checked {
 
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, fence};
+    pub(crate) use loom::sync::atomic::{AtomicU8, fence};
 
     pub(crate) fn try_allocate(layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: no layout of a task cell is empty.
