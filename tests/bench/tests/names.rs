@@ -5,6 +5,7 @@
 //! ask for what Tokio has not; the rest, which takes `tokio_unstable` or `test-util` there, against jenny
 //! alone.
 #![allow(deprecated, reason = "old names are names")]
+#![allow(clippy::type_complexity, reason = "a signature is as long as it is")]
 
 use std::{
     error::Error,

@@ -79,7 +79,7 @@ impl Handle {
         self.take_dump(true).await
     }
 
-    /// As [`dump`](Self::dump), but polls no task: their [traces](Task::trace) are empty.
+    /// As [`dump`](Self::dump), but polls no task: their [traces](super::Task::trace) are empty.
     ///
     /// # Examples
     /// ```
