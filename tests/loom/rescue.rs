@@ -48,16 +48,19 @@ fn against_the_owner_and_the_shutdown() {
 #[test]
 fn against_the_owner_that_spawns() {
     check("rescue: against the owner that spawns", Bounds::preemptions(2), || {
-        let (handle, [mut first, second]) = new(1);
+        let (handle, [mut first, mut second]) = new(1);
         let monitor = handle.clone();
-        let monitor = thread::spawn(move || look_twice(&monitor));
-        let second = thread::spawn(move || second.run());
+        let monitor = thread::spawn(move || {
+            look_twice(&monitor);
+            let _ = second.worker.enter(|entered| entered.tick());
+            second
+        });
         let joins = first.worker.enter(|_| [(); 2].map(|()| handle.spawn(ready())));
+        let second = monitor.join().unwrap();
         handle.close();
         drop(handle);
+        second.run();
         first.run();
-        second.join().unwrap();
-        monitor.join().unwrap();
         assert_over(joins);
     });
 }
