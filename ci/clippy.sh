@@ -16,7 +16,10 @@ for folder in examples/firmware-*/; do
     target=$(sed -n 's/^target = "\(.*\)"/\1/p' "$folder.cargo/config.toml")
     if has_target "$target"; then
         say "$folder for $target"
-        (cd "$folder" && cargo clippy --quiet --release -- -D warnings)
+        (cd "$folder" && cargo clippy --quiet --release -- -D warnings
+            # Those that are left out without a feature.
+            sed -n '/^\[\[bin\]\]/{n;s/^name = "\(.*\)"/\1/p}' Cargo.toml |
+                xargs -rI{} cargo clippy --quiet --release --all-features --bin {} -- -D warnings)
     else
         say "$folder: left out, the toolchain has no target $target"
     fi

@@ -11,8 +11,8 @@ need readelf binutils
 figures() {
     local target=$1 program=$2 flash=0 memory=0 section size
     (chip "$target"; cd examples/firmware-figures
-        cargo build --quiet --release --no-default-features --bin "${program}_minimal" --target "$target" "${sources[@]}"
-        timeout --kill-after=5 60 cargo run --quiet --release --bin "$program" --target "$target" "${sources[@]}" </dev/null 2>/dev/null)
+        cargo build --quiet --release --bin "${program}_minimal" --target "$target" "${sources[@]}"
+        timeout --kill-after=5 60 cargo run --quiet --release --features heap --bin "$program" --target "$target" "${sources[@]}" </dev/null 2>/dev/null)
     while read -r section size; do
         case $section in
             .vector_table | .text | .rodata) flash=$((flash + 16#$size)) ;;

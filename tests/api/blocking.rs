@@ -318,6 +318,25 @@ on_every_runtime! {
 }
 
 on_every_shared_runtime! {
+    /// Whoever shuts a runtime down in the background may be through before the thread has come.
+    fn a_job_that_outlives_its_runtime_is_inside_of_it(flavour: Flavour) {
+        let (tell, told) = mpsc::channel();
+        for _ in 0..200 {
+            let runtime = flavour.builder().build().unwrap();
+            let (id, tell) = (runtime.handle().id(), tell.clone());
+            drop(runtime.spawn_blocking(move || {
+                tell.send(Handle::try_current().is_ok_and(|handle| handle.id() == id)).unwrap();
+            }));
+            runtime.shutdown_background();
+        }
+        drop(tell);
+        let inside: Vec<bool> = told.iter().collect();
+        assert!(!inside.is_empty(), "all were cancelled");
+        assert!(inside.iter().all(|inside| *inside), "{inside:?}");
+    }
+}
+
+on_every_shared_runtime! {
     /// A thread of the pool ends, and its last destructor drops the runtime, while others end, too.
     fn a_thread_of_the_pool_drops_the_runtime_at_its_end(flavour: Flavour) {
         thread_local! {

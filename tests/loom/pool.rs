@@ -109,6 +109,7 @@ impl House {
             on_stop: None,
             may_start: Some(StdArc::new(may_start)),
             on_quiet: None,
+            hold: StdArc::new(|| Box::new(())),
             wrap: StdArc::new(|body| body()),
         };
         Self { pool: Arc::new(Pool::new(config)), ledger: StdArc::default() }

@@ -446,6 +446,10 @@ impl Builder {
                 on_stop: self.hooks.stop.clone(),
                 may_start: None,
                 on_quiet,
+                hold: {
+                    let ambient = ambient.clone();
+                    Arc::new(move || Box::new(ambient.upgrade()))
+                },
                 wrap: Arc::new(move |thread| {
                     let ambient = ambient.upgrade();
                     let _current = ambient.as_ref().map(context::set_current);

@@ -1,6 +1,6 @@
 //! What a pool is made of, and what it says.
 
-use std::{fmt, io, time::Duration};
+use std::{any::Any, fmt, io, time::Duration};
 
 /// What the pool's threads do.
 pub trait Job: Send + 'static {
@@ -22,6 +22,9 @@ pub enum Mandatory {
 
 /// Called on a thread of the pool.
 pub type Hook = std::sync::Arc<dyn Fn() + Send + Sync>;
+
+/// Keeps what a thread of the pool needs alive until it has come.
+pub type Hold = std::sync::Arc<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>;
 
 /// Calls its argument on a thread of the pool.
 pub type Wrap = std::sync::Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
@@ -55,6 +58,9 @@ pub struct Config {
     /// Called when a spawned job has ended and no other is queued or running: on the thread that ran,
     /// cancelled or failed to spawn it.
     pub on_quiet: Option<Hook>,
+    /// Called by whoever starts a thread, under the pool's lock; what it returns is dropped by the
+    /// thread, inside `wrap`. The pool's owner may be gone before the thread comes.
+    pub hold: Hold,
     /// Calls its argument exactly once, in the surroundings that jobs expect, and does not panic. A
     /// strong reference to the pool's owner in here would be a cycle.
     pub wrap: Wrap,

@@ -55,6 +55,7 @@ fn config(max_threads: usize) -> Config {
         on_stop: None,
         may_start: None,
         on_quiet: None,
+        hold: Arc::new(|| Box::new(())),
         wrap: Arc::new(|body| body()),
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::missing_const_for_thread_local, reason = "loom's macro takes no const block")]
 
-use std::{cell::Cell, collections::VecDeque, io, mem, ptr, sync::atomic, time::Duration};
+use std::{
+    any::Any, cell::Cell, collections::VecDeque, io, mem, ptr, sync::atomic, time::Duration,
+};
 
 use super::{
     config::{Config, Hook, Job, Mandatory},
@@ -223,10 +225,10 @@ impl<J: Job> Shared<J> {
         }
         let free = state.handles.iter().position(Option::is_none);
         let number = free.unwrap_or(state.handles.len());
-        let body = Arc::clone(this);
+        let (body, held) = (Arc::clone(this), (this.config.hold)());
         let handle = builder.spawn(move || {
             let end = Arc::clone(&body);
-            run_thread(move || Self::thread(&body, number, purpose), move || end.end(number));
+            run_thread(move || Self::thread(&body, number, purpose, held), move || end.end(number));
         })?;
         if free.is_none() {
             state.handles.push(None);
@@ -241,16 +243,17 @@ impl<J: Job> Shared<J> {
     // ---- the threads ----
 
     /// A thread's life, but for the destructors of its thread-local variables.
-    fn thread(this: &Arc<Self>, number: usize, purpose: Purpose) {
+    fn thread(this: &Arc<Self>, number: usize, purpose: Purpose, held: Box<dyn Any + Send>) {
         HOME.with(|home| home.set(Home::Inside(this.address())));
         // Before any hook: others wait for this to be counted off.
         let first = Self::start_work(this, purpose);
         let Config { on_start, on_stop, wrap, .. } = &this.config;
         let hook = |hook: &Option<Hook>| hook.iter().for_each(|hook| contain(|| hook()));
-        let mut first = Some(first);
+        let mut first = Some((first, held));
         wrap(&mut || {
+            let first = first.take().map(|(first, _held)| first);
             hook(on_start);
-            if let Some(first) = first.take() {
+            if let Some(first) = first {
                 Self::work(this, number, first);
             }
             hook(on_stop);
