@@ -19,6 +19,7 @@ pub(crate) use self::real::*;
 #[cfg(all(feature = "alloc", not(jenny_loom)))]
 mod heap;
 #[cfg(all(feature = "alloc", not(jenny_loom)))]
+#[cfg_attr(jenny_count, allow(unused_imports, reason = "what it has is counted"))]
 pub(crate) use self::heap::*;
 
 #[cfg(jenny_count)]
