@@ -124,8 +124,9 @@ impl<B: Board, C: Counters> Executor<B, C> {
             {
                 return output;
             }
-            // With no task left there is only the future, and its waker.
+            // With no task left there is only the future, its waker, and what the board drives.
             if !self.step() {
+                self.board.turn();
                 self.idle();
             }
         }

@@ -2,9 +2,9 @@
 
 use std::{cell::Cell, future, rc::Rc};
 
-use jenny_core::single::TaskPool;
+use jenny_core::single::{Board, Executor, Idle, TaskPool, ThreadMode};
 
-use crate::machine::{Signal, executor, interrupt, left_by, when_asleep};
+use crate::machine::{Signal, executor, interrupt, left_by, thread_mode, when_asleep};
 
 /// Wakes a signal when it is dropped.
 struct Raises(&'static Signal);
@@ -94,4 +94,53 @@ fn a_close_from_the_future_that_is_blocked_on() {
         task.await
     });
     assert!(ended.unwrap_err().is_cancelled());
+}
+
+/// A board with a timer, whose time passes in its sleep.
+#[derive(Default)]
+struct Ticking {
+    now: Cell<u64>,
+    timer: Cell<Option<(u64, &'static Signal)>>,
+}
+
+// SAFETY: the board is used by the thread of its test only.
+unsafe impl Sync for Ticking {}
+// SAFETY: as above.
+unsafe impl Send for Ticking {}
+
+impl Board for Ticking {
+    fn wait(&self, idle: Idle<'_>) {
+        let until = idle.until().expect("the core sleeps for ever: a timer was lost");
+        assert!(until > self.now.get(), "the core was to turn its timer, not to sleep");
+        self.now.set(until);
+    }
+
+    fn turn(&self) {
+        if let Some((_, signal)) = self.timer.get().filter(|(at, _)| *at <= self.now.get()) {
+            self.timer.set(None);
+            signal.raise();
+        }
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        self.timer.get().map(|(at, _)| at)
+    }
+
+    fn thread_mode(&self) -> &ThreadMode {
+        thread_mode()
+    }
+}
+
+/// The future of `block_on` has timers, too.
+#[test]
+fn the_board_is_turned_after_the_end() {
+    let executor: &Executor<Ticking> = Box::leak(Box::new(Executor::new(Ticking::default())));
+    let signal = Signal::leaked();
+    for at in [3, 5] {
+        executor.board().timer.set(Some((at, signal)));
+        assert_eq!(executor.block_on(signal.wait()), 1);
+        assert_eq!(executor.board().now.get(), at);
+        executor.close();
+        executor.run(|_| {});
+    }
 }
