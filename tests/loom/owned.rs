@@ -5,14 +5,14 @@ use jenny_core::{
     owned::{LocalOwnedTasks, OwnedTasks},
     platform::Unpark,
     queue::Inbox,
-    task::{OwnedRef, Runnable},
+    task::{JoinHandle, OwnedRef, Runnable},
 };
 use loom::{sync::Arc, thread};
 
 use crate::{
     harness::{Bounds, check},
     platform::{Parker, Unparker},
-    task::{Asleep, Queue, ready, result, run_until_idle, spawn, spawn_asleep},
+    task::{Asleep, Output, Queue, ready, result, run_until_idle, spawn, spawn_asleep},
 };
 
 /// What threads other than the owner have of a list.
@@ -41,12 +41,66 @@ impl Shared {
         }
     }
 
-    /// The owner's shutdown.
-    fn stop(&self, tasks: &LocalOwnedTasks, parker: &Parker) {
+    /// Runs what is queued, and tells the owner: it may have claimed a task, or be waiting for it.
+    fn run_queued(&self) {
+        self.queue.take().for_each(|task| self.run(task));
+        self.unpark.unpark();
+    }
+}
+
+/// The model's main thread.
+struct Owner {
+    tasks: LocalOwnedTasks,
+    parker: Parker,
+    shared: Arc<Shared>,
+}
+
+impl Owner {
+    fn new() -> Self {
+        let parker = Parker::new();
+        Self { tasks: LocalOwnedTasks::new(0), shared: Shared::new(&parker), parker }
+    }
+
+    /// A task of its own that is done at its first poll.
+    fn spawn_ready(&self) -> (Runnable, JoinHandle<Output>) {
+        let (task, join) = spawn(&self.shared.queue, ready());
+        self.tasks.bind(&task).unwrap();
+        (task, join)
+    }
+
+    /// A task of its own that waits and was woken.
+    fn spawn_woken(&self) -> (Runnable, Asleep<1>) {
+        let asleep = spawn_asleep(&self.shared.queue);
+        asleep.waker.wake_by_ref();
+        let task = self.shared.queue.take().next().unwrap();
+        self.tasks.bind(&task).unwrap();
+        (task, asleep)
+    }
+
+    /// A task of its own that waits.
+    fn spawn_waiting(&self) -> Asleep<1> {
+        let (task, asleep) = self.spawn_woken();
+        assert!(run_until_idle(task).is_none());
+        asleep
+    }
+
+    /// Shuts down while another thread does something.
+    fn stop_against<R: 'static>(&self, other: impl FnOnce(&Shared) -> R + 'static) -> R {
+        let other = {
+            let shared = Arc::clone(&self.shared);
+            thread::spawn(move || other(&shared))
+        };
+        self.shared.returns.close();
+        self.stop();
+        other.join().unwrap()
+    }
+
+    fn stop(&self) {
+        let Self { tasks, parker, shared } = self;
         tasks.close(|done| tasks.remove(done));
         loop {
-            self.queue.take().for_each(|task| tasks.remove(task.cancel()));
-            tasks.collect(&self.returns);
+            shared.queue.take().for_each(|task| tasks.remove(task.cancel()));
+            tasks.collect(&shared.returns);
             if tasks.is_empty() {
                 return;
             }
@@ -59,17 +113,9 @@ impl Shared {
 #[test]
 fn return_against_close() {
     check("owned: return against close", Bounds::ALL, || {
-        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
-        let shared = Shared::new(&parker);
-        let (task, join) = spawn(&shared.queue, ready());
-        tasks.bind(&task).unwrap();
-        let other = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.run(task))
-        };
-        shared.returns.close();
-        shared.stop(&tasks, &parker);
-        other.join().unwrap();
+        let owner = Owner::new();
+        let (task, join) = owner.spawn_ready();
+        owner.stop_against(move |shared| shared.run(task));
         assert!(join.is_finished());
     });
 }
@@ -78,24 +124,17 @@ fn return_against_close() {
 #[test]
 fn return_against_a_close_from_elsewhere() {
     check("owned: return against a close from elsewhere", Bounds::ALL, || {
-        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
-        let shared = Shared::new(&parker);
-        let (task, join) = spawn(&shared.queue, ready());
-        tasks.bind(&task).unwrap();
+        let owner = Owner::new();
+        let (task, join) = owner.spawn_ready();
+        let [returner, closer] = [(); 2].map(|()| Arc::clone(&owner.shared));
         let others = [
-            {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || shared.run(task))
-            },
-            {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || {
-                    shared.returns.close();
-                    shared.unpark.unpark();
-                })
-            },
+            thread::spawn(move || returner.run(task)),
+            thread::spawn(move || {
+                closer.returns.close();
+                closer.unpark.unpark();
+            }),
         ];
-        shared.stop(&tasks, &parker);
+        owner.stop();
         for other in others {
             other.join().unwrap();
         }
@@ -108,18 +147,10 @@ fn return_against_a_close_from_elsewhere() {
 #[test]
 fn a_detached_task_completes_elsewhere_against_shutdown() {
     check("owned: detached completion elsewhere against shutdown", Bounds::ALL, || {
-        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
-        let shared = Shared::new(&parker);
-        let (task, join) = spawn(&shared.queue, ready());
-        tasks.bind(&task).unwrap();
+        let owner = Owner::new();
+        let (task, join) = owner.spawn_ready();
         drop(join);
-        let other = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.run(task))
-        };
-        shared.returns.close();
-        shared.stop(&tasks, &parker);
-        other.join().unwrap();
+        owner.stop_against(move |shared| shared.run(task));
     });
 }
 
@@ -128,27 +159,14 @@ fn a_detached_task_completes_elsewhere_against_shutdown() {
 #[test]
 fn a_detached_task_is_woken_and_completes_elsewhere_against_shutdown() {
     check("owned: detached wake and completion against shutdown", Bounds::ALL, || {
-        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
-        let shared = Shared::new(&parker);
-        let Asleep { announcements: [announcement], waker, join } = spawn_asleep(&shared.queue);
-        waker.wake_by_ref();
-        let task = shared.queue.take().next().unwrap();
-        tasks.bind(&task).unwrap();
-        assert!(run_until_idle(task).is_none());
+        let owner = Owner::new();
+        let Asleep { announcements: [announcement], waker, join } = owner.spawn_waiting();
         drop(join);
-        let other = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || {
-                announcement.make();
-                waker.wake();
-                shared.queue.take().for_each(|task| shared.run(task));
-                // The owner may have claimed it, or be waiting for it.
-                shared.unpark.unpark();
-            })
-        };
-        shared.returns.close();
-        shared.stop(&tasks, &parker);
-        other.join().unwrap();
+        owner.stop_against(move |shared| {
+            announcement.make();
+            waker.wake();
+            shared.run_queued();
+        });
     });
 }
 
@@ -156,19 +174,10 @@ fn a_detached_task_is_woken_and_completes_elsewhere_against_shutdown() {
 #[test]
 fn poll_elsewhere_against_shutdown() {
     check("owned: poll elsewhere against shutdown", Bounds::ALL, || {
-        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
-        let shared = Shared::new(&parker);
-        let Asleep { waker, join, .. } = spawn_asleep::<1>(&shared.queue);
-        waker.wake();
-        let task = shared.queue.take().next().unwrap();
-        tasks.bind(&task).unwrap();
-        let other = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.run(task))
-        };
-        shared.returns.close();
-        shared.stop(&tasks, &parker);
-        other.join().unwrap();
+        let owner = Owner::new();
+        let (task, Asleep { waker, join, .. }) = owner.spawn_woken();
+        drop(waker);
+        owner.stop_against(move |shared| shared.run(task));
         assert!(result(join).unwrap_err().is_cancelled());
     });
 }
@@ -177,23 +186,12 @@ fn poll_elsewhere_against_shutdown() {
 #[test]
 fn wake_against_shutdown() {
     check("owned: wake against shutdown", Bounds::ALL, || {
-        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
-        let shared = Shared::new(&parker);
-        let Asleep { waker, join, .. } = spawn_asleep::<1>(&shared.queue);
-        waker.wake_by_ref();
-        let task = shared.queue.take().next().unwrap();
-        tasks.bind(&task).unwrap();
-        assert!(run_until_idle(task).is_none());
-        let other = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || {
-                waker.wake();
-                shared.unpark.unpark();
-            })
-        };
-        shared.returns.close();
-        shared.stop(&tasks, &parker);
-        other.join().unwrap();
+        let owner = Owner::new();
+        let Asleep { waker, join, .. } = owner.spawn_waiting();
+        owner.stop_against(move |shared| {
+            waker.wake();
+            shared.unpark.unpark();
+        });
         assert!(result(join).unwrap_err().is_cancelled());
     });
 }
@@ -203,26 +201,14 @@ fn wake_against_shutdown() {
 #[test]
 fn wake_and_poll_elsewhere_against_shutdown() {
     check("owned: wake and poll elsewhere against shutdown", Bounds::ALL, || {
-        let (parker, tasks) = (Parker::new(), LocalOwnedTasks::new(0));
-        let shared = Shared::new(&parker);
-        let Asleep { waker, join, .. } = spawn_asleep::<1>(&shared.queue);
-        waker.wake_by_ref();
-        let task = shared.queue.take().next().unwrap();
-        tasks.bind(&task).unwrap();
-        assert!(run_until_idle(task).is_none());
-        let other = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || {
-                waker.wake_by_ref();
-                shared.queue.take().for_each(|task| shared.run(task));
-                // The owner may have claimed it, or be waiting for it.
-                shared.unpark.unpark();
-                waker
-            })
-        };
-        shared.returns.close();
-        shared.stop(&tasks, &parker);
-        drop(other.join().unwrap());
+        let owner = Owner::new();
+        let Asleep { waker, join, .. } = owner.spawn_waiting();
+        let waker = owner.stop_against(move |shared| {
+            waker.wake_by_ref();
+            shared.run_queued();
+            waker
+        });
+        drop(waker);
         assert!(result(join).unwrap_err().is_cancelled());
     });
 }
