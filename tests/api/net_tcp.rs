@@ -233,6 +233,7 @@ fn try_operations_never_wait() {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
 
         drop(client);
+        let mut buf = chunk;
         loop {
             server.readable().await.unwrap();
             match server.try_read(&mut buf) {
@@ -241,6 +242,41 @@ fn try_operations_never_wait() {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
             }
         }
+    });
+}
+
+/// Whoever goes on until he is told `WouldBlock` is told so, also after a transfer that did not fill the
+/// buffer.
+#[test]
+fn a_short_try_is_followed_by_would_block() {
+    on_all(|| async {
+        let (client, server) = connection().await;
+        client.writable().await.unwrap();
+        assert_eq!(client.try_write(b"abc").unwrap(), 3);
+        let mut buf = [0; 8];
+        for expected in [Ok(3), Err(ErrorKind::WouldBlock)] {
+            server.readable().await.unwrap();
+            assert_eq!(server.try_read(&mut buf).map_err(|error| error.kind()), expected);
+        }
+    });
+}
+
+/// The system takes a thousand buffers or so at a time, which does not mean that there is no room.
+#[test]
+fn a_stream_takes_more_buffers_than_the_system() {
+    on_all(|| async {
+        let (mut client, mut server) = connection().await;
+        let bytes: Vec<u8> = (0..5000).map(|n| n as u8).collect();
+        let mut bufs: Vec<_> = bytes.chunks(1).map(IoSlice::new).collect();
+        let mut left = &mut bufs[..];
+        while !left.is_empty() {
+            let written = client.write_vectored(left).await.unwrap();
+            IoSlice::advance_slices(&mut left, written);
+        }
+        drop(client);
+        let mut read = Vec::new();
+        server.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, bytes);
     });
 }
 

@@ -118,7 +118,7 @@ impl Registration {
     pub(crate) fn try_io<R>(
         &self,
         interest: Interest,
-        operation: impl FnOnce(Event) -> io::Result<R>,
+        operation: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
         let event = self.readiness.event(interest.mask());
         if event.shutdown {
@@ -127,7 +127,7 @@ impl Registration {
         if event.ready.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let result = operation(event);
+        let result = operation();
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
             self.clear(event);
         }

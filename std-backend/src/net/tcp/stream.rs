@@ -44,6 +44,10 @@ pub struct TcpStream {
     io: Evented<mio::net::TcpStream>,
 }
 
+/// No system transfers more than this in one call, however large the buffer (Linux: a page less than
+/// 2^31 bytes).
+const MOST_AT_ONCE: usize = 0x7fff_f000;
+
 /// Where the system reports every change of an empty or full socket buffer. Elsewhere the report is
 /// armed only by an operation that would block.
 const EDGE_TRIGGERED: bool = cfg!(any(
@@ -207,8 +211,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is nothing; otherwise those of the system.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let wanted = buf.len();
-        self.try_with(Interest::READABLE, wanted, || (&*self.io).read(buf))
+        self.io.registration().try_io(Interest::READABLE, || (&*self.io).read(buf))
     }
 
     /// As [`try_read`](Self::try_read), into several buffers, one after the other.
@@ -216,8 +219,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is nothing; otherwise those of the system.
     pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let wanted = bufs.iter().map(|buf| buf.len()).sum();
-        self.try_with(Interest::READABLE, wanted, || (&*self.io).read_vectored(bufs))
+        self.io.registration().try_io(Interest::READABLE, || (&*self.io).read_vectored(bufs))
     }
 
     /// As [`try_read`](Self::try_read), into the free room of a buffer, which grows by what was read.
@@ -229,9 +231,8 @@ impl TcpStream {
         // SAFETY: the system writes initialised bytes into the room and nobody de-initialises any of
         // it.
         let room = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
-        let wanted = room.len();
         let receive = || SockRef::from(&*self.io).recv(room);
-        let done = self.try_with(Interest::READABLE, wanted, receive)?;
+        let done = self.io.registration().try_io(Interest::READABLE, receive)?;
         // SAFETY: the system says that it has written so many bytes to the start of the room.
         unsafe { buf.advance_mut(done) };
         Ok(done)
@@ -242,7 +243,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is no room; otherwise those of the system.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.try_with(Interest::WRITABLE, buf.len(), || (&*self.io).write(buf))
+        self.io.registration().try_io(Interest::WRITABLE, || (&*self.io).write(buf))
     }
 
     /// As [`try_write`](Self::try_write), from several buffers, one after the other.
@@ -250,21 +251,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is no room; otherwise those of the system.
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let wanted = bufs.iter().map(|buf| buf.len()).sum();
-        self.try_with(Interest::WRITABLE, wanted, || (&*self.io).write_vectored(bufs))
-    }
-
-    fn try_with(
-        &self,
-        interest: Interest,
-        wanted: usize,
-        operation: impl FnOnce() -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        self.io.registration().try_io(interest, |event| {
-            let done = operation()?;
-            self.exhausted(event, done, wanted);
-            Ok(done)
-        })
+        self.io.registration().try_io(Interest::WRITABLE, || (&*self.io).write_vectored(bufs))
     }
 
     /// Tries an operation of your own on the socket, if it is believed to be possible; its
@@ -277,7 +264,7 @@ impl TcpStream {
         interest: Interest,
         operation: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
-        self.io.registration().try_io(interest, |_| self.io.try_io(operation))
+        self.io.registration().try_io(interest, || self.io.try_io(operation))
     }
 
     /// Repeats an operation of your own on the socket until it does not return `WouldBlock`.
@@ -410,8 +397,11 @@ impl TcpStream {
     /// attempt would block. It is spared: a change from there on is a new report of the system, and
     /// the readiness is cleared only if there was none since `event`. That the peer has closed its
     /// direction arrives as a report of its own and is never cleared.
+    ///
+    /// Not for several buffers, of which the system takes a limited number at a time; and not for the
+    /// `try_` functions, whose callers may go on until they are told `WouldBlock`.
     fn exhausted(&self, event: Event, done: usize, wanted: usize) {
-        if EDGE_TRIGGERED && 0 < done && done < wanted {
+        if EDGE_TRIGGERED && 0 < done && done < wanted.min(MOST_AT_ONCE) {
             self.io.registration().clear(event);
         }
     }
@@ -471,11 +461,7 @@ impl TcpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.io.registration().poll_io(cx, Direction::Write, |event| {
-            let done = (&*self.io).write_vectored(bufs)?;
-            self.exhausted(event, done, bufs.iter().map(|buf| buf.len()).sum());
-            Ok(done)
-        })
+        self.io.registration().poll_io(cx, Direction::Write, |_| (&*self.io).write_vectored(bufs))
     }
 
     /// Tells the peer that nothing more will be written.
