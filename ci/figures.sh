@@ -32,7 +32,8 @@ figures = f"""
 
 `{' '.join(['ci/figures.sh', *sys.argv[2].split()])}`, {date.today()}: {', '.join(report['peers'])} on {report['cores']} cores of {report['processor']}. \
 Ratios of time unless the case is about memory; below 1, jenny is ahead. A verdict with a question \
-mark has the goal inside the interval.
+mark has the goal inside the interval; "below floor" is a goal that was missed and that is out of \
+reach, because the case takes longer than that without any runtime.
 
 <details><summary>All cases</summary>
 

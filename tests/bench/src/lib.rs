@@ -1,6 +1,11 @@
 //! jenny next to Tokio and smol: the same cases, in one process, with the same allocator and as many
 //! workers, strictly in turns. Absolute times drift with the machine; the ratios are the result.
 //!
+//! Many cases have a **floor**, too (`cases/floor`): what is left of them without any runtime, a
+//! clock read for a sleep that is made and dropped, two threads that park and unpark each other for
+//! a question to the only worker. It takes its turn in every round like a peer, so that its ratio to
+//! Tokio can be set against the goal: where even the floor misses it, the machine forbids it.
+//!
 //! ```text
 //! cargo run --release -p jenny-bench -- --filter spawn --rounds 40 --report target/report
 //! ```
@@ -31,7 +36,12 @@ pub fn bench() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Command::List(cases)) => {
-            cases.iter().for_each(|case| println!("{:<22} {}", case.name, case.what));
+            for case in cases {
+                println!("{:<22} {}", case.name, case.what);
+                if let Some(floor) = &case.floor {
+                    println!("{:<22} floor: {}", "", floor.what);
+                }
+            }
             return ExitCode::SUCCESS;
         }
         Ok(Command::Resident { what, peer }) => cases::memory::resident(&what, &peer)

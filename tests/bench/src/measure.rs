@@ -1,4 +1,4 @@
-//! Takes samples of all peers in turns.
+//! Takes samples of all peers, and of the floor, in turns.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -29,10 +29,10 @@ impl Sample {
 /// Runs a case once, on the peer that it has built.
 pub(crate) type Sampler = Box<dyn FnMut() -> io::Result<Sample>>;
 
-/// In the order of [`Name::ALL`]; `None` where a peer has no such thing.
-pub(crate) type Samplers = [Option<Sampler>; Name::ALL.len()];
+/// In the order of [`Name::PEERS`]; `None` where a peer has no such thing.
+pub(crate) type Samplers = [Option<Sampler>; Name::PEERS.len()];
 
-/// Samples of one peer each, all taken next to each other.
+/// Samples in the order of [`Name::ALL`], all taken next to each other.
 pub(crate) type Round = [Option<Sample>; Name::ALL.len()];
 
 /// How much to measure.
@@ -64,7 +64,7 @@ impl Effort {
 /// Rounds follow each other so that each peer is as often first, second and last, and as often next
 /// to each other one, and none comes twice in a row: a drift of the machine, and what the one before
 /// has left in the caches, fall on all alike.
-const ORDERS: [[Name; Name::ALL.len()]; 6] = {
+const ORDERS: [[Name; Name::PEERS.len()]; 6] = {
     use Name::{Jenny, Smol, Tokio};
     [
         [Jenny, Tokio, Smol],
@@ -76,13 +76,22 @@ const ORDERS: [[Name; Name::ALL.len()]; 6] = {
     ]
 };
 
+/// Who is measured in a round. The floor has each place among the peers in turn.
+fn turns(round: usize) -> impl Iterator<Item = Name> {
+    let peers = ORDERS[round % ORDERS.len()];
+    let (before, after) = peers.split_at(round % (peers.len() + 1));
+    [before, &[Name::Floor], after].concat().into_iter()
+}
+
 /// Every peer's runtime lives from the first round to the last, the idle ones asleep.
 pub(crate) fn run(
     case: &Case,
     effort: Effort,
     mut progress: impl FnMut(usize, usize),
 ) -> io::Result<Vec<Round>> {
-    let mut samplers = (case.peers)(effort)?;
+    let [jenny, tokio, smol] = (case.peers)(effort)?;
+    let floor = case.floor.as_ref().map(|floor| (floor.sampler)(effort)).transpose()?;
+    let mut samplers = [jenny, tokio, smol, floor];
     if case.warm_up {
         // Threads, caches and the allocator.
         for sampler in samplers.iter_mut().flatten() {
@@ -96,7 +105,7 @@ pub(crate) fn run(
     {
         progress(rounds.len(), wanted);
         let mut round = Round::default();
-        for peer in ORDERS[rounds.len() % ORDERS.len()] {
+        for peer in turns(rounds.len()) {
             if let Some(sampler) = &mut samplers[peer as usize] {
                 round[peer as usize] = Some(sampler()?);
             }
@@ -148,15 +157,26 @@ mod tests {
     fn no_peer_has_a_better_place() {
         let sequence: Vec<Name> = ORDERS.into_iter().flatten().chain([ORDERS[0][0]]).collect();
         assert!(sequence.windows(2).all(|pair| pair[0] != pair[1]), "none follows itself");
-        for peer in Name::ALL {
+        for peer in Name::PEERS {
             for place in 0..3 {
                 let count = ORDERS.iter().filter(|order| order[place] == peer).count();
                 assert_eq!(count, 2, "{peer} in place {place}");
             }
-            for other in Name::ALL.into_iter().filter(|other| *other != peer) {
+            for other in Name::PEERS.into_iter().filter(|other| *other != peer) {
                 let follows = sequence.windows(2).filter(|pair| **pair == [other, peer]).count();
                 assert_eq!(follows, 3, "{peer} after {other}");
             }
+        }
+    }
+
+    #[test]
+    fn the_floor_has_every_place_and_moves_nobody() {
+        for place in 0..4 {
+            let rounds = (0..12).filter(|&round| turns(round).nth(place) == Some(Name::Floor));
+            assert_eq!(rounds.count(), 3);
+        }
+        for round in 0..12 {
+            assert!(turns(round).filter(|name| *name != Name::Floor).eq(ORDERS[round % 6]));
         }
     }
 }

@@ -20,11 +20,13 @@ Options:
   --report DIR     also writes DIR/index.html, a page with plots, and DIR/ratios.svg
   --json FILE      also writes the figures as JSON; `-`: to standard output, without the table
   --markdown FILE  also writes the table in Markdown; `-`: to standard output, without the table
-  --list           name the cases and stop
+  --list           name the cases and their floors, and stop
   --help           print this
 
 Ratios are jenny's value over the peer's, the median of all rounds and its 95 % interval by
-bootstrap: below 1, jenny is better. A verdict with a question mark has the goal inside the interval.";
+bootstrap: below 1, jenny is better. A verdict with a question mark has the goal inside the interval.
+The floor is what is left of a case without any runtime, measured in the same turns; `below floor`
+is a goal that was missed and that the floor misses, too, with its whole interval.";
 
 const ROUNDS: usize = 21;
 const QUICK_ROUNDS: usize = 5;

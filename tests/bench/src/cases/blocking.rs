@@ -15,7 +15,7 @@ pub(super) fn round_trip<P: Peer>(runtime: &P, operations: u64) {
 }
 
 /// Jobs that are in the pool at the same time.
-const BATCH: u64 = 16;
+pub(super) const BATCH: u64 = 16;
 
 /// A batch of jobs goes out and comes home, then the next.
 pub(super) fn fan_out<P: Peer>(runtime: &P, operations: u64) {

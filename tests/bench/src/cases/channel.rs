@@ -34,10 +34,11 @@ async fn pair<P: Peer>(countdown: Arc<Countdown>) {
     countdown.task_ran();
 }
 
+pub(super) const TASKS: usize = 100;
+pub(super) const TOKENS: u64 = 10;
+
 /// Tokens go round in a ring of tasks, over a channel that belongs to none of the peers.
 pub(super) fn ring<P: Peer>(runtime: &P, operations: u64) {
-    const TASKS: usize = 100;
-    const TOKENS: u64 = 10;
     in_task(runtime, async move {
         let (countdown, done) = Countdown::new(TOKENS);
         let (senders, receivers): (Vec<_>, Vec<_>) =

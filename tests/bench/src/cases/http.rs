@@ -1,5 +1,6 @@
 //! "Hello, world!" by hyper, under wrk where that is installed, otherwise under threads of ours.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
@@ -29,24 +30,28 @@ pub(super) fn hello<P: Peer>(runtime: P, effort: Effort) -> io::Result<Sampler> 
             ));
         }
     }));
+    Ok(under_load(address, runtime, effort))
+}
+
+/// Keeps the server.
+pub(super) fn under_load(address: SocketAddr, server: impl Any, effort: Effort) -> Sampler {
     let requests = effort.operations(REQUESTS);
-    Ok(Box::new(move || {
-        // It keeps the server, too.
-        let _runtime = &runtime;
+    Box::new(move || {
+        let _server = &server;
         if *WRK && !effort.quick { under_wrk(address) } else { under_threads(address, requests) }
-    }))
+    })
 }
 
 static WRK: LazyLock<bool> = LazyLock::new(|| Command::new("wrk").arg("-v").output().is_ok());
 
-async fn answer(_: Request<Incoming>) -> Result<Response<Hello>, Infallible> {
+pub(super) async fn answer(_: Request<Incoming>) -> Result<Response<Hello>, Infallible> {
     Ok(Response::new(Hello(Some(Bytes::from_static(HELLO)))))
 }
 
 const HELLO: &[u8] = b"Hello, world!";
 
 /// A body of one frame.
-struct Hello(Option<Bytes>);
+pub(super) struct Hello(Option<Bytes>);
 
 impl Body for Hello {
     type Data = Bytes;

@@ -36,8 +36,6 @@ pub(super) fn wake_up_p99<P: Peer>(runtime: P, operations: u64) -> Sampler {
 
 /// From a wake outside a runtime whose workers are parked to the poll of the task that was woken.
 fn wake_up<P: Peer>(runtime: P, operations: u64, q: f64) -> Sampler {
-    /// Enough for every worker to find nothing and park.
-    const PAUSE: Duration = Duration::from_micros(300);
     let (wake, woken) = async_channel::unbounded::<Instant>();
     let (answer, answers) = mpsc::channel();
     drop(runtime.spawn_remote(async move {
@@ -48,14 +46,28 @@ fn wake_up<P: Peer>(runtime: P, operations: u64, q: f64) -> Sampler {
             }
         }
     }));
-    Box::new(move || {
+    latency(operations, q, answers, move |sent| {
         // It keeps the task, too.
         let _runtime = &runtime;
+        wake.try_send(sent).expect("the task lives");
+    })
+}
+
+/// What is answered, in nanoseconds, by who was asleep when it was woken.
+pub(super) fn latency(
+    operations: u64,
+    q: f64,
+    answers: mpsc::Receiver<u64>,
+    wake: impl Fn(Instant) + 'static,
+) -> Sampler {
+    /// Enough for every worker to find nothing and park.
+    const PAUSE: Duration = Duration::from_micros(300);
+    Box::new(move || {
         let latencies: Vec<u64> = (0..operations)
             .map(|_| {
                 thread::sleep(PAUSE);
-                wake.try_send(Instant::now()).expect("the task lives");
-                answers.recv().expect("the task answers")
+                wake(Instant::now());
+                answers.recv().expect("an answer")
             })
             .collect();
         let mut sorted: Vec<f64> = latencies.iter().map(|&nanos| nanos as f64).collect();

@@ -1,8 +1,8 @@
 //! What is measured, and what jenny is to reach.
 
 use super::{
-    Case, Group, Unit, blocking, channel, fork_join, http, idle, local, memory, spawn, tcp, timer,
-    yields::yields,
+    Case, Group, Unit, blocking, channel, floor, fork_join, http, idle, local, memory, spawn, tcp,
+    timer, yields::yields,
 };
 use crate::measure::{cpu, wall};
 use crate::peer::{Flavor, Jenny, JennyLocal, LocalPeer, Peer, Smol, SmolLocal, Tokio, TokioLocal};
@@ -59,7 +59,8 @@ const SPAWN: &[Case] = &[
         all!(wall, TWO, 10_000, spawn::many_local),
     )
     .goal(0.15)
-    .workers("spawn_many_local", 2),
+    .workers("spawn_many_local", 2)
+    .floor(floor::BOXES),
     Case::new(
         "spawn_many_local_w1",
         "spawn_many_local, 1 worker",
@@ -72,7 +73,8 @@ const SPAWN: &[Case] = &[
         all!(wall, FOUR, 10_000, spawn::many_local),
     )
     .goal(0.15)
-    .workers("spawn_many_local", 4),
+    .workers("spawn_many_local", 4)
+    .floor(floor::BOXES),
     Case::new(
         "spawn_many_local_w8",
         "spawn_many_local, 8 workers",
@@ -116,13 +118,15 @@ const SPAWN: &[Case] = &[
         "a task spawned and joined inside the runtime, one at a time",
         all!(wall, TWO, 10_000, spawn::join),
     )
-    .goal(0.33),
+    .goal(0.33)
+    .floor(floor::BOX),
     Case::new(
         "block_on_join_w1",
         "block_on of spawn one task and join it, 1 worker",
         all!(wall, ONE, 1000, spawn::block_on_join),
     )
-    .goal(0.10),
+    .goal(0.10)
+    .floor(floor::PARTNER),
     Case::new(
         "block_on_join",
         "block_on of spawn one task and join it",
@@ -161,7 +165,8 @@ const WAKE: &[Case] = &[
         all!(wall, TWO, 40_000, yields::<_, 200>),
     )
     .goal(0.50)
-    .workers("yield_many", 2),
+    .workers("yield_many", 2)
+    .floor(floor::AROUND),
     Case::new("yield_many_w1", "yield_many, 1 worker", all!(wall, ONE, 40_000, yields::<_, 200>))
         .workers("yield_many", 1),
     Case::new("yield_many_w4", "yield_many, 4 workers", all!(wall, FOUR, 40_000, yields::<_, 200>))
@@ -194,7 +199,8 @@ const WAKE: &[Case] = &[
         "a hop of one of 10 tokens in a ring of 100 tasks over async-channel",
         all!(wall, TWO, 40_000, channel::ring),
     )
-    .goal(0.66),
+    .goal(0.66)
+    .floor(floor::RING),
 ];
 
 const ONE_THREAD: &[Case] = &[
@@ -203,13 +209,15 @@ const ONE_THREAD: &[Case] = &[
         "spawn_many_local, on current_thread",
         all!(wall, CURRENT, 10_000, spawn::many_local),
     )
-    .goal(0.25),
+    .goal(0.25)
+    .floor(floor::BOXES),
     Case::new(
         "ct_spawn_join",
         "spawn_join, on current_thread",
         all!(wall, CURRENT, 10_000, spawn::join),
     )
-    .goal(0.25),
+    .goal(0.25)
+    .floor(floor::BOX),
     Case::new(
         "ct_yield_1",
         "yield_1, on current_thread",
@@ -221,7 +229,8 @@ const ONE_THREAD: &[Case] = &[
         "yield_many, on current_thread",
         all!(wall, CURRENT, 40_000, yields::<_, 200>),
     )
-    .goal(0.25),
+    .goal(0.25)
+    .floor(floor::AROUND),
     Case::new(
         "ct_spawn_remote",
         "spawn_many_remote_idle, while current_thread waits in block_on",
@@ -241,7 +250,8 @@ const ONE_THREAD: &[Case] = &[
         "ct_channel_ring",
         "channel_ring, on current_thread",
         all!(wall, CURRENT, 40_000, channel::ring),
-    ),
+    )
+    .floor(floor::RING),
     Case::new(
         "local_spawn_many",
         "a task that is not Send; Tokio: a LocalSet, smol: a LocalExecutor",
@@ -253,7 +263,8 @@ const ONE_THREAD: &[Case] = &[
         "such a task spawned and joined, one at a time",
         on_one_thread!(10_000, local::spawn_join),
     )
-    .goal(0.25),
+    .goal(0.25)
+    .floor(floor::BOX),
     Case::new(
         "local_yield_1",
         "a yield of the only one",
@@ -265,7 +276,8 @@ const ONE_THREAD: &[Case] = &[
         "a yield of one of 200",
         on_one_thread!(40_000, local::yields::<_, 200>),
     )
-    .goal(0.25),
+    .goal(0.25)
+    .floor(floor::AROUND),
 ];
 
 const BLOCKING: &[Case] = &[
@@ -274,13 +286,15 @@ const BLOCKING: &[Case] = &[
         "spawn_blocking and its result, one at a time",
         all!(wall, TWO, 1000, blocking::round_trip),
     )
-    .goal(0.75),
+    .goal(0.75)
+    .floor(floor::PARTNER),
     Case::new(
         "blocking_fan_out",
         "one of 16 closures in spawn_blocking at once",
         all!(wall, TWO, 1600, blocking::fan_out),
     )
-    .goal(0.40),
+    .goal(0.40)
+    .floor(floor::BATCH),
 ];
 
 const TIMERS: &[Case] = &[
@@ -289,18 +303,21 @@ const TIMERS: &[Case] = &[
         "a sleep made and dropped",
         all!(wall, TWO, 50_000, timer::create_drop),
     )
-    .goal(0.70),
+    .goal(0.70)
+    .floor(floor::CLOCK),
     Case::new(
         "sleep_cancel",
         "a sleep polled once and dropped",
         all!(wall, TWO, 50_000, timer::insert_cancel),
     )
-    .goal(0.25),
+    .goal(0.25)
+    .floor(floor::CLOCK),
     Case::new(
         "timeout_ready",
         "a time-out of a future that is ready",
         all!(wall, TWO, 50_000, timer::timeout_ready),
-    ),
+    )
+    .floor(floor::CLOCK),
     Case::new(
         "sleep_fire",
         "a task that sleeps 1 ms, one of 20,000",
@@ -312,7 +329,8 @@ const TIMERS: &[Case] = &[
         "a sleep polled once and dropped, one of a million at the same time",
         all!(wall, TWO, 1_000_000, timer::many_pending),
     )
-    .goal(0.33),
+    .goal(0.33)
+    .floor(floor::PENDING),
     Case::new("interval_storm", "a tick of one of 1000 intervals of 1 ms", |effort| {
         let ticks = effort.operations(50_000);
         Ok([
@@ -327,7 +345,8 @@ const TIMERS: &[Case] = &[
         "ct_sleep_cancel",
         "sleep_cancel, on current_thread",
         all!(wall, CURRENT, 50_000, timer::insert_cancel),
-    ),
+    )
+    .floor(floor::CLOCK),
     Case::new(
         "ct_sleep_fire",
         "sleep_fire, on current_thread",
@@ -341,18 +360,21 @@ const SOCKETS: &[Case] = &[
         "a round trip of 64 bytes on one connection",
         all!(wall, TWO, 2000, tcp::echo::<_, 1>),
     )
-    .goal(0.85),
+    .goal(0.85)
+    .floor(floor::ECHO_1),
     Case::new(
         "tcp_echo_64",
         "a round trip of 64 bytes on one of 64 connections",
         all!(wall, TWO, 6400, tcp::echo::<_, 64>),
     )
-    .goal(0.85),
+    .goal(0.85)
+    .floor(floor::ECHO_64),
     Case::new(
         "ct_tcp_echo_1",
         "tcp_echo_1, on current_thread",
         all!(wall, CURRENT, 2000, tcp::echo::<_, 1>),
-    ),
+    )
+    .floor(floor::ECHO_1),
     Case::new(
         "tcp_throughput",
         "a kibibyte of a stream in chunks of 64 KiB",
@@ -375,7 +397,8 @@ const SOCKETS: &[Case] = &[
         },
     )
     .goal(0.90)
-    .rounds(11),
+    .rounds(11)
+    .floor(floor::HTTP),
 ];
 
 const REST: &[Case] = &[
@@ -386,18 +409,21 @@ const REST: &[Case] = &[
     )
     .unit(Unit::CpuNanos)
     .goal(0.70)
-    .rounds(21),
+    .rounds(21)
+    .floor(floor::TICK),
     Case::new(
         "wake_up_p50",
         "from a wake outside to the poll in a parked runtime, the median",
         all!(idle::wake_up_p50, TWO, 200),
-    ),
+    )
+    .floor(floor::WAKE_UP_P50),
     Case::new(
         "wake_up_p99",
         "from a wake outside to the poll in a parked runtime, all but 1 %",
         all!(idle::wake_up_p99, TWO, 200),
     )
-    .goal(0.80),
+    .goal(0.80)
+    .floor(floor::WAKE_UP_P99),
     Case::new(
         "stuck_worker",
         "the longest wait of a timer or a socket beside a task stuck for 200 ms",
@@ -438,7 +464,8 @@ const MEMORY: &[Case] = &[
     Case::new("memory_runtime", "a runtime of two workers", |_| memory::samplers("runtime"))
         .unit(Unit::Bytes)
         .rounds(3)
-        .cold(),
+        .cold()
+        .floor(floor::THREADS),
     Case::new("memory_connection", "an accepted connection with a task that reads", |_| {
         memory::samplers("connection")
     })

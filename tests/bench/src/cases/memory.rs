@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll};
 use std::thread;
 
@@ -23,12 +24,12 @@ pub(crate) const ARGUMENT: &str = "resident";
 
 const FLAVOR: Flavor = Flavor::MultiThread { workers: 2 };
 
-/// Asks a process for each sample.
 pub(super) fn samplers(what: &'static str) -> io::Result<Samplers> {
-    Ok(Name::ALL.map(|peer| Some(sampler(what, peer))))
+    Ok(Name::PEERS.map(|peer| Some(sampler(what, peer))))
 }
 
-fn sampler(what: &'static str, peer: Name) -> Sampler {
+/// Asks a process for each sample.
+pub(super) fn sampler(what: &'static str, peer: Name) -> Sampler {
     Box::new(move || {
         let program = env::current_exe()?;
         let flag = format!("--{ARGUMENT}");
@@ -48,16 +49,18 @@ fn sampler(what: &'static str, peer: Name) -> Sampler {
 /// # Errors
 /// If the names are not those of a figure and of a peer, or the system refuses.
 pub(crate) fn resident(what: &str, peer: &str) -> io::Result<f64> {
-    let measure: [fn() -> io::Result<f64>; Name::ALL.len()] = match what {
-        "task_16" => [task::<Jenny, 2>, task::<Tokio, 2>, task::<Smol, 2>],
-        "task_64" => [task::<Jenny, 8>, task::<Tokio, 8>, task::<Smol, 8>],
-        "task_256" => [task::<Jenny, 32>, task::<Tokio, 32>, task::<Smol, 32>],
-        "runtime" => [runtime::<Jenny>, runtime::<Tokio>, runtime::<Smol>],
-        "connection" => [connection::<Jenny>, connection::<Tokio>, connection::<Smol>],
+    // In the order of `Name::ALL`.
+    let measure: &[fn() -> io::Result<f64>] = match what {
+        "task_16" => &[task::<Jenny, 2>, task::<Tokio, 2>, task::<Smol, 2>],
+        "task_64" => &[task::<Jenny, 8>, task::<Tokio, 8>, task::<Smol, 8>],
+        "task_256" => &[task::<Jenny, 32>, task::<Tokio, 32>, task::<Smol, 32>],
+        "runtime" => &[runtime::<Jenny>, runtime::<Tokio>, runtime::<Smol>, two_threads],
+        "connection" => &[connection::<Jenny>, connection::<Tokio>, connection::<Smol>],
         _ => return Err(io::Error::other(format!("there is no figure `{what}`"))),
     };
     let name = Name::parse(peer).ok_or_else(|| io::Error::other(format!("no peer is `{peer}`")))?;
-    measure[name as usize]()
+    let measure = measure.get(name as usize);
+    measure.ok_or_else(|| io::Error::other(format!("{what} has no {peer}")))?()
 }
 
 static POLLED: AtomicU64 = AtomicU64::new(0);
@@ -106,6 +109,25 @@ fn runtime<P: Peer>() -> io::Result<f64> {
         }
         Ok(())
     })
+}
+
+/// The floor of a runtime of two workers: threads that sleep.
+fn two_threads() -> io::Result<f64> {
+    const PAIRS: usize = 32;
+    let start = || {
+        let asleep = Arc::new(Barrier::new(3));
+        for _ in 0..2 {
+            let asleep = Arc::clone(&asleep);
+            thread::Builder::new().spawn(move || {
+                asleep.wait();
+                thread::park();
+            })?;
+        }
+        asleep.wait();
+        io::Result::Ok(())
+    };
+    start()?;
+    growth(PAIRS as u64, || (0..PAIRS).try_for_each(|_| start()))
 }
 
 /// The server's end with a task that reads; the client's is the kernel's alone.

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod channel;
+mod floor;
 mod fork_join;
 mod http;
 mod idle;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering::AcqRel};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::measure::{Effort, Samplers};
+use crate::measure::{Effort, Sampler, Samplers};
 use crate::peer::Peer;
 
 pub(crate) use list::GROUPS;
@@ -46,9 +47,17 @@ pub(crate) struct Case {
     pub(crate) warm_up: bool,
     /// Builds the peers' runtimes.
     pub(crate) peers: Peers,
+    pub(crate) floor: Option<Floor>,
 }
 
 pub(crate) type Peers = fn(Effort) -> io::Result<Samplers>;
+
+/// The least that any runtime does in a case.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    pub(crate) what: &'static str,
+    pub(crate) sampler: fn(Effort) -> io::Result<Sampler>,
+}
 
 /// A place on a curve.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -110,7 +119,12 @@ impl Case {
             rounds: None,
             warm_up: true,
             peers,
+            floor: None,
         }
+    }
+
+    const fn floor(self, floor: Floor) -> Self {
+        Self { floor: Some(floor), ..self }
     }
 
     const fn unit(self, unit: Unit) -> Self {

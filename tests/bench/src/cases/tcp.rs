@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::in_task;
 use crate::peer::Peer;
 
-const MESSAGE: usize = 64;
+pub(super) const MESSAGE: usize = 64;
 
 pub(super) fn echo<P: Peer, const CONNECTIONS: u64>(runtime: &P, operations: u64) {
     let (echoed, answered) = in_task(runtime, async move {

@@ -23,21 +23,25 @@ pub(crate) enum Name {
     Jenny,
     Tokio,
     Smol,
+    /// What is left of a case without a runtime.
+    Floor,
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 3] = [Self::Jenny, Self::Tokio, Self::Smol];
+    pub(crate) const PEERS: [Self; 3] = [Self::Jenny, Self::Tokio, Self::Smol];
+    pub(crate) const ALL: [Self; 4] = [Self::Jenny, Self::Tokio, Self::Smol, Self::Floor];
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.to_string() == text)
     }
 
     /// The crate whose version is that of the peer.
-    pub(crate) fn package(self) -> &'static str {
+    pub(crate) fn package(self) -> Option<&'static str> {
         match self {
-            Self::Jenny => "jenny",
-            Self::Tokio => "tokio",
-            Self::Smol => "async-executor",
+            Self::Jenny => Some("jenny"),
+            Self::Tokio => Some("tokio"),
+            Self::Smol => Some("async-executor"),
+            Self::Floor => None,
         }
     }
 }
@@ -48,6 +52,7 @@ impl fmt::Display for Name {
             Self::Jenny => "jenny",
             Self::Tokio => "Tokio",
             Self::Smol => "smol",
+            Self::Floor => "floor",
         })
     }
 }

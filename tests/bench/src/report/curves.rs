@@ -70,6 +70,7 @@ fn class(peer: Name) -> &'static str {
         Name::Jenny => "jenny",
         Name::Tokio => "tokio",
         Name::Smol => "smol",
+        Name::Floor => "floor",
     }
 }
 
@@ -97,7 +98,7 @@ pub(super) fn scaling(report: &Report) -> Vec<String> {
             across: first.over,
             up: "millions per second",
             marks: Some(points.iter().map(|(point, _)| f64::from(point.at)).collect()),
-            lines: Name::ALL.map(line).into(),
+            lines: Name::PEERS.map(line).into(),
         }
         .draw()
     };

@@ -1,7 +1,7 @@
 //! One page that needs nothing else: no script, no font, no server.
 
 use super::svg::{STYLE, escape, short};
-use super::{Report, Row, Verdict, curves, ratios};
+use super::{Report, Row, curves, ratios};
 use crate::peer::Name;
 use crate::stats::Ratio;
 
@@ -16,8 +16,8 @@ p,.note{color:var(--muted);margin:4px 0 12px}svg{width:100%;height:auto}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:13px;white-space:nowrap}\
 th,td{padding:3px 10px;border-bottom:1px solid var(--grid);text-align:right;\
 font-variant-numeric:tabular-nums}\
-th:first-child,td:first-child,td:last-child,th:last-child{text-align:left}\
-.missed{color:var(--missed)}.met{color:var(--jenny)}";
+th:first-child,td:first-child,th:nth-last-child(-n+2),td:nth-last-child(-n+2){text-align:left}\
+.missed{color:var(--missed)}.jenny{color:var(--jenny)}.floor{color:var(--floor)}";
 
 pub(crate) fn page(report: &Report) -> String {
     let mut body = format!(
@@ -46,8 +46,9 @@ pub(crate) fn page(report: &Report) -> String {
     }
     body += &section(
         "All figures",
-        "Medians, in the unit of the last column but one. CPU: processor time of the whole process, \
-         in nanoseconds per operation.",
+        "Medians, in the unit of the column so called. CPU: processor time of the whole process, in \
+         nanoseconds per operation. The floor is what is left without any runtime; a goal below it is \
+         one that the machine forbids.",
         &table(report),
     );
     format!(
@@ -100,17 +101,21 @@ fn table(report: &Report) -> String {
         "95 %",
         "goal",
         "",
+        "floor / Tokio",
         "jenny / smol",
         "95 %",
         "jenny",
         "Tokio",
         "smol",
+        "floor",
         "unit",
         "CPU jenny",
         "CPU Tokio",
         "CPU smol",
+        "CPU floor",
         "rounds",
         "what",
+        "the floor",
     ];
     let heads: String = heads.map(|head| format!("<th>{head}</th>")).concat();
     let rows: String = report.rows.iter().map(line).collect();
@@ -118,10 +123,6 @@ fn table(report: &Report) -> String {
 }
 
 fn line(row: &Row) -> String {
-    let verdict = match row.verdict {
-        Verdict::Met | Verdict::MetPerhaps => "met",
-        Verdict::Missed | Verdict::MissedPerhaps => "missed",
-    };
     let mut cells = vec![row.case.to_owned()];
     let ratio = |peer| match row.of(peer).map(|figures| figures.ratio) {
         Some(Ratio { median, low, high }) => {
@@ -131,7 +132,10 @@ fn line(row: &Row) -> String {
     };
     cells.extend(ratio(Name::Tokio));
     cells.push(row.goal());
-    cells.push(format!("<span class=\"{verdict}\">{}</span>", row.verdict.text()));
+    let class = ratios::class(row.verdict);
+    cells.push(format!("<span class=\"{class}\">{}</span>", row.verdict.text()));
+    let floor = row.floor.map(|floor| floor.ratio.median);
+    cells.push(floor.map_or("-".to_owned(), |ratio| format!("{ratio:.3}")));
     cells.extend(ratio(Name::Smol));
     let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     cells.extend(Name::ALL.map(|peer| or_dash(row.of(peer).map(|figures| figures.median))));
@@ -139,5 +143,6 @@ fn line(row: &Row) -> String {
     cells.extend(Name::ALL.map(|peer| or_dash(row.of(peer).and_then(|figures| figures.cpu_nanos))));
     cells.push(row.rounds.to_string());
     cells.push(escape(row.what));
+    cells.push(row.floor.map_or(String::new(), |floor| escape(floor.what)));
     format!("<tr><td>{}</td></tr>", cells.join("</td><td>"))
 }

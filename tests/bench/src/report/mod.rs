@@ -37,9 +37,18 @@ pub(crate) struct Row {
     pub(crate) rounds: usize,
     pub(crate) goal: Goal,
     pub(crate) verdict: Verdict,
+    pub(crate) floor: Option<Floor>,
     pub(crate) curve: Option<Point>,
-    /// jenny's first.
+    /// jenny's first, the floor's last.
     pub(crate) figures: Vec<Figures>,
+}
+
+/// How far down a runtime could get.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Floor {
+    pub(crate) what: &'static str,
+    /// The floor's value over Tokio's.
+    pub(crate) ratio: Ratio,
 }
 
 /// One peer's values, in the unit of the case.
@@ -67,13 +76,16 @@ pub(crate) enum Verdict {
     /// The median is above, the interval is not.
     MissedPerhaps,
     Missed,
+    /// Missed, and the whole interval of the floor is above the goal, too.
+    BelowFloor,
 }
 
 impl Verdict {
-    fn new(goal: f64, reached: Ratio) -> Self {
+    fn new(goal: f64, reached: Ratio, floor: Option<Ratio>) -> Self {
         match (reached.median <= goal, reached.low <= goal && goal < reached.high) {
             (true, false) => Self::Met,
             (true, true) => Self::MetPerhaps,
+            _ if floor.is_some_and(|floor| floor.low > goal) => Self::BelowFloor,
             (false, true) => Self::MissedPerhaps,
             (false, false) => Self::Missed,
         }
@@ -89,18 +101,33 @@ impl Verdict {
             Self::MetPerhaps => "met?",
             Self::MissedPerhaps => "missed?",
             Self::Missed => "missed",
+            Self::BelowFloor => "below floor",
         }
     }
 }
 
+/// Of two of those who were measured, round by round. Empty if one of them never was.
+fn pairs(rounds: &[Round], one: Name, other: Name) -> Vec<(&Sample, &Sample)> {
+    rounds
+        .iter()
+        .filter_map(|round| Some((round[one as usize].as_ref()?, round[other as usize].as_ref()?)))
+        .collect()
+}
+
+/// What goals are about: the values over Tokio's, or the values.
+fn reached(goal: Goal, rounds: &[Round], by: Name) -> Option<Ratio> {
+    let pairs = pairs(rounds, by, Name::Tokio);
+    (!pairs.is_empty()).then(|| {
+        Ratio::of(pairs.iter().map(|(sample, tokio)| match goal {
+            Goal::OfTokio(_) => (sample.value, tokio.value),
+            Goal::AtMost(_) => (sample.value, 1.0),
+        }))
+    })
+}
+
 impl Figures {
     fn new(peer: Name, rounds: &[Round]) -> Option<Self> {
-        let pairs: Vec<(&Sample, &Sample)> = rounds
-            .iter()
-            .filter_map(|round| {
-                Some((round[Name::Jenny as usize].as_ref()?, round[peer as usize].as_ref()?))
-            })
-            .collect();
+        let pairs = pairs(rounds, Name::Jenny, peer);
         if pairs.is_empty() {
             return None;
         }
@@ -131,16 +158,14 @@ impl Row {
     pub(crate) fn new(group: &Group, case: &Case, rounds: &[Round]) -> Self {
         let figures: Vec<_> =
             Name::ALL.iter().filter_map(|&peer| Figures::new(peer, rounds)).collect();
-        let verdict = match case.goal {
-            Goal::OfTokio(goal) => {
-                let tokio = figures.iter().find(|figures| figures.peer == Name::Tokio);
-                Verdict::new(goal, tokio.expect("Tokio has every case").ratio)
-            }
-            Goal::AtMost(goal) => {
-                let values = rounds.iter().filter_map(|round| round[Name::Jenny as usize].as_ref());
-                Verdict::new(goal, Ratio::of(values.map(|sample| (sample.value, 1.0))))
-            }
-        };
+        let (Goal::OfTokio(goal) | Goal::AtMost(goal)) = case.goal;
+        let reached = |by| reached(case.goal, rounds, by);
+        let jenny = reached(Name::Jenny).expect("jenny and Tokio have every case");
+        let verdict = Verdict::new(goal, jenny, reached(Name::Floor));
+        let floor = case.floor.as_ref().and_then(|floor| {
+            let ratio = self::reached(Goal::OfTokio(goal), rounds, Name::Floor)?;
+            Some(Floor { what: floor.what, ratio })
+        });
         Self {
             group: group.title,
             case: case.name,
@@ -149,6 +174,7 @@ impl Row {
             rounds: rounds.len(),
             goal: case.goal,
             verdict,
+            floor,
             curve: case.curve,
             figures,
         }
@@ -174,10 +200,11 @@ impl Report {
             .lines()
             .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
             .map_or("unknown processor", |(_, name)| name);
+        let version = |peer: Name| Some(format!("{peer} {}", version(peer.package()?)));
         Self {
             cores: thread::available_parallelism().map_or(1, usize::from),
             processor: processor.to_owned(),
-            peers: Name::ALL.map(|peer| format!("{peer} {}", version(peer.package()))).into(),
+            peers: Name::ALL.into_iter().filter_map(version).collect(),
             quick: effort.quick,
             rows: Vec::new(),
         }
@@ -206,7 +233,8 @@ mod tests {
     use super::*;
     use crate::cases::GROUPS;
 
-    /// A report of every case, jenny at half of Tokio's values and at the double of smol's.
+    /// A report of every case, jenny at half of Tokio's values and at the double of smol's, the
+    /// floor at three tenths of Tokio's.
     static REPORT: LazyLock<Report> = LazyLock::new(|| {
         let sample = |value: f64, drift: u64| Sample {
             value: value * drift as f64,
@@ -214,11 +242,17 @@ mod tests {
             latencies: (1..=100).map(|nanos| nanos * 1000 * drift).collect(),
         };
         let rounds: Vec<Round> = (1..=9)
-            .map(|drift| [20.0, 40.0, 10.0].map(|value| Some(sample(value, drift))))
+            .map(|drift| [20.0, 40.0, 10.0, 12.0].map(|value| Some(sample(value, drift))))
             .collect();
         let mut report = Report::of_this_machine(Effort { rounds: 9, quick: false });
         for group in GROUPS {
-            report.rows.extend(group.cases.iter().map(|case| Row::new(group, case, &rounds)));
+            report.rows.extend(group.cases.iter().map(|case| {
+                let mut rounds = rounds.clone();
+                if case.floor.is_none() {
+                    rounds.iter_mut().for_each(|round| round[Name::Floor as usize] = None);
+                }
+                Row::new(group, case, &rounds)
+            }));
         }
         report
     });
@@ -235,11 +269,34 @@ mod tests {
 
     #[test]
     fn verdict_knows_doubt() {
-        let verdict = |median, low, high| Verdict::new(0.5, Ratio { median, low, high });
+        let verdict = |median, low, high| Verdict::new(0.5, Ratio { median, low, high }, None);
         assert_eq!(verdict(0.4, 0.3, 0.5), Verdict::Met);
         assert_eq!(verdict(0.5, 0.4, 0.6), Verdict::MetPerhaps);
         assert_eq!(verdict(0.6, 0.4, 0.7), Verdict::MissedPerhaps);
         assert_eq!(verdict(0.7, 0.6, 0.8), Verdict::Missed);
+    }
+
+    #[test]
+    fn a_goal_below_the_floor_is_one_that_the_whole_interval_forbids() {
+        let missed = Ratio { median: 0.6, low: 0.4, high: 0.7 };
+        let verdict = |low| Verdict::new(0.5, missed, Some(Ratio { median: 0.55, low, high: 0.6 }));
+        assert_eq!(verdict(0.5), Verdict::MissedPerhaps);
+        assert_eq!(verdict(0.51), Verdict::BelowFloor);
+        let floor = Some(Ratio { median: 0.9, low: 0.8, high: 1.0 });
+        assert_eq!(Verdict::new(0.7, missed, floor), Verdict::Met, "no floor is as low as that");
+    }
+
+    #[test]
+    fn the_floor_stands_next_to_tokio() {
+        let row = |name| REPORT.rows.iter().find(|row| row.case == name).expect("a row per case");
+        let exactly = |median| Ratio { median, low: median, high: median };
+        assert_eq!(row("tcp_echo_1").floor.map(|floor| floor.ratio), Some(exactly(0.3)));
+        assert!(row("skynet").floor.is_none());
+        // Goals of 0.85, met, of 0.25, below, and of 0.33, above three tenths.
+        let verdict = |name| row(name).verdict;
+        assert_eq!(verdict("tcp_echo_1"), Verdict::Met);
+        assert_eq!(verdict("sleep_cancel"), Verdict::BelowFloor);
+        assert_eq!(verdict("sleep_1m_pending"), Verdict::Missed);
     }
 
     #[test]
@@ -253,7 +310,7 @@ mod tests {
     #[test]
     fn a_peer_without_the_case_is_left_out() {
         let case = &GROUPS[0].cases[0];
-        let round: Round = [Some(Sample::of(1.0)), Some(Sample::of(4.0)), None];
+        let round: Round = [Some(Sample::of(1.0)), Some(Sample::of(4.0)), None, None];
         let row = Row::new(&GROUPS[0], case, &[round]);
         assert!(row.of(Name::Smol).is_none());
         assert!(table::line(&row).contains("0.250"));
@@ -325,8 +382,8 @@ mod tests {
 
     #[test]
     fn versions_are_those_of_the_lock_file() {
-        for peer in Name::ALL {
-            let version = version(peer.package());
+        for peer in Name::PEERS {
+            let version = version(peer.package().expect("a peer is a crate"));
             assert!(version.starts_with(|first: char| first.is_ascii_digit()), "{peer}: {version}");
         }
     }

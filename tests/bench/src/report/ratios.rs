@@ -1,7 +1,7 @@
 //! Every case as a dot with its interval, on a logarithmic axis of ratios.
 
 use super::svg::{Anchor, Scale, Svg, short};
-use super::{Report, Row};
+use super::{Floor, Report, Row, Verdict};
 use crate::cases::Goal;
 use crate::peer::Name;
 
@@ -9,7 +9,7 @@ const WIDTH: f64 = 900.0;
 /// Of the names on the left, and of the figures on the right.
 const MARGINS: (f64, f64) = (200.0, 80.0);
 const ROW: f64 = 20.0;
-const HEAD: f64 = 64.0;
+const HEAD: f64 = 88.0;
 
 /// A file of its own.
 pub(crate) fn picture(report: &Report) -> String {
@@ -61,6 +61,11 @@ fn legend(svg: &mut Svg) {
     svg.text((642.0, y), Anchor::Start, "", "the goal, if not 1");
     svg.dot((768.0, y - 4.0), 3.5, "smol hollow thin");
     svg.text((778.0, y), Anchor::Start, "", "over smol's");
+    let y = y + 22.0;
+    svg.dot((500.0, y - 4.0), 4.5, "floor");
+    svg.text((510.0, y), Anchor::Start, "", "… a goal below the floor");
+    floor(svg, 672.0, y - 4.0);
+    svg.text((680.0, y), Anchor::Start, "", "the floor: no runtime at all");
 }
 
 /// The rows by group, in order. What is there only for a curve is left to the curve.
@@ -76,10 +81,10 @@ fn groups(report: &Report) -> Vec<(&'static str, Vec<&Row>)> {
     groups
 }
 
-/// Wide enough for every median; an interval may end at the edge.
+/// Wide enough for every median; an interval may end at the edge, and a floor be beyond it.
 fn scale(report: &Report) -> Scale {
-    let medians =
-        report.rows.iter().flat_map(|row| &row.figures[1..]).map(|figures| figures.ratio.median);
+    let peers = report.rows.iter().flat_map(|row| [row.of(Name::Tokio), row.of(Name::Smol)]);
+    let medians = peers.flatten().map(|figures| figures.ratio.median);
     let (low, high) =
         medians.fold((0.1_f64, 1.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
     Scale {
@@ -99,8 +104,11 @@ fn dots(svg: &mut Svg, row: &Row, scale: &Scale, y: f64) {
         svg.dot((scale.at(smol.ratio.median), y), 3.0, "smol hollow thin");
     }
     let Some(tokio) = row.of(Name::Tokio) else { return };
-    let class = if row.verdict.is_met() { "jenny" } else { "missed" };
+    let class = class(row.verdict);
     let y = y - 3.0;
+    if let Some(Floor { ratio, .. }) = row.floor {
+        floor(svg, scale.at(ratio.median), y);
+    }
     let interval = format!("{class} wide");
     svg.line((scale.at(tokio.ratio.low), y), (scale.at(tokio.ratio.high), y), &interval);
     svg.dot((scale.at(tokio.ratio.median), y), 4.5, class);
@@ -109,6 +117,20 @@ fn dots(svg: &mut Svg, row: &Row, scale: &Scale, y: f64) {
     }
     let text = format!("{:.2}", tokio.ratio.median);
     svg.text((WIDTH - 12.0, y + 7.0), Anchor::End, class, &text);
+}
+
+/// A wall that no runtime gets behind.
+fn floor(svg: &mut Svg, x: f64, y: f64) {
+    svg.bar((x - 1.0, y - 6.0), (2.0, 12.0), "floor");
+}
+
+/// Of the dot and of the page's table.
+pub(super) fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Met | Verdict::MetPerhaps => "jenny",
+        Verdict::Missed | Verdict::MissedPerhaps => "missed",
+        Verdict::BelowFloor => "floor",
+    }
 }
 
 /// Where a goal in bytes or milliseconds stands on the axis.
@@ -128,6 +150,9 @@ fn tip(row: &Row) -> String {
             tip += &format!(", ratio {:.3} ({:.3} to {:.3})", ratio.median, ratio.low, ratio.high);
         }
         tip.push('\n');
+    }
+    if let Some(Floor { what, ratio }) = row.floor {
+        tip += &format!("floor: {what}; {:.3} of Tokio\n", ratio.median);
     }
     tip + &format!("goal {}: {}", row.goal(), row.verdict.text())
 }

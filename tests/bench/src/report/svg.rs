@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 /// For the page and for pictures that stand alone.
 pub(crate) const STYLE: &str = "\
 :root{--back:#fff;--text:#1f2328;--muted:#636c76;--grid:#d8dee4;\
---jenny:#0b7a6b;--tokio:#6f42c1;--smol:#b35900;--missed:#c5302b}\
+--jenny:#0b7a6b;--tokio:#6f42c1;--smol:#b35900;--missed:#c5302b;--floor:#6e7781}\
 @media(prefers-color-scheme:dark){:root{--back:#0d1117;--text:#e6edf3;--muted:#9198a1;\
---grid:#30363d;--jenny:#3ddbc3;--tokio:#bc9bff;--smol:#f0a04b;--missed:#ff7b72}}\
+--grid:#30363d;--jenny:#3ddbc3;--tokio:#bc9bff;--smol:#f0a04b;--missed:#ff7b72;\
+--floor:#848d97}}\
 svg text{font:12px system-ui,sans-serif;fill:var(--text)}\
 svg .back{fill:var(--back)}svg .muted{fill:var(--muted)}svg .title{font-weight:600;font-size:13px}\
 svg .grid{stroke:var(--grid)}svg .axis{stroke:var(--muted)}\
@@ -17,8 +18,9 @@ svg .thin{stroke-width:1.5}svg .goal{fill:none;stroke:var(--text);stroke-width:1
 svg .hollow{fill:var(--back)}\
 svg .jenny{fill:var(--jenny);stroke:var(--jenny)}svg .tokio{fill:var(--tokio);stroke:var(--tokio)}\
 svg .smol{fill:var(--smol);stroke:var(--smol)}svg .missed{fill:var(--missed);stroke:var(--missed)}\
-svg .line.jenny,svg .line.tokio,svg .line.smol{fill:none}svg .smol.hollow{fill:var(--back)}\
-svg text.jenny,svg text.tokio,svg text.smol,svg text.missed{stroke:none}";
+svg .floor{fill:var(--floor);stroke:var(--floor)}\
+svg .line.jenny,svg .line.tokio,svg .line.smol,svg .line.floor{fill:none}svg .smol.hollow{fill:var(--back)}\
+svg text.jenny,svg text.tokio,svg text.smol,svg text.missed,svg text.floor{stroke:none}";
 
 /// Where a text stands to its point.
 #[derive(Clone, Copy, Debug)]
