@@ -248,9 +248,14 @@ on_every_runtime! {
         drop(runtime);
         assert_eq!(poll(over.as_mut()), Poll::Ready(()));
         assert!(over.is_elapsed() && !pending.is_elapsed());
-        let panic = catch_unwind(AssertUnwindSafe(|| poll(pending.as_mut()))).unwrap_err();
-        let message = panic.downcast::<String>().unwrap();
-        assert!(message.contains("shut"), "{message}");
+        // Nobody fires it, also if it was over before.
+        over.as_mut().reset(Instant::now() + LONG);
+        assert!(!over.is_elapsed());
+        for sleep in [&mut over, &mut pending] {
+            let panic = catch_unwind(AssertUnwindSafe(|| poll(sleep.as_mut()))).unwrap_err();
+            let message = panic.downcast::<String>().unwrap();
+            assert!(message.contains("shut"), "{message}");
+        }
         pending.as_mut().reset(Instant::now());
         assert_eq!(poll(pending.as_mut()), Poll::Ready(()));
     }

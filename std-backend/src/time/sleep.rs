@@ -146,14 +146,17 @@ impl Sleep {
         let this = self.project();
         *this.deadline = deadline;
         *this.ahead = ahead;
-        // Without a home it has not begun to wait.
-        if let Some(home) = this.timer.home().found() {
-            let (clock, deadline) = (home.clock(), deadline.into_std());
-            // A clock that stands still may never come to the tick after a deadline that is over.
-            let is_over = clock.deviates() && deadline <= clock.now();
-            let tick = if is_over { 0 } else { clock.tick_at(deadline) };
-            this.timer.reset(tick);
-        }
+        let tick = match this.timer.home().found() {
+            // It is in no wheel. It may be over all the same, if its runtime is gone.
+            None => 0,
+            Some(home) => {
+                let (clock, deadline) = (home.clock(), deadline.into_std());
+                // A clock that stands still may never come to the tick after a deadline that is over.
+                let is_over = clock.deviates() && deadline <= clock.now();
+                if is_over { 0 } else { clock.tick_at(deadline) }
+            }
+        };
+        this.timer.reset(tick);
     }
 
     /// Registers, unless the deadline is over.
