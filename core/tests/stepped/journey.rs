@@ -10,13 +10,13 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use jenny_core::scheduler::{Current, Tick};
+use jenny_core::scheduler::{Current, Tick, local};
 
 use crate::{
     alloc::{live, made, no_leaks},
     probe::{Tally, counting, planned_panic, poll_join, result, yield_now},
     rig::{Dice, Kind, Rig},
-    toy::Toy,
+    toy::{Toy, Unparked},
 };
 
 #[test]
@@ -230,6 +230,27 @@ fn the_memory_of_finished_tasks_serves_the_next_ones_until_there_are_none() {
             rig.stop(&mut dice);
         });
     }
+}
+
+/// There is more to give back than one step takes.
+#[test]
+fn who_is_due_does_not_wait_until_memory_is_given_back() {
+    let (handle, worker) =
+        local::new(Toy::new(0, false), Unparked::default(), local::Config::default());
+    worker.enter(|worker| {
+        (0..39).for_each(|_| drop(handle.spawn(async {})));
+        while worker.has_work() {
+            assert_eq!(worker.tick_until(|| true), Tick::Ran);
+        }
+        let before = live();
+        assert_eq!(worker.tick_until(|| true), Tick::Ran);
+        let given_back = before - live();
+        assert!((1..39).contains(&given_back), "{given_back} before it returned");
+        assert_eq!(worker.tick(), Tick::Idle);
+        assert_eq!(before - live(), 39);
+        handle.close();
+        assert_eq!(worker.tick(), Tick::Stopped);
+    });
 }
 
 /// A future that polls others with wakers of its own has to be told which of them yields.

@@ -98,6 +98,9 @@ impl<P: Platform> Entered<'_, P> {
         for _ in 0..core.interval {
             let Some(task) = core.pop() else {
                 if core.recycler.shrink() {
+                    if due() {
+                        break;
+                    }
                     core.take_inbox();
                     continue;
                 }
