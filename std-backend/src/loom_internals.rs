@@ -10,7 +10,7 @@ pub mod join_list {
 }
 
 pub mod local_set {
-    pub use crate::local_set::{Set, UnparkHosts};
+    pub use crate::local_set::{Host, Set, UnparkHosts};
 }
 
 pub mod park {

@@ -93,14 +93,21 @@ on_every_runtime! {
         assert_eq!((ids(&dump), silent_sets(&dump)), (HashSet::new(), vec![]));
     }
 
-    fn a_set_that_nobody_polls_is_named_and_waited_for_no_longer_than_a_worker(flavour: Flavour) {
-        let (runtime, set) = (flavour.build(), LocalSet::new());
+    fn a_set_that_nobody_polls_is_named_and_not_waited_for_like_a_worker(flavour: Flavour) {
+        let (runtime, mut set) = (flavour.build(), LocalSet::new());
+        // It was awaited, too, but is no more.
+        runtime.block_on(&mut set);
         let task = runtime.block_on(set.run_until(async { spawn_local(pending::<()>()).id() }));
-        let start = Instant::now();
-        let dump = runtime.block_on(runtime.handle().dump());
-        assert!(start.elapsed() < Duration::from_secs(30), "it waits a bounded time");
-        assert_eq!((ids(&dump), silent_sets(&dump)), (HashSet::new(), vec![set.id()]));
-        assert!(dump.to_string().contains(&format!("local set {} did not answer", set.id())));
+        let took = (0..10).map(|_| {
+            let start = Instant::now();
+            let dump = runtime.block_on(runtime.handle().dump());
+            let took = start.elapsed();
+            assert_eq!((ids(&dump), silent_sets(&dump)), (HashSet::new(), vec![set.id()]));
+            assert!(dump.to_string().contains(&format!("local set {} did not answer", set.id())));
+            took
+        });
+        // The fastest: the machine may be busy.
+        assert!(took.min().unwrap() < Duration::from_millis(100));
         // It missed nothing by that.
         let dump = runtime.block_on(set.run_until(async { Handle::current().dump().await }));
         assert_eq!((ids(&dump), silent_sets(&dump)), (HashSet::from([task]), vec![]));

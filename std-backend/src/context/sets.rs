@@ -10,7 +10,10 @@ use jenny_core::scheduler::local::Handle;
 use parking_lot::Mutex;
 
 use super::{Id, local::SetPlatform, try_with};
-use crate::primitives::unmodelled::Arc;
+use crate::{
+    local_set::{Audience, Set},
+    primitives::unmodelled::Arc,
+};
 
 /// The sets of a runtime.
 #[derive(Default)]
@@ -21,6 +24,7 @@ pub(crate) struct LocalSets(Mutex<Vec<KnownSet>>);
 pub(crate) struct KnownSet {
     pub(crate) id: Id,
     pub(crate) scheduler: Handle<SetPlatform>,
+    pub(crate) audience: Audience,
 }
 
 impl LocalSets {
@@ -43,14 +47,15 @@ struct Stay {
 
 impl Whereabouts {
     /// The set is polled, on this thread. Outside of runtimes that changes nothing.
-    pub(crate) fn are_here(&self, set: Id, scheduler: &Handle<SetPlatform>) {
+    pub(crate) fn are_here(&self, id: Id, set: &Set<SetPlatform>) {
         let runtime = self.0.borrow().as_ref().map(|stay| stay.runtime);
         let moved = try_with(|ambient| {
             (runtime != Some(ambient.id)).then(|| (ambient.id, Arc::clone(&ambient.sets)))
         });
         if let Ok(Some((runtime, sets))) = moved {
-            sets.0.lock().push(KnownSet { id: set, scheduler: scheduler.clone() });
-            drop(self.0.replace(Some(Stay { set, runtime, sets })));
+            let (scheduler, audience) = (set.handle().clone(), set.audience());
+            sets.0.lock().push(KnownSet { id, scheduler, audience });
+            drop(self.0.replace(Some(Stay { set: id, runtime, sets })));
         }
     }
 }

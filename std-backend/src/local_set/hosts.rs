@@ -4,15 +4,25 @@
 //! which runs the tasks of all: if only the last one to poll were woken and then went away, the
 //! tasks would stop under the others.
 
-use std::{mem, task::Waker};
+use std::{
+    mem,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Waker,
+};
 
 use jenny_core::platform::Unpark;
 
 use crate::primitives::{Arc, Mutex, contain};
 
-/// The wakers of those who have polled the set since it last woke them.
+/// Who polls the set.
 #[derive(Debug, Default)]
-pub(super) struct Hosts(Mutex<Wakers>);
+pub(super) struct Hosts {
+    /// The wakers of those who have polled it since it last woke them.
+    wakers: Mutex<Wakers>,
+    /// How many futures have polled it, and are neither ready nor gone. For those who look; it takes
+    /// part in no protocol, hence a plain atomic also under a model checker.
+    present: AtomicUsize,
+}
 
 /// The first one has its own place: with one host nothing is allocated.
 #[derive(Debug, Default)]
@@ -24,12 +34,12 @@ struct Wakers {
 impl Hosts {
     /// Adds a host. From the set's thread only.
     pub(super) fn register(&self, waker: &Waker) {
-        if self.0.lock().iter().any(|known| known.will_wake(waker)) {
+        if self.wakers.lock().iter().any(|known| known.will_wake(waker)) {
             return;
         }
         // Cloned outside of the lock: it is foreign code. Nobody else adds anything meanwhile.
         let waker = waker.clone();
-        let mut wakers = self.0.lock();
+        let mut wakers = self.wakers.lock();
         if wakers.first.is_none() {
             wakers.first = Some(waker);
         } else {
@@ -56,7 +66,21 @@ impl Hosts {
 
     /// Takes the wakers out of the lock, to be woken and dropped outside of it.
     fn take(&self) -> Wakers {
-        mem::take(&mut *self.0.lock())
+        mem::take(&mut *self.wakers.lock())
+    }
+
+    /// Counts one more future that polls the set.
+    pub(super) fn arrive(&self) {
+        self.present.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one less.
+    pub(super) fn depart(&self) {
+        self.present.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn is_anybody_here(&self) -> bool {
+        self.present.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -88,5 +112,21 @@ impl UnparkHosts {
 impl Unpark for UnparkHosts {
     fn unpark(&self) {
         self.0.wake();
+    }
+}
+
+/// Whether anybody is going to poll a set, for other threads.
+#[derive(Clone, Debug)]
+pub struct Audience(Arc<Hosts>);
+
+impl Audience {
+    pub(super) fn of(hosts: &Arc<Hosts>) -> Self {
+        Self(Arc::clone(hosts))
+    }
+
+    /// Whether some future has polled the set, and is neither ready nor gone, at some moment of the
+    /// call. One of `&mut LocalSet` that is dropped counts on.
+    pub fn is_there(&self) -> bool {
+        self.0.is_anybody_here()
     }
 }

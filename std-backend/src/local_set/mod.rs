@@ -43,13 +43,15 @@ use crate::{
 mod hosts;
 
 use self::hosts::Hosts;
-pub use self::hosts::UnparkHosts;
+pub use self::hosts::{Audience, UnparkHosts};
 
 /// A local scheduler without a thread of its own.
 pub struct Set<P: Platform<Unpark = UnparkHosts>> {
     worker: Worker<P>,
     handle: Handle<P>,
     hosts: Arc<Hosts>,
+    /// The set itself is awaited, as a future.
+    awaited: Cell<bool>,
     /// The last tick has left work behind.
     cut_short: Cell<bool>,
     /// Whether a task has panicked, if that is to end the set.
@@ -74,7 +76,8 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
             config.observer = Some(Box::new(Panics(Arc::clone(panicked))));
         }
         let (handle, worker) = local::new(platform, UnparkHosts::new(&hosts), config);
-        Self { worker, handle, hosts, cut_short: Cell::new(false), panicked }
+        let (awaited, cut_short) = (Cell::new(false), Cell::new(false));
+        Self { worker, handle, hosts, awaited, cut_short, panicked }
     }
 
     /// Spawns on this set.
@@ -87,7 +90,9 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
         self.hosts.register(context.waker());
         self.worker.enter(|worker| {
             let tick = self.tick(worker);
-            if self.is_empty_inside(worker) {
+            let is_empty = self.is_empty_inside(worker);
+            self.set_awaited(!is_empty);
+            if is_empty {
                 self.hosts.leave(context.waker());
                 return Poll::Ready(());
             }
@@ -96,9 +101,16 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
         })
     }
 
-    /// Polls a future and, if it waits, runs tasks, no more than one tick's worth.
-    pub fn poll_beside<F: Future>(
-        &self,
+    fn set_awaited(&self, awaited: bool) {
+        if self.awaited.replace(awaited) != awaited {
+            if awaited { self.hosts.arrive() } else { self.hosts.depart() }
+        }
+    }
+
+    /// Polls a future of a host and, if it waits, runs tasks, no more than one tick's worth.
+    pub fn poll_beside<'a, F: Future>(
+        &'a self,
+        host: &mut Host<'a, P>,
         future: Pin<&mut F>,
         context: &mut Context<'_>,
     ) -> Poll<F::Output> {
@@ -106,6 +118,7 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
             // Inside one of the set's own tasks: the others are run by the tick that polls it.
             return future.poll(context);
         }
+        host.arrive(self);
         self.hosts.register(context.waker());
         self.worker.enter(|worker: &Entered<'_, P>| {
             let polled = worker.as_host(|| future.poll(context));
@@ -150,9 +163,9 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
         self.panicked.as_ref().is_some_and(|panicked| panicked.load(Ordering::Relaxed))
     }
 
-    /// One of several futures that poll the set is gone: the others go on without it.
-    pub fn host_is_gone(&self) {
-        self.hosts.wake();
+    /// Tells whether somebody polls this set.
+    pub fn audience(&self) -> Audience {
+        Audience::of(&self.hosts)
     }
 
     /// Cancels all tasks, on this thread. Nobody polls the set again.
@@ -174,6 +187,33 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
     }
 }
 
+/// One of maybe several futures that poll a set. When it is gone, the others go on without it.
+pub struct Host<'a, P: Platform<Unpark = UnparkHosts>>(Option<&'a Set<P>>);
+
+impl<'a, P: Platform<Unpark = UnparkHosts>> Host<'a, P> {
+    /// One that has not polled yet.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    #[inline]
+    fn arrive(&mut self, set: &'a Set<P>) {
+        if self.0.is_none() {
+            self.0 = Some(set);
+            set.hosts.arrive();
+        }
+    }
+}
+
+impl<P: Platform<Unpark = UnparkHosts>> Drop for Host<'_, P> {
+    fn drop(&mut self) {
+        if let Some(Set { hosts, .. }) = self.0 {
+            hosts.depart();
+            hosts.wake();
+        }
+    }
+}
+
 /// Takes note of a panic.
 struct Panics(Arc<AtomicBool>);
 
@@ -186,5 +226,11 @@ impl Observer for Panics {
 impl<P: Platform<Unpark = UnparkHosts>> fmt::Debug for Set<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Set").field("worker", &self.worker).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform<Unpark = UnparkHosts>> fmt::Debug for Host<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("polls", &self.0.is_some()).finish()
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         self, RunningGuard, Whereabouts,
         local::{self, LocalGuard, LocalScheduler, SetPlatform},
     },
-    local_set::Set,
+    local_set::{Host, Set},
     platform::Std,
     runtime::{Id, Runtime, UnhandledPanic},
 };
@@ -159,7 +159,7 @@ impl LocalSet {
     ///
     /// Cancel safe if the future is.
     pub fn run_until<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
-        RunUntil { set: self, future }
+        RunUntil { set: self, host: Host::new(), future }
     }
 
     /// Says what a panic of a task does beside ending the task; by default, nothing.
@@ -212,7 +212,7 @@ impl LocalSet {
 
     /// Enters the set for a poll.
     fn start_poll(&self) -> (LocalGuard, RunningGuard) {
-        self.whereabouts.are_here(self.id, self.set.handle());
+        self.whereabouts.are_here(self.id, &self.set);
         self.enter_scope()
     }
 
@@ -280,14 +280,9 @@ impl fmt::Debug for LocalEnterGuard {
 pin_project_lite::pin_project! {
     struct RunUntil<'a, F> {
         set: &'a LocalSet,
+        host: Host<'a, SetPlatform>,
         #[pin]
         future: F,
-    }
-
-    impl<F> PinnedDrop for RunUntil<'_, F> {
-        fn drop(this: Pin<&mut Self>) {
-            this.set.set.host_is_gone();
-        }
     }
 }
 
@@ -297,10 +292,44 @@ impl<F: Future> Future for RunUntil<'_, F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _entered = this.set.start_poll();
-        let polled = this.set.set.poll_beside(this.future, context);
+        let polled = this.set.set.poll_beside(this.host, this.future, context);
         if polled.is_pending() {
             this.set.end_poll();
         }
         polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, ready},
+        pin::pin,
+        task::Waker,
+    };
+
+    use super::*;
+
+    #[test]
+    fn it_is_known_whether_somebody_polls_a_set() {
+        let mut set = LocalSet::new();
+        let audience = set.set.audience();
+        let task = set.spawn_local(pending::<()>());
+        let context = &mut Context::from_waker(Waker::noop());
+        {
+            let mut host = pin!(set.run_until(pending::<()>()));
+            assert!(!audience.is_there(), "it has not begun");
+            assert!(host.as_mut().poll(context).is_pending());
+            assert!(pin!(set.run_until(ready(()))).poll(context).is_ready());
+            assert!(audience.is_there(), "another one has ended");
+        }
+        assert!(!audience.is_there());
+        for _ in 0..2 {
+            assert!(Pin::new(&mut set).poll(context).is_pending());
+            assert!(audience.is_there());
+        }
+        task.abort();
+        assert!(Pin::new(&mut set).poll(context).is_ready());
+        assert!(!audience.is_there());
     }
 }

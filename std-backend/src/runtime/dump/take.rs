@@ -32,6 +32,9 @@ use crate::{
 /// that it matters that the others take no work from each other meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// How long a local set may that nobody is polling: somebody may be about to.
+const PATIENCE_WITH_ABANDONED: Duration = Duration::from_millis(10);
+
 impl Handle {
     /// Lists all live tasks of the runtime, and where each of them waits.
     ///
@@ -50,7 +53,7 @@ impl Handle {
     /// Until the last worker has answered, idle ones take no work from others. A
     /// [`LocalSet`](crate::task::LocalSet) that was last polled inside this runtime is woken, and
     /// lists its tasks at its next poll; one with tasks that nobody polls is named in
-    /// [`Dump::silent_local_sets`]. Blocking jobs that are running are listed [apart](Dump::blocking).
+    /// [`Dump::silent_local_sets`], 10 ms later. Blocking jobs that are running are listed [apart](Dump::blocking).
     /// Not listed is the future of a `block_on`. After the shutdown there are no tasks of the runtime
     /// to list. If the system gives no thread to wait on, all are silent.
     ///
@@ -124,7 +127,8 @@ fn take(ambient: &Ambient, traced: bool) -> Dump {
     let _one_at_a_time = ambient.stats.dumping.lock();
     let _no_look_ups = traced.then(|| trace::STACKS.lock());
     let traces = traced.then(Traces::new);
-    let deadline = Instant::now() + PATIENCE + if traced { trace::TRACING } else { Duration::ZERO };
+    let start = Instant::now();
+    let patience = PATIENCE + if traced { trace::TRACING } else { Duration::ZERO };
     let ask = |asked: &dyn Asked| asked.start(traces.as_ref().map(Traces::tracer));
 
     let workers = ambient.scheduler.asked();
@@ -138,16 +142,19 @@ fn take(ambient: &Ambient, traced: bool) -> Dump {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
-        let all = iter::once(workers).chain(sets.iter().map(|set| &set.scheduler as &dyn Asked));
+        let abandoned = |set: &KnownSet| !set.audience.is_there();
+        let sets = sets.iter().map(|set| (&set.scheduler as &dyn Asked, abandoned(set)));
         // All of them, since each wakes only for a poll that came before its answer.
-        if all.filter(|asked| asked.poll(&mut context).is_pending()).count() == 0 {
-            break;
+        let silent = iter::once((workers, false))
+            .chain(sets)
+            .filter(|(asked, _)| asked.poll(&mut context).is_pending());
+        let waits =
+            silent.map(|(_, abandoned)| if abandoned { PATIENCE_WITH_ABANDONED } else { patience });
+        let left = waits.max().map(|wait| wait.saturating_sub(start.elapsed()));
+        match left {
+            None | Some(Duration::ZERO) => break,
+            Some(left) => thread::park_timeout(left),
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        thread::park_timeout(left);
     }
     let workers = workers.end();
     let sets = sets.into_iter().map(|set| (set.id, set.scheduler.end())).collect();
