@@ -90,6 +90,24 @@ on_every_runtime! {
         });
     }
 
+    fn ready_listeners_take_units(flavour: Flavour) {
+        flavour.build().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let connect = || std::net::TcpStream::connect(address).unwrap();
+            let first = connect();
+            listener.accept().await.unwrap();
+            let clients: Vec<_> = (0..BUDGET * 2).map(|_| connect()).collect();
+            let polls = polls_of(async move {
+                for _ in 0..BUDGET * 2 {
+                    listener.accept().await.unwrap();
+                }
+            });
+            assert_eq!(polls.await, 2);
+            drop((first, clients));
+        });
+    }
+
     fn consuming_takes_units(flavour: Flavour) {
         flavour.build().block_on(async {
             let consume = |units| polls_of(async move {

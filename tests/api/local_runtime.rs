@@ -250,3 +250,18 @@ async fn the_attribute_makes_one() {
     let shared = Arc::new(4);
     assert_eq!(spawn(async move { *shared }).await.unwrap(), 4);
 }
+
+#[test]
+fn it_is_neither_send_nor_sync() {
+    trait Ambiguous<A> {
+        fn here() {}
+    }
+    struct Sendable;
+    struct Shareable;
+    impl<T: ?Sized> Ambiguous<()> for T {}
+    impl<T: ?Sized + Send> Ambiguous<Sendable> for T {}
+    impl<T: ?Sized + Sync> Ambiguous<Shareable> for T {}
+    // These compile only while there is one impl to choose: that for types that are neither.
+    <LocalRuntime as Ambiguous<_>>::here();
+    <LocalSet as Ambiguous<_>>::here();
+}

@@ -2,8 +2,10 @@
 #![cfg(unix)]
 
 use std::{
+    future::poll_fn,
     process::{Command, id},
     sync::Barrier,
+    task::Poll,
     thread,
 };
 
@@ -12,7 +14,10 @@ use jenny::{
         ctrl_c,
         unix::{SignalKind, signal},
     },
-    task::spawn,
+    task::{
+        coop::{has_budget_remaining, poll_proceed},
+        spawn,
+    },
 };
 
 use crate::support::{Flavour, TestRuntime};
@@ -93,6 +98,39 @@ fn a_listener_sees_what_comes_while_it_does_not_look() {
         send("HUP");
         assert_eq!(late.recv().await, Some(()));
         assert_eq!(listener.recv().await, Some(()));
+    });
+}
+
+/// Units of one poll.
+const BUDGET: usize = 128;
+
+#[test]
+fn a_ready_signal_takes_a_unit_and_one_that_has_not_come_takes_none() {
+    on_all(|| async {
+        let mut listeners = [(); 2].map(|()| signal(SignalKind::window_change()).unwrap());
+        let mut none = signal(SignalKind::window_change()).unwrap();
+        send("WINCH");
+        // So it has been reported to the others, too.
+        none.recv().await.unwrap();
+        let mut polls = 0;
+        let task = spawn(poll_fn(move |context| {
+            polls += 1;
+            if polls > 1 {
+                return listeners[1].poll_recv(context).map(|signal| (signal, polls));
+            }
+            for _ in 0..BUDGET - 1 {
+                let Poll::Ready(unit) = poll_proceed(context) else { panic!("exhausted") };
+                unit.made_progress();
+            }
+            assert!(none.poll_recv(context).is_pending());
+            assert!(has_budget_remaining(), "nothing was taken");
+            assert_eq!(listeners[0].poll_recv(context), Poll::Ready(Some(())));
+            assert!(!has_budget_remaining());
+            // The task is woken for it, and not by another signal.
+            assert!(listeners[1].poll_recv(context).is_pending());
+            Poll::Pending
+        }));
+        assert_eq!(task.await.unwrap(), (Some(()), 2));
     });
 }
 

@@ -11,11 +11,13 @@ use std::{
         mpsc,
     },
     task::{Context, Poll, Waker},
+    thread,
 };
 
 use jenny::{
+    runtime::Handle,
     sync::{Notify, oneshot},
-    task::{self, Id, spawn, yield_now},
+    task::{self, Id, LocalSet, spawn, spawn_local, yield_now},
 };
 
 use crate::support::{Flavour, on_every_runtime, wait_until};
@@ -225,6 +227,40 @@ on_every_runtime! {
                 assert!(ids.insert(id));
             }
         });
+    }
+
+    /// Workers and other threads take ids in blocks, which threads that end leave unfinished.
+    fn ids_are_unique_in_the_process(flavour: Flavour) {
+        let (runtime, other) = (flavour.build(), flavour.build());
+        let handles = [&runtime, &other].map(|runtime| runtime.handle().clone());
+        let strangers: Vec<_> = (0..8)
+            .map(|_| {
+                let handles = handles.clone();
+                thread::spawn(move || -> Vec<Id> {
+                    let spawn = |handle: &Handle| {
+                        [handle.spawn(ready(())).id(), handle.spawn_blocking(|| ()).id()]
+                    };
+                    (0..50).flat_map(|_| handles.iter().flat_map(spawn)).collect()
+                })
+            })
+            .collect();
+        let mut all: Vec<Id> = strangers.into_iter().flat_map(|it| it.join().unwrap()).collect();
+        for runtime in [runtime, other] {
+            let set = LocalSet::new();
+            let here = runtime.block_on(set.run_until(async {
+                let mut ids = Vec::new();
+                for _ in 0..600 {
+                    let outer = spawn(async { spawn(ready(())).id() });
+                    let local = spawn_local(async { task::id() });
+                    ids.extend([outer.id(), local.id(), outer.await.unwrap()]);
+                    assert_eq!(local.await.unwrap(), ids[ids.len() - 2]);
+                }
+                ids
+            }));
+            all.extend(here);
+        }
+        let count = all.len();
+        assert_eq!(all.into_iter().collect::<HashSet<_>>().len(), count);
     }
 
     /// Wherever it is dropped: with its handle, by a runtime that is gone, or by who is refused.
