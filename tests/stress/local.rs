@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// A script that is not `Send`, and ends the process if it is polled or dropped elsewhere.
-struct Bound {
+pub(crate) struct Bound {
     script: Script,
     home: ThreadId,
     _stays_here: Rc<()>,
 }
 
 impl Bound {
-    fn new(script: Script) -> Self {
+    pub(crate) fn new(script: Script) -> Self {
         Self { script, home: thread::current().id(), _stays_here: Rc::new(()) }
     }
 

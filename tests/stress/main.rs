@@ -7,6 +7,7 @@
 
 mod census;
 mod local;
+mod nested;
 mod scenarios;
 mod strangers;
 mod tasks;
@@ -25,21 +26,23 @@ use jenny_tests::{
     ledger::{self, Summary},
 };
 use local::locals;
+use nested::nested;
 use scenarios::{Flavour, churn, flood};
 use strangers::Strangers;
 
 /// The most threads that the scenarios explain: those of the test (4: the harness, the test, the
 /// watchdog, the census), of the scenarios (2 strangers, 3 floods with 3 each, 2 churns with up to 2
-/// guests each, 2 with local tasks), and of the runtimes that live at the same time: their workers,
+/// guests each, 2 with local tasks, 2 with nested runtimes and a dump each), and of the runtimes that live at the same time: their workers,
 /// a monitor if there are any, and up to 4 in the pool.
 const EXPLAINED: usize = {
     const POOL: usize = scenarios::POOL;
     let test = 4;
-    let scenarios = 2 + 3 * (1 + 3) + 2 * (1 + 2) + 2;
+    let scenarios = 2 + 3 * (1 + 3) + 2 * (1 + 2) + 2 + 2 * (1 + 1);
     let floods = (4 + 1 + POOL) + (1 + 1 + POOL) + POOL;
     let churns = 2 * (3 + 1 + POOL);
     let locals = (2 + 1 + POOL) + POOL + 2 * POOL;
-    test + scenarios + floods + churns + locals
+    let nested = (3 + 1 + POOL) + POOL + 2 * (3 + 1 + POOL);
+    test + scenarios + floods + churns + locals + nested
 };
 
 /// A task that blocks has its worker go on on a thread beyond the pool's, and a runtime that is shut
@@ -81,6 +84,10 @@ fn what_goes_in_comes_out() {
         for flavour in [Flavour::MultiThread(2), Flavour::CurrentThread] {
             let (rng, rounds) = (rng.fork(), scaled(6_000.0));
             scenarios.push(scope.spawn(move || locals(strangers, rng, &flavour.build(), rounds)));
+        }
+        for flavour in [Flavour::MultiThread(3), Flavour::CurrentThread] {
+            let (rng, rounds) = (rng.fork(), scaled(2_000.0));
+            scenarios.push(scope.spawn(move || nested(strangers, rng, &flavour.build(), rounds)));
         }
         for scenario in scenarios {
             scenario.join().unwrap();

@@ -18,7 +18,7 @@ const BATCH: usize = 64;
 /// How many threads the pool of each runtime has at most.
 pub(crate) const POOL: usize = 4;
 
-type Pending = Vec<(JoinHandle<Output>, Expect)>;
+pub(crate) type Pending = Vec<(JoinHandle<Output>, Expect)>;
 
 fn multi_thread(workers: usize) -> Runtime {
     let mut builder = Builder::new_multi_thread();
@@ -65,7 +65,7 @@ pub(crate) enum Flavour {
 }
 
 impl Flavour {
-    fn any(rng: &mut Rng) -> Self {
+    pub(crate) fn any(rng: &mut Rng) -> Self {
         match rng.below(5) {
             0 | 1 => Self::CurrentThread,
             workers => Self::MultiThread(workers - 1),
@@ -130,7 +130,7 @@ fn besiege(handle: &Handle, strangers: &Arc<Strangers>, rng: &mut Rng) {
     }
 }
 
-fn end(runtime: Runtime, rng: &mut Rng) {
+pub(crate) fn end(runtime: Runtime, rng: &mut Rng) {
     match rng.below(6) {
         0 => runtime.shutdown_background(),
         1 => runtime.shutdown_timeout(Duration::from_micros(rng.below(2_000) as u64)),
@@ -212,7 +212,7 @@ async fn gather(strangers: &Arc<Strangers>, rng: &mut Rng) {
 }
 
 /// Waits for tasks, in any order, and lets some go.
-async fn settle(mut pending: Pending, rng: &mut Rng) {
+pub(crate) async fn settle(mut pending: Pending, rng: &mut Rng) {
     while !pending.is_empty() {
         let any = rng.below(pending.len());
         let (join, expect) = pending.swap_remove(any);

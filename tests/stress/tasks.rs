@@ -46,6 +46,8 @@ pub(crate) struct Script {
     generation: u8,
     /// It runs where no other thread could take its worker over.
     bound: bool,
+    /// It may be polled when the runtime of its timers is gone.
+    wanders: bool,
     end: End,
 }
 
@@ -83,8 +85,8 @@ impl Script {
             _ => End::Output,
         };
         let token = Token::new(Kind::Future);
-        let (child, timer, bound) = (None, None, false);
-        Self { token, strangers, rng, steps, child, timer, generation, bound, end }
+        let (child, timer, bound, wanders) = (None, None, false, false);
+        Self { token, strangers, rng, steps, child, timer, generation, bound, wanders, end }
     }
 
     /// A script for a `LocalSet`.
@@ -92,6 +94,11 @@ impl Script {
         let mut script = Self::new(strangers, rng);
         script.bound = true;
         script
+    }
+
+    /// Lets the script be in a `LocalSet` that is polled by one runtime after another.
+    pub(crate) fn wanders(&mut self) {
+        (self.bound, self.wanders) = (true, true);
     }
 
     /// What comes of this script if somebody aborts it, or nobody.
@@ -121,7 +128,7 @@ impl Script {
                 self.strangers.send(Parcel::Wake(waker.clone()));
             }
             8 => self.child = Some(jenny::task::spawn_blocking(closure(self.rng.fork()))),
-            9 => {
+            9 if !self.wanders => {
                 let duration = Duration::from_micros(self.rng.below(3_000) as u64);
                 self.timer = Some(Box::pin(sleep(duration)));
             }
