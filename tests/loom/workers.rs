@@ -111,6 +111,33 @@ fn wake_during_shutdown() {
     });
 }
 
+/// The same with a worker alone, which has slept since the shutdown began: it has to look into the
+/// inboxes once more before it sleeps again.
+#[test]
+fn wake_during_shutdown_of_the_only_worker() {
+    check("workers: wake during the shutdown of the only worker", Bounds::preemptions(3), || {
+        let (handle, [mut first]) = new(0);
+        let (future, [announcement], place) = Waits::new();
+        let join = first.worker.enter(|entered| {
+            let join = handle.spawn(future);
+            assert_eq!(entered.tick(), Tick::Idle);
+            join
+        });
+        let waker = place.take();
+        handle.close();
+        drop(handle);
+        // The close's own unpark.
+        first.parker.park();
+        let other = thread::spawn(move || {
+            announcement.make();
+            waker.wake();
+        });
+        first.run();
+        other.join().unwrap();
+        assert!(result(join).map_or_else(|error| error.is_cancelled(), |_| true));
+    });
+}
+
 /// The same, where the other worker has been woken to search and stops instead: whoever counts on its
 /// search would leave the owner asleep.
 #[test]
