@@ -28,10 +28,12 @@ const PATHS: &[Path] = &[
     ("worker: yield", worker_yield),
     ("worker: spawn from outside, run", worker_outside),
     ("current_thread: spawn, join", current_spawn_join),
+    ("current_thread: spawn, join in a task", current_join_in_task),
     ("current_thread: spawn, detached", current_detached),
     ("current_thread: yield", current_yield),
     ("current_thread: block_on", current_block_on),
     ("LocalRuntime: spawn_local, join", local_spawn_join),
+    ("LocalRuntime: spawn_local, join in a task", local_join_in_task),
     ("LocalRuntime: yield", local_yield),
     ("JoinSet: spawn, join_next", join_set),
     ("timer: insert, cancel", timer_cancel),
@@ -140,6 +142,11 @@ fn current_spawn_join(operations: u64) {
     current_thread().block_on(spawn_and_join(operations));
 }
 
+fn current_join_in_task(operations: u64) {
+    let runtime = current_thread();
+    runtime.block_on(runtime.spawn(spawn_and_join(operations))).expect("joined");
+}
+
 fn current_detached(operations: u64) {
     current_thread().block_on(async move {
         for _ in 0..operations / BATCH {
@@ -163,12 +170,19 @@ fn current_block_on(operations: u64) {
     }
 }
 
+async fn spawn_local_and_join(operations: u64) {
+    for number in 0..operations {
+        black_box(jenny::task::spawn_local(async move { number }).await.expect("joined"));
+    }
+}
+
 fn local_spawn_join(operations: u64) {
-    LocalRuntime::new().expect("built").block_on(async move {
-        for number in 0..operations {
-            black_box(jenny::task::spawn_local(async move { number }).await.expect("joined"));
-        }
-    });
+    LocalRuntime::new().expect("built").block_on(spawn_local_and_join(operations));
+}
+
+fn local_join_in_task(operations: u64) {
+    let runtime = LocalRuntime::new().expect("built");
+    runtime.block_on(runtime.spawn_local(spawn_local_and_join(operations))).expect("joined");
 }
 
 fn local_yield(operations: u64) {
