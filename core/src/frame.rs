@@ -30,8 +30,8 @@ pub struct Frame {
     detachable: Cell<bool>,
     /// The cell of the task that is being polled; null outside of polls.
     polled: Cell<*const ()>,
-    /// That task has asked for another poll, by [`yield_from`](Self::yield_from).
-    yielded: Cell<bool>,
+    /// How many more tasks the tick of this scope may run.
+    left: Cell<u32>,
     /// A resource was refused a unit of the budget in this poll.
     refused: Cell<bool>,
     /// The frame that this one was entered from.
@@ -47,7 +47,7 @@ impl Frame {
             budget: Cell::new(None),
             detachable: Cell::new(false),
             polled: Cell::new(ptr::null()),
-            yielded: Cell::new(false),
+            left: Cell::new(0),
             refused: Cell::new(false),
             outer: Cell::new(ptr::null()),
         }
@@ -105,6 +105,24 @@ impl Frame {
         self.refused.get() && self.refused.replace(false)
     }
 
+    /// Begins a tick of so many tasks.
+    pub(crate) fn start_tick(&self, tasks: u32) {
+        self.left.set(tasks);
+    }
+
+    /// Counts a task of the tick: how many may follow it; `None` if the tick is over.
+    #[inline]
+    pub(crate) fn count_task(&self) -> Option<u32> {
+        let left = self.left.get().checked_sub(1)?;
+        self.left.set(left);
+        Some(left)
+    }
+
+    /// No task follows the one that is running.
+    pub(crate) fn end_tick(&self) {
+        self.left.set(0);
+    }
+
     /// Starts the work on a task with a fresh budget.
     #[inline]
     pub(crate) fn start_task(&self, id: NonZeroU64) {
@@ -116,7 +134,6 @@ impl Frame {
     #[inline]
     pub(crate) fn start_poll(&self, cell: *const ()) {
         self.polled.set(cell);
-        self.yielded.set(false);
     }
 
     /// Ends a poll.
@@ -125,20 +142,10 @@ impl Frame {
         self.polled.set(ptr::null());
     }
 
-    /// Asks for another poll of the task that is being polled; false if that is not this one.
+    /// Whether the task with this cell, which is not null, is being polled.
     #[inline]
-    pub(crate) fn yield_from(&self, cell: *const ()) -> bool {
-        let is_polled = ptr::eq(self.polled.get(), cell) && !cell.is_null();
-        if is_polled {
-            self.yielded.set(true);
-        }
-        is_polled
-    }
-
-    /// Whether the task that is being polled has asked for another poll.
-    #[inline]
-    pub(crate) fn has_yielded(&self) -> bool {
-        self.yielded.get()
+    pub(crate) fn is_polling(&self, cell: *const ()) -> bool {
+        ptr::eq(self.polled.get(), cell) && !cell.is_null()
     }
 
     /// Goes on with what another frame works on, and with its budget.

@@ -81,6 +81,7 @@ unsafe impl<U: Unpark> Platform for Std<U> {
         SLOT.get()
     }
 
+    #[inline]
     unsafe fn set_slot(frame: *const Frame) -> *const Frame {
         SLOT.replace(frame)
     }

@@ -75,12 +75,6 @@ pub(super) fn local_of<P: Platform>(scheduler: *const ()) -> *const () {
     unsafe { with_worker_of::<P>(scheduler) }.map_or(ptr::null(), Frame::local)
 }
 
-/// Whether the task that is being polled on this thread has asked for another poll.
-#[inline]
-pub(super) fn has_yielded<P: Platform>() -> bool {
-    innermost::<P, _>(|frame| frame.is_some_and(Frame::has_yielded))
-}
-
 /// What the current thread or core is in.
 #[derive(Debug)]
 pub struct Current<P>(core::marker::PhantomData<P>);
@@ -104,9 +98,17 @@ impl<P: Platform> Current<P> {
     #[inline]
     pub fn yield_now(waker: &Waker) {
         let cell = task::cell_of(waker);
-        if !innermost::<P, _>(|frame| frame.is_some_and(|frame| frame.yield_from(cell))) {
+        if innermost::<P, _>(|frame| frame.is_some_and(|frame| frame.is_polling(cell))) {
+            // SAFETY: this thread is in the poll of the task with this cell.
+            unsafe { task::set_yielded(cell) }
+        } else {
             waker.wake_by_ref();
         }
+    }
+
+    /// Lets the innermost tick that this thread is in return after the task that is running.
+    pub fn end_tick() {
+        innermost::<P, _>(|frame| frame.map(Frame::end_tick));
     }
 
     /// Runs a task that is no part of a scheduler on this thread: it has an id and no budget.

@@ -34,28 +34,28 @@ pub enum Tick {
 /// beat in time with the task counts of a program.
 const TICK: u32 = crate::sync::shrunk(61, 2);
 
-/// Comes round with every so many tasks.
-struct Round {
+/// The looks at the inbox within a tick.
+struct Looks {
     interval: u32,
-    left: u32,
+    /// The next is due when so many tasks of the tick are left.
+    next: u32,
 }
 
-impl Round {
-    #[inline]
-    fn new(interval: u32) -> Self {
+impl Looks {
+    /// For a tick of so many tasks, a look after every `interval` of them.
+    fn new(tasks: u32, interval: u32) -> Self {
         let interval = interval.max(1);
-        Self { interval, left: interval }
+        // Below zero it wraps to what is never left.
+        Self { interval, next: tasks.wrapping_sub(interval) }
     }
 
-    /// Counts a task; true if the round is over, and the next begins.
     #[inline]
-    fn count(&mut self) -> bool {
-        self.left -= 1;
-        let over = self.left == 0;
-        if over {
-            self.left = self.interval;
+    fn is_due(&mut self, left: u32) -> bool {
+        let is_due = left == self.next;
+        if is_due {
+            self.next = left.wrapping_sub(self.interval);
         }
-        over
+        is_due
     }
 }
 

@@ -65,6 +65,7 @@ impl<F: Future, S> Cell<F, S> {
                     origin,
                     owner: StdCell::new(Owner::NONE),
                     stage: StdCell::new(StageTag::Future),
+                    yielded: StdCell::new(false),
                 },
             },
             stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),

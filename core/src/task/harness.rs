@@ -146,7 +146,7 @@ unsafe fn poll<F: Future, S: Schedule>(
                 if let Some(observer) = observer {
                     tell::<S>(task, |task| observer.after_poll(task));
                 }
-                if S::has_yielded() {
+                if S::YIELDS && task.record().yielded.take() {
                     return Outcome::Again(Runnable::new(task));
                 }
                 return match task.state().end_poll(seen) {

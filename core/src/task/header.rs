@@ -73,6 +73,8 @@ pub(crate) struct Record {
     pub(super) owner: Cell<Owner>,
     /// Rule S: what the stage holds.
     pub(super) stage: Cell<StageTag>,
+    /// Rule S: the poll has asked for another one, without a wake.
+    pub(super) yielded: Cell<bool>,
 }
 
 /// A header and its record, which lie next to each other in every cell.

@@ -23,6 +23,10 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// type of future.
     const TRACES: bool = false;
 
+    /// Whether its tasks can ask for another poll without a wake, by
+    /// [`Current::yield_now`](crate::scheduler::Current::yield_now).
+    const YIELDS: bool = false;
+
     /// Queues a task. From any thread, core or interrupt.
     ///
     /// # Safety
@@ -66,13 +70,6 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// # Safety
     /// The count was taken for the cell; `this` is not used again on its behalf.
     unsafe fn release(this: NonNull<Self>, place: Place);
-
-    /// Whether the task that the calling thread polls has asked its worker for another poll, instead of
-    /// waking itself.
-    #[inline]
-    fn has_yielded() -> bool {
-        false
-    }
 
     /// Takes one unit from the budget of the task that the calling thread polls; false if there is
     /// none left.

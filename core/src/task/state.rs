@@ -38,7 +38,7 @@
 //!    writes too (release sequence, acquire load), or it leads to another poll.
 //!    A poll that wants another one for itself needs none of that: its holder keeps the `Runnable`
 //!    instead of ending the poll here, and what the poll has written it will see
-//!    ([`Schedule::has_yielded`](super::Schedule::has_yielded)).
+//!    ([`Schedule::YIELDS`](super::Schedule::YIELDS)).
 //! 3. *No overflow.* A wake that finds the field half full folds the count to 1 and sets COALESCED,
 //!    which [`end_poll`](State::end_poll) takes as a wake it did not see. The field has room for as
 //!    many wakes again as can be between the add and the fold: one per thread or interrupt level.

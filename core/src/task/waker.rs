@@ -51,6 +51,16 @@ pub(crate) fn cell_of(waker: &Waker) -> *const () {
     if core::ptr::eq(waker.vtable(), &VTABLE) { waker.data() } else { core::ptr::null() }
 }
 
+/// Asks for another poll of a task instead of waking it.
+///
+/// # Safety
+/// The calling thread is in the poll of the task with this cell.
+#[inline]
+pub(crate) unsafe fn set_yielded(cell: *const ()) {
+    // SAFETY: the poll keeps the cell alive, and the record is its poller's (rule S).
+    unsafe { task(cell) }.record().yielded.set(true);
+}
+
 /// The id of the task whose waker this is, if it is one of this crate's: inside of a poll, with the
 /// waker of the context, the task that is being polled. From anywhere, whatever the scheduler.
 ///

@@ -22,6 +22,7 @@ use std::{
     cell::Cell,
     fmt,
     future::Future,
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -29,7 +30,7 @@ use std::{
 use jenny_core::{
     platform::Platform,
     scheduler::{
-        Tick,
+        Current, Tick,
         local::{self, Config, Entered, Handle, Worker},
     },
     task::{Observer, TaskMeta},
@@ -73,7 +74,7 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
         let hosts = Arc::new(Hosts::default());
         let mut config = Config::default();
         if let Some(panicked) = &panicked {
-            config.observer = Some(Box::new(Panics(Arc::clone(panicked))));
+            config.observer = Some(Box::new(Panics::<P>(Arc::clone(panicked), PhantomData)));
         }
         let (handle, worker) = local::new(platform, UnparkHosts::new(&hosts), config);
         let (awaited, cut_short) = (Cell::new(false), Cell::new(false));
@@ -89,7 +90,7 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         self.hosts.register(context.waker());
         self.worker.enter(|worker| {
-            let tick = self.tick(worker);
+            let tick = worker.tick();
             let is_empty = self.is_empty_inside(worker);
             self.set_awaited(!is_empty);
             if is_empty {
@@ -125,14 +126,10 @@ impl<P: Platform<Unpark = UnparkHosts>> Set<P> {
             if polled.is_ready() {
                 self.hosts.leave(context.waker());
             } else {
-                self.go_on(self.tick(worker), context);
+                self.go_on(worker.tick(), context);
             }
             polled
         })
-    }
-
-    fn tick(&self, worker: &Entered<'_, P>) -> Tick {
-        worker.tick_until(|| self.has_panicked())
     }
 
     /// Sees to it that a host comes back for the rest.
@@ -214,12 +211,13 @@ impl<P: Platform<Unpark = UnparkHosts>> Drop for Host<'_, P> {
     }
 }
 
-/// Takes note of a panic.
-struct Panics(Arc<AtomicBool>);
+/// Takes note of a panic, after which no task shall run.
+struct Panics<P>(Arc<AtomicBool>, PhantomData<fn(P)>);
 
-impl Observer for Panics {
+impl<P: Platform> Observer for Panics<P> {
     fn panicked(&self, _: &TaskMeta<'_>) {
         self.0.store(true, Ordering::Relaxed);
+        Current::<P>::end_tick();
     }
 }
 

@@ -69,7 +69,14 @@ impl Wake for Root {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.handle.is_entered() {
+        // The first wake ends the tick: the future goes next, like a task that was woken. One that has
+        // woken itself, before the tick, lets the others go first.
+        let is_here = if self.woken_here.load(Ordering::Relaxed) {
+            self.handle.is_entered()
+        } else {
+            self.handle.end_tick()
+        };
+        if is_here {
             // The core's own thread looks at the flag before it parks.
             self.woken_here.store(true, Ordering::Relaxed);
             return;
@@ -205,7 +212,6 @@ impl Taken<'_> {
         let waker = Waker::from(Arc::clone(root));
         let mut context = Context::from_waker(&waker);
         root.woken_here.store(true, Ordering::Relaxed);
-        let due = || root.is_woken() || home.has_panicked();
         let mut turns = 0_u32;
         worker.enter(|worker| {
             let _own = timers.own();
@@ -221,11 +227,9 @@ impl Taken<'_> {
                 {
                     return Some(output);
                 }
-                // The future goes next when it is due, like a task that was woken; driver and timers
-                // then have their turn now and then, not after each task. One that has woken itself
-                // lets the others go first.
-                let yields = root.is_woken();
-                match worker.tick_until(|| if yields { home.has_panicked() } else { due() }) {
+                let due = || root.is_woken() || home.has_panicked();
+                match worker.tick() {
+                    // Driver and timers have their turn now and then, not after each task.
                     Tick::Ran | Tick::Idle if due() => {
                         turns = turns.wrapping_add(1);
                         let a_set_says_so = context::local::take_driver_is_due();

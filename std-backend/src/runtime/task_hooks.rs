@@ -5,9 +5,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use jenny_core::task::{Observer, TaskMeta};
+use jenny_core::{
+    scheduler::Current,
+    task::{Observer, TaskMeta},
+};
 
-use crate::stats::PollTimer;
+use crate::{platform::AnyRuntime, stats::PollTimer};
 
 /// Called with a task, on the thread where it happens.
 pub(super) type TaskHook = Option<Arc<dyn Fn(&TaskMeta<'_>) + Send + Sync>>;
@@ -77,6 +80,7 @@ impl Observer for TaskHooks {
         if let Some(panicked) = &self.panicked {
             // Ordering: Relaxed; the worker's own thread looks at it next.
             panicked.store(true, Ordering::Relaxed);
+            Current::<AnyRuntime>::end_tick();
         }
     }
 

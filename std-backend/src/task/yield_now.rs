@@ -12,8 +12,8 @@ use crate::platform::AnyRuntime;
 /// Lets the other tasks of this worker run first, and the driver when its turn comes.
 ///
 /// Cancel safe.
-pub async fn yield_now() {
-    YieldNow { yielded: false }.await;
+pub fn yield_now() -> impl Future<Output = ()> {
+    YieldNow { yielded: false }
 }
 
 struct YieldNow {

@@ -29,8 +29,8 @@ pub(super) struct Core<P: Platform> {
     asleep: Cell<bool>,
     pub(super) stopped: Cell<bool>,
     pub(super) dump: Seen,
-    /// There has been work since the worker last went to sleep.
-    pub(super) found: Cell<bool>,
+    /// How many tasks had been polled when the worker last went to sleep.
+    polls_at_sleep: Cell<usize>,
     pub(super) interval: u32,
     pub(super) inbox_interval: u32,
 }
@@ -56,7 +56,7 @@ impl<P: Platform> Core<P> {
             stopped: Cell::new(false),
             dump: Seen::default(),
             // Nobody has woken it yet, so its first sleep follows no empty wake.
-            found: Cell::new(true),
+            polls_at_sleep: Cell::new(usize::MAX),
             interval: event_interval.max(1),
             inbox_interval,
         }
@@ -154,9 +154,11 @@ impl<P: Platform> Core<P> {
         if closing || !self.shared.inbox.is_empty() {
             return false;
         }
-        self.shared.own.counters.parks.add(1);
-        if !self.found.replace(false) {
-            self.shared.own.counters.empty_wakes.add(1);
+        let counters = &self.shared.own.counters;
+        counters.parks.add(1);
+        let polls = counters.polls.get();
+        if self.polls_at_sleep.replace(polls) == polls {
+            counters.empty_wakes.add(1);
         }
         true
     }

@@ -10,6 +10,7 @@ use core::{
 
 use super::{core::Core, shared::Shared};
 use crate::{
+    frame::Frame,
     platform::{Platform, Unpark},
     scheduler::{
         WorkerDump, WorkerMetrics, budget,
@@ -113,6 +114,16 @@ impl<P: Platform> Handle<P> {
         Core::current(self.0.pointer()).is_some()
     }
 
+    /// Lets the tick that this thread is in return, with [`Tick::Ran`](crate::scheduler::Tick::Ran),
+    /// after the task that is running: for a backend that has something of its own to run beside the
+    /// tasks. False on a thread that is not inside [`Worker::enter`](super::Worker::enter) of this
+    /// scheduler.
+    pub fn end_tick(&self) -> bool {
+        // SAFETY: the frame is used here only.
+        let frame = unsafe { frame::with_worker_of::<P>(self.0.address()) };
+        frame.map(Frame::end_tick).is_some()
+    }
+
     /// Begins the shutdown: the worker's ticks cancel every task and end with
     /// [`Tick::Stopped`](crate::scheduler::Tick::Stopped). From any thread.
     pub fn close(&self) {
@@ -199,6 +210,7 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     type Platform = P;
 
     const TRACES: bool = P::TRACES;
+    const YIELDS: bool = true;
 
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
         match Core::current(this) {
@@ -240,10 +252,6 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     }
 
     #[inline]
-    fn has_yielded() -> bool {
-        frame::has_yielded::<P>()
-    }
-
     fn charge() -> bool {
         budget::proceed::<P>()
     }

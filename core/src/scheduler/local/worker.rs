@@ -12,7 +12,7 @@ use crate::{
     frame::{Frame, enter},
     platform::{Platform, Unpark},
     scheduler::{
-        Round, Tick,
+        Looks, Tick,
         counted::Shared as SharedRef,
         dump::{self, Desk, Listed, Seen},
         frame,
@@ -77,14 +77,14 @@ pub struct Entered<'a, P: Platform> {
 }
 
 impl<P: Platform> Entered<'_, P> {
-    /// Runs tasks until there is none, or the driver is due.
+    /// Runs tasks until there is none, the driver is due, or [`Handle::end_tick`] was called.
     pub fn tick(&self) -> Tick {
-        self.tick_until(|| false)
+        self.tick_beside(|| false)
     }
 
-    /// As [`tick`](Self::tick), and returns early, with [`Tick::Ran`], after a task that made `due`
-    /// true: for a backend that has something of its own to run beside the tasks.
-    pub fn tick_until(&self, due: impl Fn() -> bool) -> Tick {
+    /// As [`tick`](Self::tick), for a backend that has something of its own to run beside the tasks:
+    /// also returns, with [`Tick::Ran`], as soon as there is no task and that is `due`.
+    pub fn tick_beside(&self, due: impl Fn() -> bool) -> Tick {
         let core = self.core;
         core.wake_up();
         if core.shared.dumps.is_asking(&core.dump) {
@@ -94,8 +94,9 @@ impl<P: Platform> Entered<'_, P> {
             return self.tick_closing();
         }
         core.take_inbox();
-        let mut until_inbox = Round::new(core.inbox_interval);
-        for _ in 0..core.interval {
+        let mut looks = Looks::new(core.interval, core.inbox_interval);
+        self.frame.start_tick(core.interval);
+        while let Some(left) = self.frame.count_task() {
             let Some(task) = core.pop() else {
                 if core.recycler.shrink() {
                     if due() {
@@ -112,10 +113,7 @@ impl<P: Platform> Entered<'_, P> {
                 continue;
             };
             self.run(task);
-            if due() {
-                break;
-            }
-            if until_inbox.count() {
+            if looks.is_due(left) {
                 core.take_inbox();
             }
         }
@@ -148,7 +146,6 @@ impl<P: Platform> Entered<'_, P> {
         if task.owner().is_none() && !self.core.bind(&task) {
             return self.core.finish(task.cancel());
         }
-        self.core.found.set(true);
         self.core.shared.own.counters.polls.add(1);
         self.core.shared.own.running.start(task.id());
         self.frame.start_task(task.id().0);

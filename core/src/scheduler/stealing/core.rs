@@ -43,8 +43,8 @@ pub(super) struct Core<P: Platform> {
     pub(super) ticks: Cell<u32>,
     /// Which other worker's inbox is looked into next.
     pub(super) neighbour: Cell<usize>,
-    /// There has been work since the worker last went to sleep.
-    pub(super) found: Cell<bool>,
+    /// How many tasks had been polled when the worker last went to sleep.
+    polls_at_sleep: Cell<usize>,
     /// Calls for help wait for the end of the poll.
     pub(super) holds_back: Cell<bool>,
     call: Cell<Call>,
@@ -85,7 +85,7 @@ impl<P: Platform> Core<P> {
             ticks: Cell::new(0),
             neighbour: Cell::new(index),
             // Nobody has woken it yet, so its first sleep follows no empty wake.
-            found: Cell::new(true),
+            polls_at_sleep: Cell::new(usize::MAX),
             holds_back: Cell::new(false),
             call: Cell::new(Call { thief: index, polls: 0, enough: 1 }),
             lifo_in_a_row: Cell::new(0),
@@ -440,7 +440,8 @@ impl<P: Platform> Core<P> {
         if wait {
             let counters = &self.slot().own.counters;
             counters.parks.add(1);
-            if !self.found.replace(false) {
+            let polls = counters.polls.get();
+            if self.polls_at_sleep.replace(polls) == polls {
                 counters.empty_wakes.add(1);
             }
             return true;

@@ -193,6 +193,7 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     type Platform = P;
 
     const TRACES: bool = P::TRACES;
+    const YIELDS: bool = true;
 
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
         match Core::current(this) {
@@ -236,10 +237,6 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     }
 
     #[inline]
-    fn has_yielded() -> bool {
-        frame::has_yielded::<P>()
-    }
-
     fn charge() -> bool {
         budget::proceed::<P>()
     }

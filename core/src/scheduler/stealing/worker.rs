@@ -10,7 +10,7 @@ use crate::{
     frame::{Frame, enter},
     platform::{Platform, Unpark},
     scheduler::{
-        Round, Tick,
+        Looks, Tick,
         counted::Shared as SharedRef,
         dump::{self, Desk, Listed, Seen},
         metrics::Arrival,
@@ -122,8 +122,10 @@ impl<P: Platform> Entered<'_, P> {
             return self.tick_closing(core);
         }
         maintain(core);
-        let mut until_inbox = Round::new(core.shared.config.inbox_interval);
-        for _ in 0..core.shared.config.event_interval.max(1) {
+        let tasks = core.shared.config.event_interval.max(1);
+        let mut looks = Looks::new(tasks, core.shared.config.inbox_interval);
+        self.frame.start_tick(tasks);
+        while let Some(left) = self.frame.count_task() {
             // Borrowed anew for each task: the one before may have handed the core off.
             let Some(core) = self.core() else { return Tick::HandedOff };
             let Some(task) = core.next().or_else(|| search(core)) else {
@@ -133,8 +135,7 @@ impl<P: Platform> Entered<'_, P> {
                 return if core.sleep() { Tick::Idle } else { Tick::Ran };
             };
             core.end_search();
-            core.found.set(true);
-            if until_inbox.count() {
+            if looks.is_due(left) {
                 core.accept(core.index);
             }
             self.run(task);
