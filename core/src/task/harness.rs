@@ -24,7 +24,7 @@ use super::waker::BorrowedWaker;
 use crate::{
     frame::enter_task,
     platform::{PanicPayload, Platform},
-    sync::{Fused, fused},
+    sync::Fused,
 };
 
 /// The size and the alignment of a task's cell.
@@ -141,7 +141,7 @@ unsafe fn poll<F: Future, S: Schedule>(
             tell::<S>(task, |task| observer.before_poll(task));
         }
         let polled = S::Platform::catch(|| cell.poll(&mut Context::from_waker(waker), poll));
-        let end = match polled {
+        match polled {
             Ok(Poll::Pending) => {
                 if let Some(observer) = observer {
                     tell::<S>(task, |task| observer.after_poll(task));
@@ -155,24 +155,34 @@ unsafe fn poll<F: Future, S: Schedule>(
                 };
             }
             Ok(Poll::Ready(output)) => match S::Platform::catch(|| cell.drop_future()) {
-                Ok(()) => End::Output(output),
+                Ok(()) => cell.store(End::Output(output)),
                 Err(panic) => {
                     discard::<S, _>(output);
-                    End::Panicked(panic)
+                    cell.store(End::Panicked(panic));
                 }
             },
-            Err(panic) => {
-                if let Err(second) = S::Platform::catch(|| cell.drop_future()) {
-                    discard::<S, _>(second);
-                }
-                End::Panicked(panic)
-            }
-        };
+            Err(panic) => store_panic::<F, S>(cell, panic),
+        }
         if let Some(observer) = observer {
             tell::<S>(task, |task| observer.after_poll(task));
         }
-        cell.store(end);
-        Outcome::Done(complete::<F, S>(task))
+        Outcome::Done(complete::<F, S>(task, observer))
+    }
+}
+
+/// Ends a task whose poll has panicked.
+///
+/// # Safety
+/// Rule S: the caller holds the Runnable, and the stage is the future.
+#[cold]
+#[inline(never)]
+unsafe fn store_panic<F: Future, S: Schedule>(cell: &Cell<F, S>, panic: PanicPayload) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        if let Err(second) = S::Platform::catch(|| cell.drop_future()) {
+            discard::<S, _>(second);
+        }
+        cell.store(End::Panicked(panic));
     }
 }
 
@@ -188,18 +198,23 @@ unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) -> OwnedRef {
             Ok(()) => End::Cancelled,
             Err(panic) => End::Panicked(panic),
         });
-        complete::<F, S>(task)
+        complete::<F, S>(task, observer::<S>(task))
     }
 }
 
 /// # Safety
-/// Consumes the Runnable; the future has been dropped, and what became of it is stored.
-unsafe fn complete<F: Future, S: Schedule>(task: RawTask) -> OwnedRef {
+/// Consumes the Runnable; the future has been dropped, and what became of it is stored. The observer
+/// is the scheduler's. A chip is spared the second copy, in `cancel`.
+#[cfg_attr(not(target_os = "none"), inline(always))]
+unsafe fn complete<F: Future, S: Schedule>(
+    task: RawTask,
+    observer: Option<&dyn Observer>,
+) -> OwnedRef {
     // SAFETY: exclusive access to the stage until `State::complete` gives it to the JoinHandle, and
     // from then on only if there is none (rules S and J). The owned list's reference keeps the cell
     // alive.
     unsafe {
-        if let Some(observer) = observer::<S>(task) {
+        if let Some(observer) = observer {
             if task.record().stage.get() == StageTag::Panicked {
                 tell::<S>(task, |task| observer.panicked(task));
             }
@@ -287,21 +302,21 @@ unsafe fn wake<S: Schedule>(header: NonNull<Header>) {
     unsafe {
         let task = RawTask::new(header);
         let scheduler = task.header().scheduler.cast::<S>();
-        if !S::is_local(scheduler) {
+        let mut is_last = false;
+        let woken = S::wake_here(scheduler, |fused| match task.state().wake_by_val(fused) {
+            Wake::Schedule => Some(Runnable::new(task)),
+            Wake::Nothing => None,
+            Wake::Free => {
+                is_last = true;
+                None
+            }
+        });
+        if !woken {
             // A foreign thread keeps its reference until the scheduler has returned: the cell's
             // count is what keeps the scheduler's inbox and unpark handle alive under it.
             task.wake_by_ref();
             task.drop_reference();
-            return;
-        }
-        let wake = fused(|fused| {
-            let wake = task.state().wake_by_val(fused);
-            if wake == Wake::Schedule {
-                S::schedule_fused(scheduler, Runnable::new(task), fused);
-            }
-            wake
-        });
-        if wake == Wake::Free {
+        } else if is_last {
             (task.vtable().free)(header);
         }
     }

@@ -61,7 +61,7 @@ impl<T> JoinHandle<T> {
     /// While it is pending, the waker of the last poll, and no other, is woken: once. Takes nothing
     /// from the budget.
     pub fn poll_finished(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.is_finished() || self.register(context.waker()) {
+        if self.is_finished() || register(self.task, context.waker()) {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -111,48 +111,53 @@ impl<T> JoinHandle<T> {
         // task was made with.
         unsafe { (self.task.vtable().take_output)(self.task.pointer(), output, charged) }
     }
-
-    /// Leaves the waker for whoever completes the task. True if the task is complete instead.
-    fn register(&self, waker: &Waker) -> bool {
-        let (state, slot) = (self.task.state(), &self.task.record().join_waker);
-        if state.has_join_waker() {
-            // SAFETY: rule J: while the flag is set and the task incomplete both sides may read, and
-            // after completion the other side reads at most; comparing does not follow pointers.
-            if slot.with(|slot| unsafe { (*slot).assume_init_ref().will_wake(waker) }) {
-                return state.is_complete();
-            }
-            if state.unset_join_waker().is_err() {
-                return true;
-            }
-            // SAFETY: rule J: with the flag clear the slot is the handle's, and still holds the
-            // waker.
-            slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
-        }
-        let waker = waker.clone();
-        // SAFETY: rule J: the flag is clear and the task was incomplete, so the slot is the
-        // handle's, and it is empty.
-        slot.with_mut(|slot| unsafe { (*slot).write(waker) });
-        if state.set_join_waker().is_err() {
-            // SAFETY: rule J: the flag was not set at completion, so the slot stayed the handle's.
-            slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
-            return true;
-        }
-        false
-    }
 }
 
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.task.state().is_complete() && !register(self.task, context.waker()) {
+            return Poll::Pending;
+        }
         let mut output = Poll::Pending;
-        let is_complete = self.task.state().is_complete() || self.register(context.waker());
         // SAFETY: the task is complete.
-        if is_complete && !unsafe { self.get_mut().take_output(&mut output, true) } {
+        if !unsafe { self.get_mut().take_output(&mut output, true) } {
             context.waker().wake_by_ref();
         }
         output
     }
+}
+
+/// Leaves the waker for whoever completes the task. True if the task is complete instead.
+///
+/// For the `JoinHandle` only. Once for all types of output.
+fn register(task: RawTask, waker: &Waker) -> bool {
+    let (state, slot) = (task.state(), &task.record().join_waker);
+    if state.has_join_waker() {
+        // SAFETY: rule J: while the flag is set and the task incomplete both sides may read, and
+        // after completion the other side reads at most; comparing does not follow pointers.
+        if slot.with(|slot| unsafe { (*slot).assume_init_ref().will_wake(waker) }) {
+            return state.is_complete();
+        }
+        if state.unset_join_waker().is_err() {
+            return true;
+        }
+        // SAFETY: rule J: with the flag clear the slot is the handle's, and still holds the
+        // waker.
+        slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+    }
+    let waker = waker.clone();
+    // SAFETY: rule J: the flag is clear and the task was incomplete, so the slot is the
+    // handle's, and it is empty.
+    slot.with_mut(|slot| unsafe { (*slot).write(waker) });
+    if state.set_join_waker().is_err() {
+        // SAFETY: rule J: the flag was not set at completion, so the slot stayed the handle's.
+        slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+        return true;
+    }
+    false
 }
 
 impl<T> Drop for JoinHandle<T> {

@@ -89,9 +89,9 @@ pub use self::spawned::Spawned;
 
 #[cfg(feature = "critical-section")]
 pub(crate) use self::memory::Memory;
-pub(crate) use self::waker::{cell_of, set_yielded};
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use self::waker::is_last_of_completed;
+pub(crate) use self::waker::{cell_of, set_yielded};
 pub use self::waker::{has_completed, id_of};
 
 pub(crate) use self::harness::{layout, new_in};

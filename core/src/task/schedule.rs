@@ -5,7 +5,10 @@ use core::ptr::NonNull;
 use super::observer::Observer;
 use super::place::Place;
 use super::{OwnedRef, Runnable};
-use crate::{platform::Platform, sync::Fused};
+use crate::{
+    platform::Platform,
+    sync::{Fused, fused},
+};
 
 /// The upward edge: implemented by the schedulers, called by wakers and by finished tasks.
 ///
@@ -44,6 +47,29 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
         let _ = fused;
         // SAFETY: passed on from the caller.
         unsafe { Self::schedule(this, task) }
+    }
+
+    /// On a worker of this scheduler, where its task may be woken without a reference that keeps the
+    /// scheduler alive: calls the closure, which wakes one, and queues what it gives. False elsewhere.
+    ///
+    /// # Safety
+    /// `this` is alive when it is called.
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn wake_here(
+        this: NonNull<Self>,
+        wake: impl FnOnce(Fused<'_>) -> Option<Runnable>,
+    ) -> bool {
+        let is_local = Self::is_local(this);
+        if is_local {
+            fused(|fused| {
+                if let Some(task) = wake(fused) {
+                    // SAFETY: the worker keeps the scheduler alive.
+                    unsafe { Self::schedule_fused(this, task, fused) }
+                }
+            });
+        }
+        is_local
     }
 
     /// Takes back the owned list's reference of a task that completed outside a worker's tick.

@@ -18,7 +18,7 @@ use crate::{
         dump, frame,
         metrics::Arrival,
     },
-    sync::Ordering,
+    sync::{Fused, Ordering, fused},
     task::{
         self, Heap, JoinHandle, Observer, OwnedRef, Place, Runnable, Schedule, Spawned, Tracer,
     },
@@ -218,6 +218,18 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
             // SAFETY: the caller keeps the scheduler alive until this returns.
             None => unsafe { this.as_ref() }.value().inject(task, Arrival::Woken),
         }
+    }
+
+    #[inline]
+    unsafe fn wake_here(
+        this: NonNull<Self>,
+        wake: impl FnOnce(Fused<'_>) -> Option<Runnable>,
+    ) -> bool {
+        let Some(core) = Core::current(this) else { return false };
+        if let Some(task) = fused(wake) {
+            core.push(task);
+        }
+        true
     }
 
     unsafe fn retire(this: NonNull<Self>, done: OwnedRef) {
