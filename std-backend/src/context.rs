@@ -9,6 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     fmt, io,
     marker::PhantomData,
+    ptr::{self, NonNull},
     thread::{self, ThreadId},
 };
 
@@ -200,10 +201,27 @@ impl fmt::Debug for Ambient {
 pub(crate) mod worker;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<Ambient>>> = const { RefCell::new(None) };
+    static CURRENT: Current = const { Current(RefCell::new(None)) };
+    /// What is in `CURRENT`, or null. Without a destructor, so cheap to ask.
+    static CURRENT_POINTER: Cell<*const Ambient> = const { Cell::new(ptr::null()) };
     /// How many guards of this thread are alive.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static RUNNING: Cell<Running> = const { Cell::new(Running::Nothing) };
+}
+
+struct Current(RefCell<Option<Arc<Ambient>>>);
+
+impl Current {
+    fn replace(&self, ambient: Option<Arc<Ambient>>) -> Option<Arc<Ambient>> {
+        CURRENT_POINTER.set(ambient.as_ref().map_or(ptr::null(), Arc::as_ptr));
+        self.0.replace(ambient)
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        CURRENT_POINTER.set(ptr::null());
+    }
 }
 
 /// Why there is no current runtime.
@@ -232,8 +250,19 @@ impl std::error::Error for NoContext {}
 /// Gives the current runtime to the closure.
 pub(crate) fn try_with<R>(f: impl FnOnce(&Arc<Ambient>) -> R) -> Result<R, NoContext> {
     CURRENT
-        .try_with(|current| current.borrow().as_ref().map(f).ok_or(NoContext::NotEntered))
+        .try_with(|current| current.0.borrow().as_ref().map(f).ok_or(NoContext::NotEntered))
         .unwrap_or(Err(NoContext::ThreadEnds))
+}
+
+/// The current runtime, which is alive until a guard of this thread lets go of it.
+#[inline]
+fn current_pointer() -> Result<NonNull<Ambient>, NoContext> {
+    NonNull::new(CURRENT_POINTER.get().cast_mut()).ok_or_else(why_none)
+}
+
+#[cold]
+fn why_none() -> NoContext {
+    try_with(|_| ()).err().unwrap_or(NoContext::NotEntered)
 }
 
 /// The current runtime.
@@ -252,10 +281,10 @@ pub(crate) fn current() -> Arc<Ambient> {
 #[track_caller]
 pub(crate) fn with_current<R>(f: impl FnOnce(&Ambient) -> R) -> R {
     let _hold = Hold::new();
-    match try_with(Arc::as_ptr) {
+    match current_pointer() {
         // SAFETY: what was current when the hold was made is alive as long as the hold: it is still
         // current, in a guard that made another one current, or left and kept.
-        Ok(ambient) => f(unsafe { &*ambient }),
+        Ok(ambient) => f(unsafe { ambient.as_ref() }),
         Err(error) => panic!("{error}"),
     }
 }
@@ -287,7 +316,7 @@ pub(crate) struct CurrentGuard {
 /// Makes a runtime the current one of this thread.
 pub(crate) fn set_current(ambient: &Arc<Ambient>) -> CurrentGuard {
     // At the end of a thread, where a destructor may drop a runtime, there may be no place any more.
-    let outer = CURRENT.try_with(|current| current.borrow_mut().replace(Arc::clone(ambient)));
+    let outer = CURRENT.try_with(|current| current.replace(Some(Arc::clone(ambient))));
     let depth = DEPTH.get() + 1;
     DEPTH.set(depth);
     // SAFETY: this is the thread of the `LocalRuntime`, which cannot leave it and shuts down on it.

@@ -55,6 +55,7 @@ pub fn poll_proceed(context: &mut Context<'_>) -> Poll<RestoreOnPending> {
 }
 
 /// Whether the current task may go on in this poll. Takes nothing.
+#[inline]
 pub fn has_budget_remaining() -> bool {
     budget::has_remaining::<AnyRuntime>()
 }

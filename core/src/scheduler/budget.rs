@@ -48,6 +48,7 @@ pub fn refund<P: Platform>() {
 }
 
 /// Whether [`proceed`] would go on. Takes nothing.
+#[inline]
 pub fn has_remaining<P: Platform>() -> bool {
     innermost::<P, _>(|frame| frame.and_then(Frame::budget) != Some(0))
 }

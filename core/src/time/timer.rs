@@ -131,6 +131,12 @@ impl<H: Home> Timer<H> {
         entry.set_state(State::Idle);
     }
 
+    fn cancel(&mut self) {
+        // SAFETY: it is registered with this home, which is never set while it is. The waker is
+        // dropped here, without the lock.
+        drop(unsafe { self.home.timers().cancel(&self.entry) });
+    }
+
     fn register(&self, deadline: u64, now: u64, waker: &Waker) -> Poll<Result<(), Closed>> {
         let entry = &self.entry;
         if deadline <= now {
@@ -187,11 +193,10 @@ impl<H: Home> Timer<H> {
 }
 
 impl<H: Home> Drop for Timer<H> {
+    #[inline]
     fn drop(&mut self) {
         if self.entry.state() == State::Armed {
-            // SAFETY: it is registered with this home, which is never set while it is. The waker is
-            // dropped here, without the lock.
-            drop(unsafe { self.home.timers().cancel(&self.entry) });
+            self.cancel();
         }
     }
 }

@@ -12,7 +12,7 @@ use jenny_core::{
     time::{self, Closed, Timers},
 };
 
-use super::{Ambient, Id, RuntimeDriver, Scheduler, listed, try_with};
+use super::{Ambient, Id, RuntimeDriver, Scheduler, current_pointer, listed, try_with};
 #[cfg(feature = "embassy-time-driver")]
 use crate::timekeeper::Wakes;
 use crate::{
@@ -114,12 +114,17 @@ impl LateHome {
     /// If there is none, or if it has no timers.
     #[track_caller]
     pub(crate) fn in_current() -> Self {
-        match try_with(|ambient| (!ambient.time.wheels().is_empty()).then_some(ambient.id)) {
-            Ok(Some(runtime)) => Self(Place::SomewhereIn(runtime)),
-            Ok(None) => panic!(
-                "the current jenny runtime has no timers: call `enable_time` or `enable_all` on its \
-                 runtime builder"
-            ),
+        match current_pointer() {
+            // SAFETY: it is current, and nothing here changes that.
+            Ok(ambient) => match unsafe { ambient.as_ref() } {
+                Ambient { time, id, .. } if !time.wheels().is_empty() => {
+                    Self(Place::SomewhereIn(*id))
+                }
+                _ => panic!(
+                    "the current jenny runtime has no timers: call `enable_time` or `enable_all` on \
+                     its runtime builder"
+                ),
+            },
             Err(error) => panic!("{error}"),
         }
     }

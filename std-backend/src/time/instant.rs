@@ -38,6 +38,7 @@ impl Instant {
     }
 
     /// Decades away, for what is never going to be waited for.
+    #[cold]
     pub(super) fn far_future() -> Self {
         // Clocks that count nanoseconds in 64 bits still reach that far.
         Self::now() + Duration::from_secs(86_400 * 365 * 30)
@@ -45,6 +46,7 @@ impl Instant {
 
     /// This instant and a duration, or [`far_future`](Self::far_future) where the system's clock
     /// cannot express that.
+    #[inline]
     pub(super) fn after(self, duration: Duration) -> Self {
         self.checked_add(duration).unwrap_or_else(Self::far_future)
     }
@@ -70,6 +72,7 @@ impl Instant {
     }
 
     /// The instant that is later by the duration, if the system's clock can express it.
+    #[inline]
     pub fn checked_add(&self, duration: Duration) -> Option<Self> {
         self.std.checked_add(duration).map(Self::from_std)
     }

@@ -47,10 +47,14 @@ use crate::{
 /// assert!(start.elapsed() >= Duration::from_millis(2));
 /// # }
 /// ```
+#[inline]
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    let timer = Timer::new(LateHome::in_current());
-    Sleep { deadline: Instant::now().after(duration), ahead: ticks_above(duration), timer }
+    // The clock before the timer, which otherwise would have to be dropped if the clock panicked: it
+    // would be made somewhere else and moved here.
+    let deadline = Instant::now().after(duration);
+    let ahead = ticks_above(duration);
+    Sleep { deadline, ahead, timer: Timer::new(LateHome::in_current()) }
 }
 
 /// Waits until the deadline. See [`sleep`].
