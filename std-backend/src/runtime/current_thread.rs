@@ -228,7 +228,7 @@ impl Taken<'_> {
                     return Some(output);
                 }
                 let due = || root.is_woken() || home.has_panicked();
-                match worker.tick() {
+                match worker.tick_beside(due) {
                     // Driver and timers have their turn now and then, not after each task.
                     Tick::Ran | Tick::Idle if due() => {
                         turns = turns.wrapping_add(1);

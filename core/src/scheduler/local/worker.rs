@@ -83,7 +83,7 @@ impl<P: Platform> Entered<'_, P> {
     }
 
     /// As [`tick`](Self::tick), for a backend that has something of its own to run beside the tasks:
-    /// also returns, with [`Tick::Ran`], as soon as there is no task and that is `due`.
+    /// if that is `due` when there is no task, the memory of finished ones is given back later.
     pub fn tick_beside(&self, due: impl Fn() -> bool) -> Tick {
         let core = self.core;
         core.wake_up();
