@@ -97,6 +97,31 @@ fn answer_against_completion_and_sleep() {
     });
 }
 
+/// What was spawned before is listed, also if that was on a third thread.
+#[test]
+fn answer_after_a_spawn_elsewhere() {
+    check("dump: answer after a spawn elsewhere", Bounds::preemptions(3), || {
+        let (handle, mut worker, parker) = local::new();
+        let asker = handle.clone();
+        let asker = thread::spawn(move || {
+            let spawner = asker.clone();
+            let spawner = thread::spawn(move || spawner.spawn(Waits::<1>::new().0));
+            let waiting = spawner.join().unwrap();
+            assert!(asker.start_dump());
+            waiting
+        });
+        // Whether or not it has been asked by now.
+        let _ = worker.enter(|entered| entered.tick());
+        let waiting = asker.join().unwrap();
+        let _ = worker.enter(|entered| entered.tick());
+        assert_eq!(ids(handle.end_dump()), HashSet::from([waiting.id()]));
+        handle.close();
+        drop(handle);
+        run(&mut worker, &parker, || false);
+        assert!(result(waiting).unwrap_err().is_cancelled());
+    });
+}
+
 /// Whoever asks is answered, or told that the worker has gone.
 #[test]
 fn answer_against_shutdown() {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    future::pending,
+    future::poll_fn,
     pin::{Pin, pin},
     sync::Arc as StdArc,
     task::{Context, Poll, Waker},
@@ -168,25 +168,24 @@ fn abort_during_shutdown() {
     });
 }
 
-/// Two futures wait on one set. The one that polled last goes away while a task is woken: the other
-/// one has to hear of it.
-#[test]
-fn a_host_leaves() {
-    check("local set: wake against a host that leaves", Bounds::preemptions(3), || {
-        let (set, stays, leaves) = (new(), Host::new(), Host::new());
+/// Two futures wait on one set. The one that polled last goes away while a task is woken, or is ready:
+/// the other one has to hear of it.
+fn a_host_goes(name: &str, is_ready: bool) {
+    check(name, Bounds::preemptions(3), move || {
+        let (set, stays, goes) = (new(), Host::new(), Host::new());
         let ([announcement], waker, join) = spawn_asleep(&set, &stays);
         let mut future = local_set::Host::new();
-        let mut poll = || {
-            let context = &mut Context::from_waker(&leaves.waker);
-            assert!(set.poll_beside(&mut future, pin!(pending::<()>()), context).is_pending());
+        let mut poll = |polled: Poll<()>| {
+            let context = &mut Context::from_waker(&goes.waker);
+            assert_eq!(set.poll_beside(&mut future, pin!(poll_fn(|_| polled)), context), polled);
         };
-        poll();
+        poll(Poll::Pending);
         let other = thread::spawn(move || {
             announcement.make();
             waker.wake();
         });
         // Whatever it finds to do; what it does not, it leaves to the other one.
-        poll();
+        poll(if is_ready { Poll::Ready(()) } else { Poll::Pending });
         drop(future);
         stays.parker.park();
         stays.run(&set);
@@ -194,6 +193,16 @@ fn a_host_leaves() {
         other.join().unwrap();
         set.shut_down();
     });
+}
+
+#[test]
+fn a_host_leaves() {
+    a_host_goes("local set: wake against a host that leaves", false);
+}
+
+#[test]
+fn a_host_is_ready() {
+    a_host_goes("local set: wake against a host that is ready", true);
 }
 
 /// Whoever asks for a dump hears from the set, although its host sleeps.

@@ -55,7 +55,8 @@ fn against_the_owner_that_spawns() {
             let _ = second.worker.enter(|entered| entered.tick());
             second
         });
-        let joins = first.worker.enter(|_| [(); 2].map(|()| handle.spawn(ready())));
+        // Three: for loom, what the second is made of is as old as the first in the slot.
+        let joins = first.worker.enter(|_| [(); 3].map(|()| handle.spawn(ready())));
         let second = monitor.join().unwrap();
         handle.close();
         drop(handle);

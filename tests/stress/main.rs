@@ -32,8 +32,8 @@ use strangers::Strangers;
 
 /// The most threads that the scenarios explain: those of the test (4: the harness, the test, the
 /// watchdog, the census), of the scenarios (2 strangers, 3 floods with 3 each, 2 churns with up to 2
-/// guests each, 2 with local tasks, 2 with nested runtimes and a dump each), and of the runtimes that live at the same time: their workers,
-/// a monitor if there are any, and up to 4 in the pool.
+/// guests each, 2 with local tasks, 2 with nested runtimes and a dump each), and of the runtimes that
+/// live at the same time: their workers, a monitor if there are any, and up to 4 in the pool.
 const EXPLAINED: usize = {
     const POOL: usize = scenarios::POOL;
     let test = 4;

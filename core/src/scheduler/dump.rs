@@ -247,7 +247,8 @@ impl<L: RawLock> Desk<L> {
     /// The worker has stopped: nobody has to wait for it any more.
     pub(super) fn leave(&self, worker: usize, seen: &Seen) {
         seen.forget();
-        self.places[worker].gone.store(true, Ordering::Release);
+        // Ordering: Relaxed, here and where it is read; it says no more than it says.
+        self.places[worker].gone.store(true, Ordering::Relaxed);
         self.wake();
     }
 
@@ -265,11 +266,12 @@ impl<L: RawLock> Desk<L> {
         let mut tracer = tracer.map(Shared::new);
         self.tracer.with(|place| {
             let request = self.request.load(Ordering::Relaxed);
-            // Ordering: Release, for the Acquire in `is_new`; Acquire, for the `end` of the last dump.
+            // Ordering: Release, for the Acquire in `is_new`. After the `end` of the last dump it comes by
+            // the lock.
             let asked = !is_wanted(request)
                 && self
                     .request
-                    .compare_exchange(request, request + 1, Ordering::AcqRel, Ordering::Relaxed)
+                    .compare_exchange(request, request + 1, Ordering::Release, Ordering::Relaxed)
                     .is_ok();
             if asked {
                 mem::swap(place, &mut tracer);
@@ -283,8 +285,7 @@ impl<L: RawLock> Desk<L> {
         let place = &self.places[worker];
         let request = self.request.load(Ordering::Relaxed);
         place.answer.with(|(answered, _)| *answered == request)
-            // Ordering: Acquire, with the Release of `leave`.
-            || place.gone.load(Ordering::Acquire)
+            || place.gone.load(Ordering::Relaxed)
     }
 
     /// Whether all workers have answered; otherwise the waker is woken by the next one that does.
@@ -306,15 +307,15 @@ impl<L: RawLock> Desk<L> {
                 Some(tasks)
             } else {
                 // An answer to an earlier request came too late for it.
-                place.gone.load(Ordering::Acquire).then(Vec::new)
+                place.gone.load(Ordering::Relaxed).then(Vec::new)
             };
             WorkerDump { tasks, running: running.get() }
         });
         let dumps = dumps.collect();
         drop(self.waiting.with(Option::take));
         drop(self.tracer.with(Option::take));
-        // Ordering: Release, for the Acquire in `ask`.
-        self.request.store(request.wrapping_add(1), Ordering::Release);
+        // Ordering: Relaxed; who asks next sees it under the lock that was taken just before.
+        self.request.store(request.wrapping_add(1), Ordering::Relaxed);
         dumps
     }
 }

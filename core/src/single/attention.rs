@@ -36,8 +36,8 @@ impl Attention {
     /// Whether one of the flags is raised, by one load.
     #[inline]
     pub(super) fn has(&self, flags: usize) -> bool {
-        // Ordering: Acquire, for the Release of `raise`.
-        self.0.load(Ordering::Acquire) & flags != 0
+        // Ordering: Relaxed; whoever has to see what came before a flag takes it.
+        self.0.load(Ordering::Relaxed) & flags != 0
     }
 
     /// Takes a flag, if it is raised.

@@ -62,7 +62,8 @@ pub(crate) unsafe fn set_yielded(cell: *const ()) {
 }
 
 /// The id of the task whose waker this is, if it is one of this crate's: inside of a poll, with the
-/// waker of the context, the task that is being polled. From anywhere, whatever the scheduler.
+/// waker of the context, the task that is being polled; not in a poll for a traced dump, whose waker is
+/// another one. From anywhere, whatever the scheduler.
 ///
 /// ```
 /// use core::{future::poll_fn, task::Poll};
