@@ -53,9 +53,14 @@ impl Looks {
     fn is_due(&mut self, left: u32) -> bool {
         let is_due = left == self.next;
         if is_due {
-            self.next = left.wrapping_sub(self.interval);
+            self.restart(left);
         }
         is_due
+    }
+
+    /// There was a look now, due or not.
+    fn restart(&mut self, left: u32) {
+        self.next = left.wrapping_sub(self.interval);
     }
 }
 

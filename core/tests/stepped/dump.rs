@@ -11,7 +11,7 @@ use std::{
 };
 
 use jenny_core::{
-    scheduler::{Tick, WorkerDump},
+    scheduler::{Tick, WorkerDump, local},
     task::{Id, JoinHandle, Snapshot, Spawned, TaskState, Tracer},
 };
 
@@ -19,7 +19,7 @@ use crate::{
     alloc::no_leaks,
     probe::yield_now,
     rig::{Dice, Handle, Kind, Rig},
-    toy::Toy,
+    toy::{Toy, Unparked},
 };
 
 impl Handle {
@@ -252,6 +252,31 @@ impl Tracer for Notes {
     fn await_point(&self, task: Id) {
         self.points.lock().unwrap().push(task);
     }
+}
+
+/// A traced poll may end the tick that it comes before, as any poll may.
+#[test]
+fn no_task_runs_after_a_traced_poll_that_ends_the_tick() {
+    let (handle, worker) =
+        local::new(Toy::new(0, false), Unparked::default(), local::Config::default());
+    worker.enter(|worker| {
+        let inside = handle.clone();
+        let ends = handle.spawn(poll_fn(move |_| {
+            assert!(inside.end_tick());
+            Poll::<()>::Pending
+        }));
+        assert_eq!([worker.tick(), worker.tick()], [Tick::Ran, Tick::Idle]);
+        let other = handle.spawn(async {});
+        assert!(handle.start_traced_dump(Notes::new(9).0));
+        assert_eq!(worker.tick(), Tick::Ran);
+        assert!(!other.is_finished());
+        assert_eq!([worker.tick(), worker.tick()], [Tick::Idle; 2]);
+        assert!(other.is_finished());
+        drop(handle.end_dump());
+        handle.close();
+        assert_eq!(worker.tick(), Tick::Stopped);
+        drop(ends);
+    });
 }
 
 /// A task that clones its waker at each poll, and ends with the `last`. With it, the number of polls.

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, Wake, Waker},
+    thread,
 };
 
 use jenny_core::scheduler::{Current, Tick, local};
@@ -245,6 +246,39 @@ fn who_is_due_does_not_wait_until_memory_is_given_back() {
         assert!((1..39).contains(&given_back), "{given_back} before it returned");
         assert_eq!(worker.tick(), Tick::Idle);
         assert_eq!(before - live(), 39);
+        handle.close();
+        assert_eq!(worker.tick(), Tick::Stopped);
+    });
+}
+
+/// Also after the queue was empty in the middle of a tick, where a look would have been due.
+#[test]
+fn the_looks_at_the_inbox_go_on_after_the_queue_was_empty() {
+    const INTERVAL: u32 = 5;
+    /// Spawns as somebody who is no worker.
+    fn bring(handle: &local::Handle<Toy>, future: impl Future<Output = ()> + Send + 'static) {
+        let handle = handle.clone();
+        thread::spawn(move || drop(handle.spawn(future))).join().unwrap();
+    }
+
+    let config = local::Config { inbox_interval: INTERVAL, ..local::Config::default() };
+    let (handle, worker) = local::new(Toy::new(0, false), Unparked::default(), config);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    worker.enter(|worker| {
+        (2..INTERVAL).for_each(|_| drop(handle.spawn(async {})));
+        let (outside, noted) = (handle.clone(), seen.clone());
+        drop(handle.spawn(async move {
+            let late = outside.clone();
+            bring(&outside, async move { bring(&late, async {}) });
+            for _ in 0..2 * INTERVAL {
+                let (inbox, noted) = (outside.clone(), noted.clone());
+                bring(&outside, async move { noted.lock().unwrap().push(inbox.injected()) });
+            }
+        }));
+        assert_eq!(worker.tick(), Tick::Idle);
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), 2 * INTERVAL as usize);
+        assert!(seen[..INTERVAL as usize].contains(&0), "waiting in the inbox: {seen:?}");
         handle.close();
         assert_eq!(worker.tick(), Tick::Stopped);
     });

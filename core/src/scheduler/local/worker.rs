@@ -87,6 +87,8 @@ impl<P: Platform> Entered<'_, P> {
     pub fn tick_beside(&self, due: impl Fn() -> bool) -> Tick {
         let core = self.core;
         core.wake_up();
+        // First, for a traced poll may end the tick.
+        self.frame.start_tick(core.interval);
         if core.shared.dumps.is_asking(&core.dump) {
             dump::serve(self);
         }
@@ -95,21 +97,19 @@ impl<P: Platform> Entered<'_, P> {
         }
         core.take_inbox();
         let mut looks = Looks::new(core.interval, core.inbox_interval);
-        self.frame.start_tick(core.interval);
         while let Some(left) = self.frame.count_task() {
             let Some(task) = core.pop() else {
                 if core.recycler.shrink() {
                     if due() {
                         break;
                     }
-                    core.take_inbox();
-                    continue;
-                }
-                if core.sleep() {
+                } else if core.sleep() {
                     return Tick::Idle;
+                } else {
+                    core.wake_up();
                 }
-                core.wake_up();
                 core.take_inbox();
+                looks.restart(left);
                 continue;
             };
             self.run(task);

@@ -130,6 +130,7 @@ impl<P: Platform> Entered<'_, P> {
             let Some(core) = self.core() else { return Tick::HandedOff };
             let Some(task) = core.next().or_else(|| search(core)) else {
                 if core.recycler.shrink() {
+                    looks.restart(left);
                     continue;
                 }
                 return if core.sleep() { Tick::Idle } else { Tick::Ran };
