@@ -278,6 +278,7 @@ pub(crate) fn current() -> Arc<Ambient> {
 ///
 /// # Panics
 /// If there is none.
+#[inline]
 #[track_caller]
 pub(crate) fn with_current<R>(f: impl FnOnce(&Ambient) -> R) -> R {
     let _hold = Hold::new();
