@@ -3,11 +3,20 @@
 //! On Linux it is a timer of the kernel's: to put it off is one system call, and wakes nobody.
 //! Elsewhere a thread with a time-out stands for it, and wakes up at each time that was put off.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 /// Rings some time after it was last set.
 #[derive(Debug)]
-pub(crate) struct Alarm(system::Alarm);
+pub(crate) struct Alarm {
+    system: system::Alarm,
+    made: Instant,
+    /// In nanoseconds since it was made: until when it need not be put off again.
+    fresh_until: AtomicU64,
+}
 
 impl Alarm {
     /// An alarm that is not set.
@@ -15,18 +24,33 @@ impl Alarm {
     /// # Errors
     /// The system is out of file descriptors.
     pub(crate) fn new() -> io::Result<Self> {
-        system::Alarm::new().map(Self)
+        let fresh_until = AtomicU64::new(0);
+        Ok(Self { system: system::Alarm::new()?, made: Instant::now(), fresh_until })
     }
 
     /// Makes it ring after so long, and not when it was to ring before. From any thread. Zero: now.
     pub(crate) fn set(&self, after: Duration) {
-        self.0.set(after);
+        // Ordering: Relaxed, as all of its accesses. Who reads an old time sets the alarm once more.
+        self.fresh_until.store(0, Relaxed);
+        self.system.set(after);
+    }
+
+    /// Makes it ring after so long, or up to half of that sooner. So who puts it off again and again
+    /// asks the system now and then only: that costs as much as many looks at the clock.
+    pub(crate) fn put_off(&self, after: Duration) {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let now = nanos(self.made.elapsed());
+        if now < self.fresh_until.load(Relaxed) {
+            return;
+        }
+        self.fresh_until.store(now.saturating_add(nanos(after / 2)), Relaxed);
+        self.system.set(after);
     }
 
     /// Sleeps until it rings, for one thread at a time; at once if it has rung since the last time
     /// that it was set or waited for. May return early.
     pub(crate) fn wait(&self) {
-        self.0.wait();
+        self.system.wait();
     }
 }
 
@@ -152,6 +176,31 @@ mod tests {
         alarm.set(Duration::ZERO);
         alarm.wait();
         assert!(start.elapsed() < Duration::from_secs(3600), "brought forward");
+    }
+
+    #[test]
+    fn it_is_put_off_by_half_of_the_time_at_least() {
+        const LATE: Duration = Duration::from_millis(40);
+        let alarm = Alarm::new().unwrap();
+        alarm.set(Duration::from_millis(1));
+        alarm.put_off(LATE);
+        let last = loop {
+            let now = Instant::now();
+            alarm.put_off(LATE);
+            if alarm.made.elapsed() > LATE {
+                break now;
+            }
+        };
+        alarm.wait();
+        let waited = last.elapsed();
+        assert!(waited >= LATE / 2, "{waited:?} after it was put off");
+        alarm.put_off(Duration::from_secs(3600));
+        alarm.set(Duration::ZERO);
+        alarm.wait();
+        alarm.set(Duration::from_secs(3600));
+        alarm.put_off(Duration::from_millis(1));
+        alarm.wait();
+        assert!(last.elapsed() < Duration::from_secs(3600), "what was set is put off at once");
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //!
 //! A call takes its time: it is an alarm, which rings when a worker may have been awake for too long.
 //! So whoever awakes while it is set puts it off, unless another worker is awake, for whom it may
-//! have been set. In a runtime whose workers awake for moments it never rings.
+//! have been set, or it was put off a moment ago. In a runtime whose workers awake for moments it
+//! never rings.
 //!
 //! | step | store | load |
 //! |---|---|---|

@@ -90,7 +90,7 @@ impl Drop for Parked<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.monitor.dormancy.awakes(self.worker) {
-            self.monitor.alarm.set(PERIOD);
+            self.monitor.alarm.put_off(PERIOD);
         }
     }
 }
