@@ -6,13 +6,19 @@ export CARGO_TARGET_DIR=$TARGET/firmware
 command -v qemu-system-arm >/dev/null || apt --allow-downgrades qemu-system-arm qemu-utils-
 need readelf binutils
 
-# figures TARGET PROGRAM: prints `NAME NUMBER` lines: what the program counts, and the size of its
-# minimal companion.
+# count TARGET PROGRAM ARGUMENT...: prints what the program does, `NAME NUMBER` lines.
+count() {
+    (chip "$1"; cd examples/firmware-figures
+        timeout --kill-after=5 60 cargo run --quiet --release --bin "$2" --target "$1" "${@:3}" "${sources[@]}" </dev/null 2>/dev/null)
+}
+
+# figures TARGET PROGRAM: what the program counts, and the size of its minimal companion.
 figures() {
     local target=$1 program=$2 flash=0 memory=0 section size
     (chip "$target"; cd examples/firmware-figures
-        cargo build --quiet --release --bin "${program}_minimal" --target "$target" "${sources[@]}"
-        timeout --kill-after=5 60 cargo run --quiet --release --features heap --bin "$program" --target "$target" "${sources[@]}" </dev/null 2>/dev/null)
+        cargo build --quiet --release --bins --target "$target" "${sources[@]}")
+    count "$target" "$program"
+    [ "$program" = embassy ] || count "$target" "${program}_heap" --features heap
     while read -r section size; do
         case $section in
             .vector_table | .text | .rodata) flash=$((flash + 16#$size)) ;;

@@ -5,6 +5,7 @@
 //! that the node's type provides. What it reads or writes there is guarded by access to the list.
 
 use core::{
+    cell::Cell,
     fmt,
     marker::{PhantomData, PhantomPinned},
     ptr::NonNull,
@@ -208,5 +209,92 @@ impl<L: Linked> Default for List<L> {
 impl<L: Linked> fmt::Debug for List<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("List").field("is_empty", &self.is_empty()).finish_non_exhaustive()
+    }
+}
+
+/// A doubly linked list with one end: nodes are put in at the front, and taken out wherever they are.
+///
+/// It is half as large as a [`List`], and forgets the handles that are left in it.
+pub struct FrontList<L: Linked> {
+    // Invariant: from here `next` leads through all nodes, and `previous` of each but the first back.
+    // They are alive, in this list alone, and owned by it.
+    first: Cell<Option<NonNull<L::Target>>>,
+    handles: PhantomData<L::Handle>,
+}
+
+// SAFETY: as for `List`.
+unsafe impl<L: Linked<Handle: Send>> Send for FrontList<L> {}
+
+impl<L: Linked> FrontList<L> {
+    /// Makes an empty list.
+    pub const fn new() -> Self {
+        Self { first: Cell::new(None), handles: PhantomData }
+    }
+
+    /// Whether no node is in it.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.first.get().is_none()
+    }
+
+    /// Puts a node at the front. A node may be in one list of each kind.
+    #[inline]
+    pub fn push_front(&self, handle: L::Handle) {
+        let node = L::into_raw(handle);
+        let next = self.first.replace(Some(node));
+        debug_assert_ne!(next, Some(node), "a node is put into a list twice");
+        // SAFETY: the node is alive because we have its handle, the next because it is in here.
+        unsafe {
+            access::<L, _>(node, |its| *its = Neighbours { previous: None, next });
+            if let Some(next) = next {
+                access::<L, _>(next, |its| its.previous = Some(node));
+            }
+        }
+    }
+
+    /// Takes a node out.
+    ///
+    /// # Safety
+    /// The node is in this list.
+    #[inline]
+    pub unsafe fn remove(&self, node: NonNull<L::Target>) -> L::Handle {
+        // SAFETY: the node and its neighbours are alive because they are in this list, which owns the
+        // handle and gives it up.
+        unsafe {
+            let Neighbours { previous, next } = access::<L, _>(node, |its| Neighbours { ..*its });
+            match previous {
+                Some(previous) => access::<L, _>(previous, |its| its.next = next),
+                None => self.first.set(next),
+            }
+            if let Some(next) = next {
+                access::<L, _>(next, |its| its.previous = previous);
+            }
+            L::from_raw(node)
+        }
+    }
+
+    /// Calls the closure with every node, from the front.
+    ///
+    /// # Safety
+    /// The closure takes out no node but the one that it is given.
+    pub unsafe fn for_each(&self, mut visit: impl FnMut(NonNull<L::Target>)) {
+        let mut next = self.first.get();
+        while let Some(node) = next {
+            // SAFETY: the node is in this list: it was when the one before it was visited.
+            next = unsafe { access::<L, _>(node, |its| its.next) };
+            visit(node);
+        }
+    }
+}
+
+impl<L: Linked> Default for FrontList<L> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<L: Linked> fmt::Debug for FrontList<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontList").field("is_empty", &self.is_empty()).finish_non_exhaustive()
     }
 }

@@ -92,7 +92,8 @@ impl fmt::Display for Closed {
 
 impl core::error::Error for Closed {}
 
-struct Link;
+/// The list of a task's owner.
+pub(crate) struct Link;
 
 // SAFETY: the pointers are a field of the cell, reached without making a reference to the cell; a
 // task in a list is kept alive by the list's reference (rule 4 of `task/state.rs`).

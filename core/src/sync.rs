@@ -48,7 +48,7 @@ mod unfused;
 )))]
 pub(crate) use self::unfused::fused;
 
-pub(crate) use self::fused::{ExchangeFused, FetchAddFused, Fused};
+pub(crate) use self::fused::{FetchAddFused, Fused, Overwrite, UpdateFused};
 
 #[cfg(all(jenny_loom, feature = "critical-section"))]
 pub use self::masked::without_compare_and_swap;

@@ -13,7 +13,8 @@ use std::{
 };
 
 use jenny_core::{
-    single::{Board, Executor, Idle, ThreadMode},
+    single::{Board, Executor, Idle, TaskPool, ThreadMode},
+    task::id_of,
     without_compare_and_swap,
 };
 use loom::{
@@ -87,9 +88,13 @@ pub(crate) fn interrupt(handler: impl FnOnce() + 'static) -> thread::JoinHandle<
     })
 }
 
+/// Large enough for the futures here, with what loom keeps beside them.
+const PLACE: usize = 1024;
+
 /// What the interrupts of a model tell, and the executor that hears of it.
 struct Machine {
     executor: Executor<Chip>,
+    pool: TaskPool<PLACE, 1>,
     count: AtomicUsize,
     waker: critical_section::Mutex<RefCell<Option<Waker>>>,
 }
@@ -99,6 +104,7 @@ impl Machine {
     fn run(model: impl FnOnce(&'static Self)) {
         let machine = Box::into_raw(Box::new(Self {
             executor: Executor::new(Chip::default()),
+            pool: TaskPool::new(),
             count: AtomicUsize::new(0),
             waker: critical_section::Mutex::new(RefCell::new(None)),
         }));
@@ -221,6 +227,81 @@ fn close_against_interrupt() {
         drop(critical_section::with(|cs| machine.waker.borrow(cs).take()));
         assert!(machine.executor.block_on(task).unwrap_err().is_cancelled());
         machine.executor.block_on(async {});
+    });
+}
+
+/// The waker of a task in a place that stays wakes on another core while the task ends, the place is given
+/// to the next one, and that waits for a wake of its own.
+fn waker_outlives_its_task() {
+    Machine::run(|machine| {
+        let first = machine.pool.spawn(
+            &machine.executor,
+            poll_fn(|context| {
+                let stale = context.waker().clone();
+                Poll::Ready(thread::spawn(move || {
+                    stale.wake();
+                    critical_section::with(|_| INTERRUPTED.notify_one());
+                }))
+            }),
+        );
+        let stale = machine.executor.block_on(first.unwrap()).unwrap();
+        let reserved = machine.pool.reserve().expect("wakers do not hold a place");
+        let second = reserved.spawn(&machine.executor, poll_fn(|context| machine.poll(context, 1)));
+        let handler = interrupt(|| machine.raise());
+        assert_eq!(machine.executor.block_on(second).unwrap(), 1);
+        handler.join().unwrap();
+        stale.join().unwrap();
+        drop(critical_section::with(|cs| machine.waker.borrow(cs).take()));
+        assert_eq!(machine.pool.free(), 1);
+        machine.executor.close();
+        machine.executor.run(|_| {});
+    });
+}
+
+/// As above, with a waker that reads the id; and the task in the place has no handle.
+fn waker_outlives_a_detached_task() {
+    Machine::run(|machine| {
+        let ended = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&ended);
+        let first = poll_fn(move |context| {
+            let stale = context.waker().clone();
+            *told.lock().unwrap() = Some(thread::spawn(move || {
+                stale.wake_by_ref();
+                critical_section::with(|_| INTERRUPTED.notify_one());
+                assert!(id_of(&stale).is_some());
+            }));
+            Poll::Ready(())
+        });
+        machine.pool.spawn_detached(&machine.executor, first).unwrap();
+        let stale = machine.executor.block_on(poll_fn(|context| {
+            context.waker().wake_by_ref();
+            ended.lock().unwrap().take().map_or(Poll::Pending, Poll::Ready)
+        }));
+        // The place is free when the poll that has told has returned.
+        let next = || machine.pool.spawn(&machine.executor, async { 2 });
+        let second = match next() {
+            Ok(second) => second,
+            Err(_) => {
+                machine.executor.block_on(async {});
+                next().expect("the first has ended")
+            }
+        };
+        assert_eq!(machine.executor.block_on(second).unwrap(), 2);
+        stale.join().unwrap();
+        machine.executor.close();
+        machine.executor.run(|_| {});
+    });
+}
+
+#[test]
+fn a_waker_outlives_its_task() {
+    let name = "single: a stale waker";
+    check(name, Bounds::preemptions(3), waker_outlives_its_task);
+    check(&format!("{name}, without compare-and-swap"), Bounds::preemptions(2), || {
+        without_compare_and_swap(waker_outlives_its_task);
+    });
+    check(&format!("{name}, of a detached task"), Bounds::preemptions(2), || {
+        waker_outlives_a_detached_task();
     });
 }
 

@@ -7,6 +7,10 @@
 //! task only if the list is known not to have it. Both follow from *a waker of our own beside each
 //! item*: while it is there the task's memory is, and its address belongs to no other task; and if the
 //! task has completed and our waker is the last reference to it, the list has none.
+//!
+//! Places in a [`TaskPool`](crate::single::TaskPool) are never freed and their wakers count nothing, so
+//! there an item belongs to the place, and to whatever task is in it. If the list still has it for an
+//! earlier one, the next is woken once for nothing.
 
 use core::{
     cell::{RefCell, UnsafeCell},
@@ -44,8 +48,8 @@ impl<const N: usize> TimerItems<N> {
     /// The item of a waker, always the same while the waker's task lives.
     ///
     /// A task keeps its item, and its memory, until it has ended and somebody else needs the item, or
-    /// [`release_completed`](Self::release_completed) is called. The item of a waker that is no
-    /// jenny task's is never taken away.
+    /// [`release_completed`](Self::release_completed) is called. The item of a place in a
+    /// [`TaskPool`](crate::single::TaskPool), or of a waker that is no jenny task's, is never taken away.
     ///
     /// # Panics
     /// If all items belong to others.
@@ -76,7 +80,7 @@ impl<const N: usize> TimerItems<N> {
     }
 
     /// Lets go of the tasks that have ended and are in no driver's queue, so that their memory can be
-    /// used again. Worth a call where tasks in pools are spawned again and again.
+    /// used again. Worth a call where tasks on the heap are spawned again and again.
     pub fn release_completed(&'static self) {
         loop {
             let former = critical_section::with(|cs| {

@@ -35,7 +35,7 @@
 use core::{fmt, marker::PhantomData, ptr};
 
 use super::{Backlog, Chain, Link};
-use crate::sync::{AtomicPtr, ExchangeFused, Fused, Ordering, const_unless_checked, fence, fused};
+use crate::sync::{AtomicPtr, Fused, Ordering, UpdateFused, const_unless_checked, fence, fused};
 
 const EMPTY: *mut Link = ptr::null_mut();
 
@@ -78,29 +78,42 @@ impl<T: Chain> Inbox<T> {
     /// As [`push`](Self::push), as a part of something. Says whether the inbox was empty before.
     pub(crate) fn push_fused(&self, item: T, fused: Fused<'_>) -> Result<bool, T> {
         let link = item.into_link();
-        let mut head = self.head.load(Ordering::Relaxed);
-        loop {
+        // Ordering: Release, for the Acquire of `drain` and `close`. Whichever pushes come in between,
+        // each is an RMW and continues the release sequence of this one.
+        let (success, failure) = (Ordering::Release, Ordering::Relaxed);
+        let pushed = self.head.fetch_update_fused(success, failure, fused, |head| {
             if head == CLOSED {
-                // Ordering: with the Release of `close`.
-                fence(Ordering::Acquire);
-                // SAFETY: the link came from `into_link` above and was never published.
-                return Err(unsafe { T::from_link(link) });
+                return None;
             }
             // SAFETY: the node is still this function's own.
             unsafe { link.as_ref() }.set_next(head);
-            // Ordering: Release, for the Acquire of `drain` and `close`. Whichever pushes come in
-            // between, each is an RMW and continues the release sequence of this one.
-            match self.head.compare_exchange_fused(
-                head,
-                link.as_ptr(),
-                Ordering::Release,
-                Ordering::Relaxed,
-                fused,
-            ) {
-                Ok(_) => return Ok(head == EMPTY),
-                Err(seen) => head = seen,
-            }
-        }
+            Some(link.as_ptr())
+        });
+        pushed.map(|head| head == EMPTY).map_err(|_| {
+            // Ordering: with the Release of `close`.
+            fence(Ordering::Acquire);
+            // SAFETY: the link came from `into_link` above and was never published.
+            unsafe { T::from_link(link) }
+        })
+    }
+
+    /// As [`push_fused`](Self::push_fused), where it is known to be open.
+    ///
+    /// # Safety
+    /// Nobody has closed the inbox or does so meanwhile.
+    #[cfg(feature = "critical-section")]
+    #[inline]
+    pub(crate) unsafe fn push_open_fused(&self, item: T, fused: Fused<'_>) -> bool {
+        let link = item.into_link();
+        // Ordering: as in `push_fused`.
+        let (success, failure) = (Ordering::Release, Ordering::Relaxed);
+        let pushed = self.head.fetch_update_fused(success, failure, fused, |head| {
+            debug_assert_ne!(head, CLOSED);
+            // SAFETY: the node is still this function's own.
+            unsafe { link.as_ref() }.set_next(head);
+            Some(link.as_ptr())
+        });
+        pushed == Ok(EMPTY)
     }
 
     /// Takes everything, from any thread, core or interrupt. A closed inbox gives nothing.
@@ -112,15 +125,20 @@ impl<T: Chain> Inbox<T> {
         }
     }
 
-    /// As [`drain`](Self::drain), by the only one who ever closes it, and has not yet: a swap does,
-    /// which cannot reopen it. The items of the chain are the caller's from here on.
+    /// As [`drain`](Self::drain), where that is known to give something: a swap does. The items of the
+    /// chain are the caller's from here on.
+    ///
+    /// # Safety
+    /// The inbox [holds](Self::may_hold) something, nobody else takes from it, and nobody has closed it or
+    /// does so meanwhile.
     #[cfg(feature = "critical-section")]
     #[inline]
-    pub(crate) fn take_open(&self) -> Option<ptr::NonNull<Link>> {
+    pub(crate) unsafe fn take_open(&self) -> ptr::NonNull<Link> {
         // Ordering: Acquire, for the Release of each push.
         let newest = self.head.swap(EMPTY, Ordering::Acquire);
-        debug_assert_ne!(newest, CLOSED);
-        ptr::NonNull::new(newest)
+        debug_assert!(newest != CLOSED && newest != EMPTY);
+        // SAFETY: what was there can only have become more, as the caller says.
+        unsafe { ptr::NonNull::new_unchecked(newest) }
     }
 
     /// Takes the chain from the newest link on, if there is one.

@@ -14,13 +14,13 @@ use super::attention::{Attention, BURIED, CLOSING, ROOT, STOPPED};
 use super::board::{Board, Idle};
 use super::counters::{Counters, Counts, NoCounters};
 use super::graves::Graves;
+use super::live::LiveTasks;
 use super::platform::{Bare, next_id};
 use super::queue::Queue;
 use super::root;
 use super::thread_mode::Entered;
 use crate::{
     link::{Chain, Link},
-    owned::LocalOwnedTasks,
     queue::Inbox,
     sync::{AtomicBool, Fused, Ordering, const_unless_checked, fused},
     task::{self, JoinHandle, Memory, Outcome, OwnedRef, Place, Runnable, Schedule, Spawned},
@@ -37,24 +37,26 @@ pub struct Executor<B, C = NoCounters> {
     pub(super) graves: Graves,
     pub(super) attention: Attention,
     shutdown: Order<B, C>,
-    /// Somebody runs the tasks.
-    entered: AtomicBool,
     counters: C,
     local: Local,
 }
 
-/// What only the code that runs the tasks touches.
+/// What only the code that runs the tasks touches, once it has entered.
 struct Local {
+    /// Somebody runs the tasks. From anywhere.
+    entered: AtomicBool,
     queue: Queue,
-    owned: LocalOwnedTasks,
+    live: LiveTasks,
+    /// No task is taken any more.
+    closed: Cell<bool>,
 }
 
 /// What [`Executor::close`] has ordered. So a program that never closes has no code for it.
 type Order<B, C> = critical_section::Mutex<Cell<Option<fn(&Executor<B, C>)>>>;
 
-// SAFETY: everything but `local` is `Sync`. That is touched by whoever set `entered`, and through a
-// `Spawner`, which is `!Send` and exists only in the context of `run`: that one keeps `entered`
-// until no task is left, and from then on spawners only find out that the list is closed.
+// SAFETY: everything but `local` is `Sync`. That is touched by whoever set `entered`, which is, and
+// through a `Spawner`, which is `!Send` and exists only in the context of `run`: that one keeps
+// `entered` until no task is left, and from then on spawners only find out that it is closed.
 unsafe impl<B: Board, C: Counters> Sync for Executor<B, C> {}
 
 /// The right to spawn futures that are not `Send`: it does not leave the context of
@@ -74,9 +76,13 @@ impl<B: Board, C: Counters> Executor<B, C> {
                 graves: Graves::new(),
                 attention: Attention::new(),
                 shutdown: critical_section::Mutex::new(Cell::new(None)),
-                entered: AtomicBool::new(false),
                 counters: C::NEW,
-                local: Local { queue: Queue::new(), owned: LocalOwnedTasks::new(0) },
+                local: Local {
+                    entered: AtomicBool::new(false),
+                    closed: Cell::new(false),
+                    queue: Queue::new(),
+                    live: LiveTasks::new(),
+                },
             }
         }
     }
@@ -90,7 +96,9 @@ impl<B: Board, C: Counters> Executor<B, C> {
     pub fn run(&'static self, start: impl FnOnce(Spawner<B, C>)) {
         let _entered = self.enter_thread_mode();
         start(Spawner { executor: self, _stays: PhantomData });
-        while self.step() {}
+        if !self.has_stopped() {
+            while self.step() {}
+        }
         // Not if something above unwinds: then nobody else may run what is left here.
         self.leave();
     }
@@ -125,7 +133,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
                 return output;
             }
             // With no task left there is only the future, its waker, and what the board drives.
-            if !self.step() {
+            if self.has_stopped() || !self.step() {
                 self.board.turn();
                 self.idle();
             }
@@ -145,12 +153,10 @@ impl<B: Board, C: Counters> Executor<B, C> {
     pub unsafe fn on_interrupt(&'static self) {
         self.enter();
         self.board.turn();
-        if self.attention.any() && self.attend() {
+        if self.has_stopped() {
             return self.leave();
         }
-        if self.inbox.may_hold()
-            && let Some(newest) = self.inbox.take_open()
-        {
+        if let Some(newest) = self.take() {
             self.append(newest);
         }
         for task in self.local.queue.round() {
@@ -194,19 +200,44 @@ impl<B: Board, C: Counters> Executor<B, C> {
         let (task, join) = unsafe {
             task::new_in::<F, Self, M>(place, future, NonNull::from(self), next_id(), spawned)
         };
-        // The future of a task that is refused is still the caller's, and dropped here.
-        drop(fused(|fused| self.bring(task, fused)));
+        self.send(task);
         join
     }
 
-    /// Queues a task, from anywhere. Gives it back if the executor has stopped: only who spawns gets
-    /// that far, as bound tasks are gone by then.
-    #[inline]
-    fn bring(&self, task: Runnable, fused: Fused<'_>) -> Result<(), Runnable> {
-        if self.inbox.push_fused(task, fused)? {
+    /// As [`spawn_in`](Self::spawn_in), for a task that nobody joins.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn spawn_detached_in<F: Future, M: Memory<Self>>(
+        &'static self,
+        place: NonNull<u8>,
+        future: F,
+        spawned: Spawned<'_>,
+    ) {
+        let this = NonNull::from(self);
+        // SAFETY: as above.
+        self.send(unsafe {
+            task::new_detached_in::<F, Self, M>(place, future, this, next_id(), spawned)
+        });
+    }
+
+    /// Queues a task that was made in whatever context. The future of one that is refused, because the
+    /// executor has stopped, is still the caller's, and dropped here.
+    #[inline(never)]
+    fn send(&self, task: Runnable) {
+        if fused(|fused| self.inbox.push_fused(task, fused)).is_ok_and(|was_empty| was_empty) {
             self.board.pend();
         }
-        Ok(())
+    }
+
+    /// Queues a task that was made in the context of [`run`](Self::run); drops its future there if the
+    /// executor is being shut down.
+    #[inline(never)]
+    fn start(&self, task: Runnable) {
+        if !self.local.closed.get() {
+            self.local.live.bind(&task);
+            self.local.queue.push(task);
+        }
     }
 
     pub(super) fn wake_root(&self) {
@@ -218,7 +249,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     fn enter(&self) {
         // Ordering: Acquire, for the Release of `leave`: who runs the tasks comes after who did.
         assert!(
-            !self.entered.swap(true, Ordering::Acquire),
+            !self.local.entered.swap(true, Ordering::Acquire),
             "this executor is running already: await the future inside of a task, or spawn it, \
              instead of blocking on it"
         );
@@ -241,31 +272,27 @@ impl<B: Board, C: Counters> Executor<B, C> {
     fn leave(&self) {
         self.graves.free(&self.attention);
         // Ordering: Release, for the Acquire of `enter`.
-        self.entered.store(false, Ordering::Release);
+        self.local.entered.store(false, Ordering::Release);
     }
 
-    /// Runs a task, or sleeps. False if the executor has stopped.
+    /// Runs a task, or sleeps; then does what else there is. False if the executor has stopped, and not
+    /// to be called again then.
     #[inline]
     fn step(&self) -> bool {
-        if self.attention.any() && self.attend() {
-            return false;
-        }
         self.board.turn();
-        let Some(task) = self.next() else {
-            self.idle();
-            return true;
-        };
-        let Some(mut task) = self.bound(task) else { return true };
-        while let Some(again) = self.poll(task) {
-            // It goes behind the others, if there are others.
-            if !self.local.queue.is_empty() || !self.is_undisturbed() {
-                self.local.queue.push(again);
-                break;
+        let Some(task) = self.next() else { return self.idle() };
+        if let Some(mut task) = self.bound(task) {
+            while let Some(again) = self.poll(task) {
+                // It goes behind the others, if there are others.
+                if !self.local.queue.is_empty() || !self.is_undisturbed() {
+                    self.local.queue.push(again);
+                    break;
+                }
+                self.board.turn();
+                task = again;
             }
-            self.board.turn();
-            task = again;
         }
-        true
+        !self.has_stopped()
     }
 
     /// Makes sure that a task is in the list; cancels it if that is closed.
@@ -277,11 +304,12 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// The first turn of a task that was not spawned by a [`Spawner`].
     #[inline(never)]
     fn bind(&self, task: Runnable) -> Option<Runnable> {
-        if self.local.owned.bind(&task).is_ok() {
-            return Some(task);
+        if self.local.closed.get() {
+            self.finish(task.cancel());
+            return None;
         }
-        self.finish(task.cancel());
-        None
+        self.local.live.bind(&task);
+        Some(task)
     }
 
     /// Polls a task; returns it if it was woken meanwhile.
@@ -308,10 +336,9 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// A task has ended: takes it out of the list.
     fn finish(&self, done: OwnedRef) {
         if done.owner().is_some() {
-            let owned = &self.local.owned;
             // SAFETY: its tasks are bound to this executor's only list.
-            unsafe { owned.unlink(&done) };
-            if owned.is_empty() && owned.is_closed() {
+            unsafe { self.local.live.unlink(&done) };
+            if self.local.closed.get() && self.local.live.is_empty() {
                 self.attention.raise(CLOSING);
             }
         }
@@ -320,9 +347,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// The task that has waited longest. Only while the inbox is open.
     #[inline]
     fn next(&self) -> Option<Runnable> {
-        if self.inbox.may_hold()
-            && let Some(newest) = self.inbox.take_open()
-        {
+        if let Some(newest) = self.take() {
             // SAFETY: the chain from the inbox is ours; so is its task, if it is alone.
             unsafe {
                 if self.local.queue.is_empty() && newest.as_ref().next().is_null() {
@@ -335,10 +360,23 @@ impl<B: Board, C: Counters> Executor<B, C> {
         self.local.queue.pop()
     }
 
+    /// Takes what is in the inbox, the newest first.
+    #[inline]
+    fn take(&self) -> Option<NonNull<Link>> {
+        // SAFETY: who runs the tasks alone takes from it, and alone closes it, which is the end of that.
+        self.inbox.may_hold().then(|| unsafe { self.inbox.take_open() })
+    }
+
     /// Queues what was taken from the inbox.
     fn append(&self, newest: NonNull<Link>) {
         // SAFETY: the chain from the inbox is the executor's.
         self.counters.queued(unsafe { self.local.queue.append(newest) });
+    }
+
+    /// Whether the executor has stopped, after doing what is to be done beside running tasks.
+    #[inline]
+    fn has_stopped(&self) -> bool {
+        self.attention.any() && self.attend()
     }
 
     /// Does what is to be done beside running tasks. True if the executor has stopped.
@@ -358,13 +396,15 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// Cancels what there is, and stops if that was all. Otherwise a task's Runnable is in the hands
     /// of a waker that has not pushed it yet, and the end of the last one is the next order.
     fn shut_down(&self) {
-        if !self.local.owned.is_closed() {
-            self.local.owned.close(|done| self.finish(done));
+        if !self.local.closed.replace(true) {
+            // SAFETY: nothing is bound from here on; and tasks are unlinked here, by who runs them, and
+            // not by what drops a future.
+            unsafe { self.local.live.cancel(|done| self.finish(done)) };
         }
         while let Some(task) = self.next() {
             self.finish(task.cancel());
         }
-        if self.local.owned.is_empty() {
+        if self.local.live.is_empty() {
             self.attention.raise(STOPPED);
             for task in self.inbox.close().into_batch() {
                 self.finish(task.cancel());
@@ -372,14 +412,18 @@ impl<B: Board, C: Counters> Executor<B, C> {
         }
     }
 
-    /// Sleeps, unless there is something to do.
-    fn idle(&self) {
-        critical_section::with(|masked| {
+    /// Sleeps, unless there is something to do, and does it if it is not to run tasks. False if the
+    /// executor has stopped by that.
+    fn idle(&self) -> bool {
+        let is_wanted = critical_section::with(|masked| {
             if self.is_undisturbed() || self.is_over() {
                 self.counters.idles();
                 self.board.wait(Idle::new(masked, self.board.deadline()));
+                return false;
             }
+            self.attention.any()
         });
+        !(is_wanted && self.attend())
     }
 
     /// Whether nobody has brought anything since the last look, by loads alone: on some chips each
@@ -408,20 +452,25 @@ unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
     type Platform = Bare;
 
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
-        // SAFETY: executors are static.
-        drop(fused(|fused| unsafe { this.as_ref() }.bring(task, fused)));
+        // SAFETY: passed on from the caller.
+        fused(|fused| unsafe { Self::schedule_fused(this, task, fused) });
     }
 
     #[inline]
     unsafe fn schedule_fused(this: NonNull<Self>, task: Runnable, fused: Fused<'_>) {
-        // SAFETY: executors are static.
-        let brought = unsafe { this.as_ref() }.bring(task, fused);
-        debug_assert!(brought.is_ok(), "a wake came after the last task");
+        // SAFETY: executors are static. What is woken was idle, so it has been polled, and is bound until
+        // it has ended; the inbox is closed when no task is bound any more.
+        unsafe {
+            let this = this.as_ref();
+            if this.inbox.push_open_fused(task, fused) {
+                this.board.pend();
+            }
+        }
     }
 
     unsafe fn retire(_: NonNull<Self>, done: OwnedRef) {
         // Bound tasks are retired by who runs them, who has the list at hand.
-        assert!(done.owner().is_none(), "a task was dropped by a stranger");
+        debug_assert!(done.owner().is_none(), "a task was dropped by a stranger");
         drop(done);
     }
 
@@ -456,17 +505,36 @@ impl<B: Board, C: Counters> Spawner<B, C> {
     ) -> JoinHandle<F::Output> {
         let executor = self.executor;
         // SAFETY: passed on from the caller. A future that is not `Send` stays in this context, that
-        // of `run`, where it is run and cancelled, or dropped below.
+        // of `run`, where it is run and cancelled, or dropped by `start`.
         let (task, join) = unsafe {
             let scheduler = NonNull::from(executor);
             task::new_in::<F, Executor<B, C>, M>(place, future, scheduler, next_id(), spawned)
         };
-        if executor.local.owned.bind(&task).is_ok() {
-            executor.local.queue.push(task);
-        } else {
-            drop(task);
-        }
+        executor.start(task);
         join
+    }
+
+    /// As [`spawn_in`](Self::spawn_in), for a task that nobody joins.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn spawn_detached_in<F: Future, M: Memory<Executor<B, C>>>(
+        self,
+        place: NonNull<u8>,
+        future: F,
+        spawned: Spawned<'_>,
+    ) {
+        let scheduler = NonNull::from(self.executor);
+        // SAFETY: as above.
+        self.executor.start(unsafe {
+            task::new_detached_in::<F, Executor<B, C>, M>(
+                place,
+                future,
+                scheduler,
+                next_id(),
+                spawned,
+            )
+        });
     }
 }
 

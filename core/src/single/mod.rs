@@ -105,6 +105,7 @@ mod graves;
 mod graves;
 #[cfg(feature = "alloc")]
 mod heap;
+mod live;
 mod platform;
 mod pool;
 mod queue;

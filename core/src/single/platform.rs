@@ -5,7 +5,7 @@ use core::{cell::Cell, num::NonZeroU64, ptr};
 use crate::{
     lock::RawLock,
     platform::{Frame, PanicPayload, Platform, Unpark},
-    task::Id,
+    task::{Count, Id},
 };
 
 /// The lock of a single core: interrupts are masked while the closure runs.
@@ -66,14 +66,14 @@ unsafe impl Platform for Bare {
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {
-        static LAST: critical_section::Mutex<Cell<u64>> =
+        static LAST: critical_section::Mutex<Cell<Count>> =
             critical_section::Mutex::new(Cell::new(0));
         let last = critical_section::with(|masked| {
             let last = LAST.borrow(masked);
-            last.replace(last.get() + u64::from(count))
+            last.replace(last.get().wrapping_add(count as Count))
         });
-        // SAFETY: what is counted up from zero does not wrap around in 64 bits.
-        unsafe { NonZeroU64::new_unchecked(last + 1) }
+        // SAFETY: it is one more than what fits a word, or than what nobody counts up to in 64 bits.
+        unsafe { NonZeroU64::new_unchecked((last as u64).wrapping_add(1)) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use core::{
     alloc::Layout,
+    cell::UnsafeCell,
     fmt,
     future::Future,
     mem::{ManuallyDrop, MaybeUninit},
@@ -10,17 +11,19 @@ use core::{
 
 use super::{Board, Counters, Executor, Spawner};
 use crate::{
-    sync::{AtomicBool, Ordering, UnsafeCell, array_of, const_unless_checked},
-    task::{self, JoinHandle, Memory, Spawned},
+    sync::{array_of, const_unless_checked},
+    task::{self, JoinHandle, Memory, Spawned, Vacancy},
 };
 
 /// `N` places of `SIZE` bytes for tasks, in a static.
 ///
-/// Any future fits that is not too large with the 48 bytes that each task has beside it (88 on 64-bit
-/// machines), whatever its type; one that does not is a compile error. [`task_size`] knows the size
+/// Any future fits that is not too large with the 40 bytes that each task has beside it (48 with the
+/// feature `alloc`, 88 on 64-bit machines), whatever its type; one that does not is a compile error. [`task_size`] knows the size
 /// for an `async fn`. Nothing is allocated, neither here nor later.
 ///
-/// A place is free again when the task has ended and its `JoinHandle` and all its wakers are gone.
+/// A place is free again when the task has ended and its `JoinHandle` and `AbortHandle`s are gone. A
+/// waker that outlives its task may wake the next one in the place, for nothing: as every future, that
+/// one looks again at what it waits for.
 ///
 /// ```
 /// # use jenny_core::single::{TaskPool, task_size};
@@ -36,26 +39,31 @@ use crate::{
 /// ```
 pub struct TaskPool<const SIZE: usize, const N: usize>([Slot<SIZE>; N]);
 
-/// The place comes first, so that its address is the slot's.
+/// A place for tasks.
 #[repr(C, align(8))]
-struct Slot<const SIZE: usize> {
-    place: UnsafeCell<MaybeUninit<[u8; SIZE]>>,
-    used: AtomicBool,
+struct Slot<const SIZE: usize>(UnsafeCell<Place<SIZE>>);
+
+/// What is at the start of a place is there whatever else is.
+#[repr(C)]
+union Place<const SIZE: usize> {
+    vacancy: ManuallyDrop<Vacancy>,
+    _cell: MaybeUninit<[u8; SIZE]>,
 }
 
-// SAFETY: whoever sets `used` has the place until it is cleared.
+// SAFETY: the vacancy is, and whoever reserves it has the rest until it is open again.
 unsafe impl<const SIZE: usize> Sync for Slot<SIZE> {}
 
 impl<const SIZE: usize> Slot<SIZE> {
     const_unless_checked! {
         fn new() -> Self {
-            Self { place: UnsafeCell::new(MaybeUninit::uninit()), used: AtomicBool::new(false) }
+            Self(UnsafeCell::new(Place { vacancy: ManuallyDrop::new(Vacancy::new()) }))
         }
     }
 
-    fn release(&self) {
-        // Ordering: Release, for the Acquire of `reserve`: the next user comes after this one.
-        self.used.store(false, Ordering::Release);
+    fn vacancy(&self) -> &Vacancy {
+        // SAFETY: the slot was made with a vacancy, which whoever writes a cell leaves there. It is only
+        // ever shared.
+        unsafe { &*self.0.get().cast() }
     }
 }
 
@@ -72,12 +80,7 @@ impl<const SIZE: usize, const N: usize> TaskPool<SIZE, N> {
     /// # Errors
     /// [`PoolFull`] if all are in use.
     pub fn reserve(&'static self) -> Result<Reserved<SIZE>, PoolFull> {
-        // Ordering: Acquire, for the Release of `Slot::release`.
-        self.0
-            .iter()
-            .find(|slot| !slot.used.swap(true, Ordering::Acquire))
-            .map(Reserved)
-            .ok_or(PoolFull)
+        self.0.iter().find(|slot| slot.vacancy().reserve()).map(Reserved).ok_or(PoolFull)
     }
 
     /// Spawns a task. From anywhere, interrupts included.
@@ -122,10 +125,57 @@ impl<const SIZE: usize, const N: usize> TaskPool<SIZE, N> {
         }
     }
 
+    /// As [`spawn`](Self::spawn), for a task that nobody joins or aborts: it takes less code and time.
+    ///
+    /// # Errors
+    /// As there.
+    #[track_caller]
+    pub fn spawn_detached<B, C, F>(
+        &'static self,
+        executor: &'static Executor<B, C>,
+        future: F,
+    ) -> Result<(), SpawnError<F>>
+    where
+        B: Board,
+        C: Counters,
+        F: Future<Output: Send> + Send + 'static,
+    {
+        match self.reserve() {
+            Ok(place) => {
+                place.spawn_detached(executor, future);
+                Ok(())
+            }
+            Err(PoolFull) => Err(SpawnError::new(future)),
+        }
+    }
+
+    /// As [`spawn_local`](Self::spawn_local), for a task that nobody joins or aborts.
+    ///
+    /// # Errors
+    /// As there.
+    #[track_caller]
+    pub fn spawn_local_detached<B, C, F>(
+        &'static self,
+        spawner: Spawner<B, C>,
+        future: F,
+    ) -> Result<(), SpawnError<F>>
+    where
+        B: Board,
+        C: Counters,
+        F: Future + 'static,
+    {
+        match self.reserve() {
+            Ok(place) => {
+                place.spawn_local_detached(spawner, future);
+                Ok(())
+            }
+            Err(PoolFull) => Err(SpawnError::new(future)),
+        }
+    }
+
     /// How many places are free, at some moment of the call.
     pub fn free(&self) -> usize {
-        // Ordering: Relaxed; the number is out of date at once.
-        self.0.iter().filter(|slot| !slot.used.load(Ordering::Relaxed)).count()
+        self.0.iter().filter(|slot| slot.vacancy().is_open()).count()
     }
 }
 
@@ -178,6 +228,32 @@ impl<const SIZE: usize> Reserved<SIZE> {
         unsafe { spawner.spawn_in::<F, InSlot<SIZE>>(place, future, Spawned::here()) }
     }
 
+    /// As [`spawn`](Self::spawn), for a task that nobody joins or aborts.
+    #[track_caller]
+    pub fn spawn_detached<B, C, F>(self, executor: &'static Executor<B, C>, future: F)
+    where
+        B: Board,
+        C: Counters,
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let place = self.into_place::<F>();
+        // SAFETY: as above.
+        unsafe { executor.spawn_detached_in::<F, InSlot<SIZE>>(place, future, Spawned::here()) }
+    }
+
+    /// As [`spawn_local`](Self::spawn_local), for a task that nobody joins or aborts.
+    #[track_caller]
+    pub fn spawn_local_detached<B, C, F>(self, spawner: Spawner<B, C>, future: F)
+    where
+        B: Board,
+        C: Counters,
+        F: Future + 'static,
+    {
+        let place = self.into_place::<F>();
+        // SAFETY: as above.
+        unsafe { spawner.spawn_detached_in::<F, InSlot<SIZE>>(place, future, Spawned::here()) }
+    }
+
     /// Gives up the reservation for the place, if it is one for such a task.
     fn into_place<F: Future>(self) -> NonNull<u8> {
         const {
@@ -185,14 +261,13 @@ impl<const SIZE: usize> Reserved<SIZE> {
             assert!(needed.size() <= SIZE, "the task is too large for the places of this pool");
             assert!(needed.align() <= align_of::<Slot<0>>(), "the future's alignment is above 8");
         }
-        // Of the slot and not of its first field, so that the way back reaches the flag.
         NonNull::from(ManuallyDrop::new(self).0).cast()
     }
 }
 
 impl<const SIZE: usize> Drop for Reserved<SIZE> {
     fn drop(&mut self) {
-        self.0.release();
+        self.0.vacancy().reopen();
     }
 }
 
@@ -206,9 +281,11 @@ impl<const SIZE: usize> fmt::Debug for Reserved<SIZE> {
 pub(super) struct InSlot<const SIZE: usize>;
 
 impl<S, const SIZE: usize> Memory<S> for InSlot<SIZE> {
+    const STAYS: bool = true;
+
     unsafe fn give_back(_: NonNull<S>, place: NonNull<u8>, _: Layout) {
-        // SAFETY: the place is the start of a slot, in a static.
-        unsafe { place.cast::<Slot<SIZE>>().as_ref() }.release();
+        // SAFETY: the place is that of a slot, in a static.
+        unsafe { place.cast::<Slot<SIZE>>().as_ref() }.vacancy().reopen();
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who runs tasks, where several executors could.
 
-use crate::sync::{CountOnly, Ordering};
+use core::sync::atomic::AtomicBool;
+
+use crate::sync::Ordering;
 
 /// Thread mode of a core, as Arm calls what is no interrupt; or a thread of an operating system.
 ///
@@ -10,9 +12,9 @@ use crate::sync::{CountOnly, Ordering};
 /// executor runs.
 #[derive(Debug)]
 pub struct ThreadMode {
-    /// 0 or 1. Only its own code touches it, and interrupts that preempt that and leave it as it was; so
-    /// loads and stores do.
-    entered: CountOnly,
+    /// Only its own code touches it, and interrupts that preempt that and leave it as it was; so loads
+    /// and stores do. A model checker does not see it.
+    entered: AtomicBool,
 }
 
 /// That of the only core.
@@ -21,16 +23,16 @@ pub(super) static THREAD_MODE: ThreadMode = ThreadMode::new();
 impl ThreadMode {
     /// One where no executor runs, for a static.
     pub const fn new() -> Self {
-        Self { entered: CountOnly::new(0) }
+        Self { entered: AtomicBool::new(false) }
     }
 
     /// Enters it until the guard is dropped. `None` if somebody has.
     pub(super) fn enter(&self) -> Option<Entered<'_>> {
         // Ordering: Relaxed, here and below; it is its own.
-        if self.entered.load(Ordering::Relaxed) != 0 {
+        if self.entered.load(Ordering::Relaxed) {
             return None;
         }
-        self.entered.store(1, Ordering::Relaxed);
+        self.entered.store(true, Ordering::Relaxed);
         Some(Entered(self))
     }
 }
@@ -46,6 +48,6 @@ pub(super) struct Entered<'a>(&'a ThreadMode);
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.0.entered.store(0, Ordering::Relaxed);
+        self.0.entered.store(false, Ordering::Relaxed);
     }
 }

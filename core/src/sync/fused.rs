@@ -24,14 +24,19 @@ pub(crate) trait FetchAddFused {
     fn fetch_add_fused(&self, operand: usize, order: Ordering, fused: Fused<'_>) -> usize;
 }
 
-/// A `compare_exchange` inside of `fused`, which may fail without a reason.
-pub(crate) trait ExchangeFused<T> {
-    fn compare_exchange_fused(
+/// A store among the read-modify-writes of others, on whatever core: where those are a load and a store
+/// in a critical section, it does not come between the two.
+pub(crate) trait Overwrite {
+    fn overwrite(&self, value: usize, order: Ordering);
+}
+
+/// A `fetch_update` inside of `fused`.
+pub(crate) trait UpdateFused<T> {
+    fn fetch_update_fused(
         &self,
-        current: T,
-        new: T,
         success: Ordering,
         failure: Ordering,
         fused: Fused<'_>,
+        next: impl FnMut(T) -> Option<T>,
     ) -> Result<T, T>;
 }

@@ -12,7 +12,7 @@ use loom::sync::atomic as inner;
 
 use core::sync::atomic::Ordering::{self, AcqRel, Relaxed};
 
-use super::{ExchangeFused, FetchAddFused, Fused, const_unless_checked};
+use super::{FetchAddFused, Fused, Overwrite, UpdateFused, const_unless_checked};
 
 #[cfg(jenny_loom)]
 std::thread_local! {
@@ -107,9 +107,9 @@ macro_rules! masked {
                 failure: Ordering,
             ) -> Result<$value, $value> {
                 native_or!(self.0.compare_exchange(current, new, success, failure), {
+                    let _ = (success, failure);
                     critical_section::with(|masked| {
-                        let fused = in_section(masked);
-                        self.compare_exchange_fused(current, new, success, failure, fused)
+                        self.replace(in_section(masked), |old| (old == current).then_some(new))
                     })
                 })
             }
@@ -149,19 +149,18 @@ macro_rules! masked {
             }
         }
 
-        impl $(<$parameter>)? ExchangeFused<$value> for $name $(<$parameter>)? {
+        impl $(<$parameter>)? UpdateFused<$value> for $name $(<$parameter>)? {
             #[inline]
-            fn compare_exchange_fused(
+            fn fetch_update_fused(
                 &self,
-                current: $value,
-                new: $value,
                 success: Ordering,
                 failure: Ordering,
                 fused: Fused<'_>,
+                next: impl FnMut($value) -> Option<$value>,
             ) -> Result<$value, $value> {
-                native_or!(self.0.compare_exchange(current, new, success, failure), {
+                native_or!(self.0.fetch_update(success, failure, next), {
                     let _ = (success, failure);
-                    self.replace(fused, |old| (old == current).then_some(new))
+                    self.replace(fused, next)
                 })
             }
         }
@@ -207,6 +206,21 @@ impl FetchAddFused for AtomicUsize {
                 Ok(old) | Err(old) => old,
             }
         })
+    }
+}
+
+impl Overwrite for AtomicUsize {
+    /// Under a model checker an exchange stands for the chip's own store: loom does not know that a
+    /// read-modify-write comes right behind what it has read, and would have one that read what is
+    /// overwritten come after this.
+    #[inline]
+    fn overwrite(&self, value: usize, order: Ordering) {
+        native_or!(
+            {
+                self.0.swap(value, order);
+            },
+            critical_section::with(|_| self.0.store(value, order))
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! `fused` on chips whose read-modify-writes are instructions, or wherever no critical section is at
 //! hand: nothing.
 
-use super::{AtomicPtr, AtomicUsize, ExchangeFused, FetchAddFused, Fused, Ordering};
+use super::{AtomicPtr, AtomicUsize, FetchAddFused, Fused, Ordering, Overwrite, UpdateFused};
 
 /// Runs the closure.
 #[inline(always)]
@@ -16,16 +16,22 @@ impl FetchAddFused for AtomicUsize {
     }
 }
 
-impl<T> ExchangeFused<*mut T> for AtomicPtr<T> {
+impl Overwrite for AtomicUsize {
     #[inline(always)]
-    fn compare_exchange_fused(
+    fn overwrite(&self, value: usize, order: Ordering) {
+        self.store(value, order);
+    }
+}
+
+impl<T> UpdateFused<*mut T> for AtomicPtr<T> {
+    #[inline(always)]
+    fn fetch_update_fused(
         &self,
-        current: *mut T,
-        new: *mut T,
         success: Ordering,
         failure: Ordering,
         _: Fused<'_>,
+        next: impl FnMut(*mut T) -> Option<*mut T>,
     ) -> Result<*mut T, *mut T> {
-        self.compare_exchange_weak(current, new, success, failure)
+        self.fetch_update(success, failure, next)
     }
 }

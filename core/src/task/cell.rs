@@ -10,13 +10,14 @@ use core::{
     task::{Context, Poll},
 };
 
-use super::header::{Header, Id, Owner, Prefix, Record, StageTag, Vtable};
+use super::header::{Header, Owner, Prefix, Record, StageTag, Vtable};
+use super::id::{Id, IdCell};
 use super::origin::Origin;
 use super::spawned::Spawned;
 use super::state::State;
 use crate::{link::Link, list::Pointers, platform::PanicPayload, sync::UnsafeCell};
 
-/// A task: 88 bytes that every task has, then the future or what became of it.
+/// A task: what every task has, 88 bytes on 64-bit machines, then the future or what became of it.
 #[repr(C)]
 pub(super) struct Cell<F: Future, S> {
     prefix: Prefix,
@@ -35,6 +36,15 @@ union Stage<F: Future> {
     consumed: (),
 }
 
+/// What a cell is made for.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    /// Its place stays (rule 6).
+    pub(super) stays: bool,
+    /// It has a `JoinHandle`. What has none stays.
+    pub(super) is_joined: bool,
+}
+
 /// How a task ended, as the harness sees it.
 pub(super) enum End<T> {
     Output(T),
@@ -43,52 +53,70 @@ pub(super) enum End<T> {
 }
 
 impl<F: Future, S> Cell<F, S> {
+    /// Makes a cell. In a place that stays, a waker of an earlier task may look at the state and the id
+    /// at any time, so those are there already.
+    ///
     /// # Safety
-    /// The place is the caller's, and has the layout of this type.
+    /// The place is the caller's, and has the layout of this type. If it stays, it has a
+    /// [`Vacancy`](super::vacancy::Vacancy), reserved by the caller.
     #[inline]
     pub(super) unsafe fn write(
         place: NonNull<u8>,
+        Kind { stays, is_joined }: Kind,
         future: F,
-        scheduler: NonNull<()>,
+        (scheduler, vtable): (NonNull<()>, &'static Vtable),
         id: Id,
         spawned: Spawned<'_>,
-        vtable: &'static Vtable,
     ) -> NonNull<Header> {
-        let origin = Origin::new(spawned);
-        let cell = place.cast::<Self>();
-        let value = Self {
-            prefix: Prefix {
-                header: Header { state: State::new(), link: Link::new(), vtable, scheduler, id },
-                record: Record {
-                    owned: Pointers::new(),
-                    join_waker: UnsafeCell::new(MaybeUninit::uninit()),
-                    origin,
-                    owner: StdCell::new(Owner::NONE),
-                    stage: StdCell::new(StageTag::Future),
-                    yielded: StdCell::new(false),
-                },
-            },
-            stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
-            _scheduler: PhantomData,
+        let record = Record {
+            owned: Pointers::new(),
+            join_waker: UnsafeCell::new(MaybeUninit::uninit()),
+            origin: Origin::new(spawned),
+            owner: StdCell::new(Owner::NONE),
+            stage: StdCell::new(StageTag::Future),
+            yielded: StdCell::new(false),
         };
-        // SAFETY: unused memory of the right layout, as the caller says.
-        unsafe { cell.write(value) };
-        cell.cast()
+        let stage = UnsafeCell::new(Stage { future: ManuallyDrop::new(future) });
+        let cell = place.cast::<Self>().as_ptr();
+        // SAFETY: unused memory of the right layout, as the caller says, but for the state and the id of
+        // a place that stays. The state is last: from there on wakers follow the pointers.
+        unsafe {
+            let header = &raw mut (*cell).prefix.header;
+            (&raw mut (*header).link).write(Link::new());
+            (&raw mut (*header).vtable).write(vtable);
+            (&raw mut (*header).scheduler).write(scheduler);
+            (&raw mut (*cell).prefix.record).write(record);
+            (&raw mut (*cell).stage).write(stage);
+            if stays {
+                (*header).id.set(id);
+                (*header).state.start(is_joined);
+            } else {
+                (&raw mut (*header).id).write(IdCell::new(id));
+                (&raw mut (*header).state).write(State::new());
+            }
+        }
+        place.cast()
     }
 
     /// Ends the cell and returns its place.
     ///
     /// # Safety
-    /// Nobody uses the cell any more, and the stage is consumed.
-    pub(super) unsafe fn end(header: NonNull<Header>) -> NonNull<u8> {
-        let cell = header.cast::<Self>();
-        // SAFETY: nobody else uses the cell. Dropping it drops no user value (the union never
-        // does), only the box of a name, and what a model checker tracks.
+    /// Nobody has a reference to the cell any more, and the stage is consumed.
+    pub(super) unsafe fn end(header: NonNull<Header>, stays: bool) -> NonNull<u8> {
+        let cell = header.cast::<Self>().as_ptr();
+        // SAFETY: nobody else uses the cell, or no more of it than what is left in a place that stays.
+        // Dropping it drops no user value (the union never does), only the box of a name, and what a
+        // model checker tracks.
         unsafe {
-            debug_assert!(cell.as_ref().tag().get() == StageTag::Consumed, "freed with a value");
-            cell.drop_in_place();
+            let record = &raw mut (*cell).prefix.record;
+            debug_assert!((*record).stage.get() == StageTag::Consumed, "freed with a value");
+            if stays {
+                record.drop_in_place();
+            } else {
+                cell.drop_in_place();
+            }
         }
-        cell.cast()
+        header.cast()
     }
 
     /// # Safety

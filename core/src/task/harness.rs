@@ -9,8 +9,9 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use super::cell::{Cell, End};
-use super::header::{Header, Id, StageTag, Vtable};
+use super::cell::{Cell, End, Kind};
+use super::header::{Header, Vtable};
+use super::id::Id;
 use super::join::{JoinError, JoinHandle};
 use super::memory::Memory;
 use super::observer::{Observer, TaskMeta, Tracer};
@@ -35,11 +36,13 @@ pub(crate) const fn layout<F: Future, S>() -> Layout {
 /// Makes a task that is scheduled, in a place of the caller's: run, queue or cancel its [`Runnable`].
 ///
 /// # Safety
-/// - The place is the caller's to give away, has [`layout`], and may be given back to `M`.
+/// - The place is the caller's to give away, has [`layout`], and may be given back to `M`. If places of
+///   `M` stay, the caller has reserved it.
 /// - One count on the scheduler has been taken for the cell, so that `scheduler` stays valid until
 ///   [`Schedule::release`].
 /// - If the future or its output is not `Send`, the scheduler runs and cancels the task on this
 ///   thread only. If the future borrows, the task is complete before the borrow ends.
+#[inline]
 pub(crate) unsafe fn new_in<F, S, M>(
     place: NonNull<u8>,
     future: F,
@@ -52,43 +55,107 @@ where
     S: Schedule,
     M: Memory<S>,
 {
-    let vtable = const {
-        &Vtable {
-            run: run::<F, S>,
-            trace: if S::TRACES { Some(trace::<F, S>) } else { None },
-            cancel: cancel::<F, S>,
-            schedule: schedule::<S>,
-            retire: retire::<S>,
-            wake: wake::<S>,
-            take_output: take_output::<F, S>,
-            drop_output: drop_output::<F, S>,
-            free: free::<F, S, M>,
-            abort: <S::Platform as Platform>::abort,
-        }
-    };
-    // SAFETY: the place is as the caller says, and the new state word counts one Runnable and the
-    // JoinHandle's reference.
+    // SAFETY: passed on; the new state word counts one Runnable and the JoinHandle's reference.
     unsafe {
-        let header = Cell::<F, S>::write(place, future, scheduler.cast(), id, spawned, vtable);
-        let task = RawTask::new(header);
-        if let Some(observer) = S::observer(scheduler) {
-            tell::<S>(task, |task| observer.spawned(task));
-        }
+        let task = make::<F, S, M, true>(place, future, scheduler, id, spawned);
         (Runnable::new(task), JoinHandle::new(task))
     }
 }
 
+/// As [`new_in`], without a `JoinHandle`, in a place that stays.
+///
+/// # Safety
+/// As there.
+#[cfg(feature = "critical-section")]
+#[inline]
+pub(crate) unsafe fn new_detached_in<F, S, M>(
+    place: NonNull<u8>,
+    future: F,
+    scheduler: NonNull<S>,
+    id: Id,
+    spawned: Spawned<'_>,
+) -> Runnable
+where
+    F: Future,
+    S: Schedule,
+    M: Memory<S>,
+{
+    // SAFETY: passed on; the new state word counts one Runnable.
+    unsafe { Runnable::new(make::<F, S, M, false>(place, future, scheduler, id, spawned)) }
+}
+
+/// # Safety
+/// As for [`new_in`]; whether there is a `JoinHandle` says `JOINED`.
+#[inline]
+unsafe fn make<F, S, M, const JOINED: bool>(
+    place: NonNull<u8>,
+    future: F,
+    scheduler: NonNull<S>,
+    id: Id,
+    spawned: Spawned<'_>,
+) -> RawTask
+where
+    F: Future,
+    S: Schedule,
+    M: Memory<S>,
+{
+    const { assert!(JOINED || M::STAYS, "wakers on the heap count beside the owned list") };
+    let vtable = const {
+        &Vtable {
+            run: run::<F, S, M, JOINED>,
+            trace: if S::TRACES { Some(trace::<F, S>) } else { None },
+            cancel: cancel::<F, S, JOINED>,
+            schedule: schedule::<S>,
+            retire: retire::<S>,
+            wake: if M::STAYS { nobody } else { wake::<S> },
+            take_output: if JOINED { take_output::<F, S> } else { nothing },
+            drop_output: if JOINED { drop_output::<F, S> } else { nobody },
+            free: free::<F, S, M>,
+            abort: <S::Platform as Platform>::abort,
+        }
+    };
+    // SAFETY: the place is as the caller says.
+    unsafe {
+        let kind = Kind { stays: M::STAYS, is_joined: JOINED };
+        let of = (scheduler.cast(), vtable);
+        let task = RawTask::new(Cell::<F, S>::write(place, kind, future, of, id, spawned));
+        if let Some(observer) = S::observer(scheduler) {
+            tell::<S>(task, |task| observer.spawned(task));
+        }
+        task
+    }
+}
+
+/// Stands in a vtable for what its tasks have not: wakers with references, or a `JoinHandle`.
+///
+/// # Safety
+/// Nobody calls it.
+unsafe fn nobody(_: NonNull<Header>) {
+    unreachable!()
+}
+
+/// As [`nobody`].
+///
+/// # Safety
+/// As there.
+unsafe fn nothing(_: NonNull<Header>, _: *mut (), _: bool) -> bool {
+    unreachable!()
+}
+
 /// # Safety
 /// Consumes the Runnable of a live cell of these types.
-unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> Outcome {
+unsafe fn run<F: Future, S: Schedule, M: Memory<S>, const JOINED: bool>(
+    header: NonNull<Header>,
+) -> Outcome {
     // SAFETY: the Runnable keeps the cell alive and gives exclusive access to the stage (rule S).
     unsafe {
         let task = RawTask::new(header);
         let seen = match task.state().start_poll() {
             StartPoll::Poll(seen) => seen,
-            StartPoll::Cancel => return Outcome::Done(cancel::<F, S>(header)),
+            StartPoll::Cancel => return Outcome::Done(cancel::<F, S, JOINED>(header)),
         };
-        poll::<F, S>(task, seen, &BorrowedWaker::new(task), F::poll)
+        let waker = BorrowedWaker::new(task, M::STAYS);
+        poll::<F, S, JOINED>(task, M::STAYS, seen, &waker, F::poll)
     }
 }
 
@@ -103,10 +170,10 @@ unsafe fn trace<F: Future, S: Schedule>(header: NonNull<Header>, tracer: &dyn Tr
         let task = RawTask::new(header);
         let seen = match task.state().start_poll() {
             StartPoll::Poll(seen) => seen,
-            StartPoll::Cancel => return Outcome::Done(cancel::<F, S>(header)),
+            StartPoll::Cancel => return Outcome::Done(cancel::<F, S, true>(header)),
         };
         let traced = TracedWaker::new(task, tracer);
-        traced.lend(|waker| poll::<F, S>(task, seen, waker, __jenny_poll_traced::<F>))
+        traced.lend(|waker| poll::<F, S, true>(task, false, seen, waker, __jenny_poll_traced::<F>))
     }
 }
 
@@ -127,8 +194,9 @@ fn __jenny_poll_traced<F: Future>(
 /// # Safety
 /// Consumes the Runnable of a live cell of these types.
 #[inline(always)]
-unsafe fn poll<F: Future, S: Schedule>(
+unsafe fn poll<F: Future, S: Schedule, const JOINED: bool>(
     task: RawTask,
+    stays: bool,
     seen: Seen,
     waker: &Waker,
     poll: impl FnOnce(Pin<&mut F>, &mut Context<'_>) -> Poll<F::Output>,
@@ -141,7 +209,7 @@ unsafe fn poll<F: Future, S: Schedule>(
             tell::<S>(task, |task| observer.before_poll(task));
         }
         let polled = S::Platform::catch(|| cell.poll(&mut Context::from_waker(waker), poll));
-        match polled {
+        let panicked = match polled {
             Ok(Poll::Pending) => {
                 if let Some(observer) = observer {
                     tell::<S>(task, |task| observer.after_poll(task));
@@ -149,24 +217,29 @@ unsafe fn poll<F: Future, S: Schedule>(
                 if S::YIELDS && task.record().yielded.take() {
                     return Outcome::Again(Runnable::new(task));
                 }
-                return match task.state().end_poll(seen) {
+                let ended = if stays {
+                    task.state().end_quiet_poll(seen)
+                } else {
+                    task.state().end_poll(seen)
+                };
+                return match ended {
                     EndPoll::Idle => Outcome::Idle,
                     EndPoll::Again => Outcome::Again(Runnable::new(task)),
                 };
             }
             Ok(Poll::Ready(output)) => match S::Platform::catch(|| cell.drop_future()) {
-                Ok(()) => cell.store(End::Output(output)),
+                Ok(()) => leave::<F, S, JOINED>(cell, End::Output(output)),
                 Err(panic) => {
                     discard::<S, _>(output);
-                    cell.store(End::Panicked(panic));
+                    leave::<F, S, JOINED>(cell, End::Panicked(panic))
                 }
             },
-            Err(panic) => store_panic::<F, S>(cell, panic),
-        }
+            Err(panic) => leave_panic::<F, S, JOINED>(cell, panic),
+        };
         if let Some(observer) = observer {
             tell::<S>(task, |task| observer.after_poll(task));
         }
-        Outcome::Done(complete::<F, S>(task, observer))
+        Outcome::Done(complete::<F, S, JOINED>(task, observer, panicked))
     }
 }
 
@@ -176,49 +249,78 @@ unsafe fn poll<F: Future, S: Schedule>(
 /// Rule S: the caller holds the Runnable, and the stage is the future.
 #[cold]
 #[inline(never)]
-unsafe fn store_panic<F: Future, S: Schedule>(cell: &Cell<F, S>, panic: PanicPayload) {
+unsafe fn leave_panic<F: Future, S: Schedule, const JOINED: bool>(
+    cell: &Cell<F, S>,
+    panic: PanicPayload,
+) -> bool {
     // SAFETY: passed on from the caller.
     unsafe {
         if let Err(second) = S::Platform::catch(|| cell.drop_future()) {
             discard::<S, _>(second);
         }
-        cell.store(End::Panicked(panic));
+        leave::<F, S, JOINED>(cell, End::Panicked(panic))
     }
+}
+
+/// Leaves for the `JoinHandle` what became of the task; nobody wants it if there never was one. Says
+/// whether it panicked.
+///
+/// # Safety
+/// Rule S: the caller holds the Runnable, and the stage is consumed.
+#[inline(always)]
+unsafe fn leave<F: Future, S: Schedule, const JOINED: bool>(
+    cell: &Cell<F, S>,
+    end: End<F::Output>,
+) -> bool {
+    let panicked = matches!(end, End::Panicked(_));
+    if JOINED {
+        // SAFETY: passed on from the caller.
+        unsafe { cell.store(end) };
+    } else {
+        discard_end::<S, _>(Some(end));
+    }
+    panicked
 }
 
 /// # Safety
 /// Consumes the Runnable of a live cell of these types.
-unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) -> OwnedRef {
+unsafe fn cancel<F: Future, S: Schedule, const JOINED: bool>(header: NonNull<Header>) -> OwnedRef {
     // SAFETY: as in `run`.
     unsafe {
         let (task, cell) = (RawTask::new(header), Cell::<F, S>::of(header));
         let drop = || S::Platform::catch(|| cell.drop_future());
         // Also where no worker has said whose future this is: a spawner is refused, or late.
-        cell.store(match enter_task::<S::Platform, _>(task.id().0, drop) {
+        let end = match enter_task::<S::Platform, _>(task.id().0, drop) {
             Ok(()) => End::Cancelled,
             Err(panic) => End::Panicked(panic),
-        });
-        complete::<F, S>(task, observer::<S>(task))
+        };
+        let panicked = leave::<F, S, JOINED>(cell, end);
+        complete::<F, S, JOINED>(task, observer::<S>(task), panicked)
     }
 }
 
 /// # Safety
-/// Consumes the Runnable; the future has been dropped, and what became of it is stored. The observer
-/// is the scheduler's. A chip is spared the second copy, in `cancel`.
+/// Consumes the Runnable; the future has been dropped, and what became of it is stored if there was a
+/// `JoinHandle`. The observer is the scheduler's. A chip is spared the second copy, in `cancel`.
 #[cfg_attr(not(target_os = "none"), inline(always))]
-unsafe fn complete<F: Future, S: Schedule>(
+unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
     task: RawTask,
     observer: Option<&dyn Observer>,
+    panicked: bool,
 ) -> OwnedRef {
     // SAFETY: exclusive access to the stage until `State::complete` gives it to the JoinHandle, and
     // from then on only if there is none (rules S and J). The owned list's reference keeps the cell
     // alive.
     unsafe {
         if let Some(observer) = observer {
-            if task.record().stage.get() == StageTag::Panicked {
+            if panicked {
                 tell::<S>(task, |task| observer.panicked(task));
             }
             tell::<S>(task, |task| observer.terminated(task));
+        }
+        if !JOINED {
+            task.state().complete_detached();
+            return OwnedRef::new(task);
         }
         let completed = task.state().complete();
         if !completed.join_interest {
@@ -370,7 +472,7 @@ unsafe fn free<F: Future, S: Schedule, M: Memory<S>>(header: NonNull<Header>) {
     // memory gives it back.
     unsafe {
         let scheduler = header.as_ref().scheduler.cast();
-        let place = Cell::<F, S>::end(header);
+        let place = Cell::<F, S>::end(header, M::STAYS);
         M::give_back(scheduler, place, layout::<F, S>());
     }
 }

@@ -1,52 +1,15 @@
 //! The part of a cell that does not depend on the future's type.
 
-use core::{cell::Cell, fmt, mem::MaybeUninit, num::NonZeroU64, ptr::NonNull, task::Waker};
+use core::{cell::Cell, mem::MaybeUninit, ptr::NonNull, task::Waker};
 
+use super::id::IdCell;
 use super::origin::Origin;
-use super::spawned::Spawned;
 use super::state::State;
 use crate::{
     link::Link,
     list::Pointers,
     sync::{Fused, UnsafeCell},
 };
-
-/// A task's name for as long as a handle to it lives: unique in the process.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(pub(crate) NonZeroU64);
-
-impl Id {
-    /// The id as a number.
-    pub fn as_u64(self) -> u64 {
-        self.0.get()
-    }
-}
-
-impl Spawned<'_> {
-    /// Gives the task an id that was reserved for it, and for no other.
-    pub fn with_id(mut self, id: Id) -> Self {
-        self.id = Some(id.0);
-        self
-    }
-
-    /// The id that was reserved for the task, or one of its scheduler.
-    #[inline]
-    pub fn id_or(&self, of_scheduler: impl FnOnce() -> Id) -> Id {
-        self.id.map_or_else(of_scheduler, Id)
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Id({})", self.0)
-    }
-}
 
 /// The first 40 bytes of a cell: all that a wake or a queue touches.
 #[repr(C)]
@@ -57,7 +20,7 @@ pub(crate) struct Header {
     pub(super) vtable: &'static Vtable,
     /// The scheduler's shared part. The cell owns one count on it, until it is freed.
     pub(super) scheduler: NonNull<()>,
-    pub(super) id: Id,
+    pub(super) id: IdCell,
 }
 
 /// The next 48 bytes: what spawn, join and completion touch.

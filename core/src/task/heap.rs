@@ -3,7 +3,7 @@
 use core::{alloc::Layout, future::Future, ptr::NonNull};
 
 use super::harness::{layout, new_in};
-use super::header::Id;
+use super::id::Id;
 use super::join::JoinHandle;
 use super::memory::Memory;
 use super::place::Place;

@@ -10,7 +10,8 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use super::header::{Id, StageTag};
+use super::header::StageTag;
+use super::id::Id;
 use super::raw::RawTask;
 use super::state::{Cancel, DropJoin};
 use crate::{
@@ -92,6 +93,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// The task's id.
+    #[inline]
     pub fn id(&self) -> Id {
         self.task.id()
     }
@@ -195,6 +197,7 @@ impl AbortHandle {
     }
 
     /// The task's id.
+    #[inline]
     pub fn id(&self) -> Id {
         self.0.id()
     }
@@ -257,11 +260,8 @@ fn debug(name: &str, task: RawTask, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (complete, cancelled, scheduled) = task.state().snapshot();
     let mut shown = f.debug_struct(name);
     shown.field("id", &task.id());
-    if let Some(name) = task.record().origin.name() {
-        shown.field("name", &name);
-    }
+    task.record().origin.show(&mut shown);
     shown
-        .field("spawned_at", &format_args!("{}", task.spawned_at()))
         .field("complete", &complete)
         .field("cancelled", &cancelled)
         .field("scheduled", &scheduled)

@@ -52,6 +52,7 @@ mod harness;
 mod header;
 #[cfg(feature = "alloc")]
 mod heap;
+mod id;
 mod join;
 mod memory;
 mod observer;
@@ -73,11 +74,13 @@ mod snapshot;
 mod spawned;
 mod state;
 mod trace;
+#[cfg(feature = "critical-section")]
+mod vacancy;
 mod waker;
 
-pub use self::header::Id;
 #[cfg(feature = "alloc")]
 pub use self::heap::new;
+pub use self::id::Id;
 pub use self::join::{AbortHandle, JoinError, JoinHandle};
 pub use self::observer::{Observer, TaskMeta, Tracer};
 pub use self::place::Place;
@@ -93,7 +96,11 @@ pub(crate) use self::memory::Memory;
 pub(crate) use self::waker::is_last_of_completed;
 pub(crate) use self::waker::{cell_of, set_yielded};
 pub use self::waker::{has_completed, id_of};
+#[cfg(feature = "critical-section")]
+pub(crate) use self::{id::Count, vacancy::Vacancy};
 
+#[cfg(feature = "critical-section")]
+pub(crate) use self::harness::new_detached_in;
 pub(crate) use self::harness::{layout, new_in};
 pub(crate) use self::header::Header;
 #[cfg(feature = "alloc")]

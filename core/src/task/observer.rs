@@ -1,8 +1,8 @@
 //! Who wants to know what happens to tasks.
 
-use core::{fmt, marker::PhantomData, panic::Location};
+use core::{fmt, marker::PhantomData};
 
-use super::header::Id;
+use super::id::Id;
 use super::raw::RawTask;
 
 /// What is known about a task while it is alive.
@@ -20,6 +20,7 @@ impl<'a> TaskMeta<'a> {
     }
 
     /// The task's id.
+    #[inline]
     pub fn id(&self) -> Id {
         self.task.id()
     }
@@ -31,18 +32,19 @@ impl<'a> TaskMeta<'a> {
     }
 
     /// Where the task was spawned.
-    pub fn spawned_at(&self) -> &'static Location<'static> {
+    #[cfg(feature = "alloc")]
+    pub fn spawned_at(&self) -> &'static core::panic::Location<'static> {
         self.task.spawned_at()
     }
 }
 
 impl fmt::Debug for TaskMeta<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskMeta")
-            .field("id", &self.id())
-            .field("name", &self.name())
-            .field("spawned_at", &format_args!("{}", self.spawned_at()))
-            .finish()
+        let mut shown = f.debug_struct("TaskMeta");
+        shown.field("id", &self.id());
+        // SAFETY: as above.
+        unsafe { (*self.task.origin()).show(&mut shown) };
+        shown.finish()
     }
 }
 

@@ -5,7 +5,7 @@
 //! which the alignment of either leaves free.
 
 use alloc::boxed::Box;
-use core::{panic::Location, ptr::NonNull};
+use core::{fmt, panic::Location, ptr::NonNull};
 
 use super::spawned::Spawned;
 
@@ -60,6 +60,13 @@ impl Origin {
     pub(super) fn name(&self) -> Option<&str> {
         // SAFETY: as above.
         self.named().map(|named| &*unsafe { named.as_ref() }.name)
+    }
+
+    pub(super) fn show(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
+        if let Some(name) = self.name() {
+            shown.field("name", &name);
+        }
+        shown.field("spawned_at", &format_args!("{}", self.spawned_at()));
     }
 }
 

@@ -1,8 +1,9 @@
 //! A pointer to a cell, without its type and without a reference count.
 
-use core::{panic::Location, ptr::NonNull};
+use core::ptr::NonNull;
 
-use super::header::{Header, Id, Prefix, Record, Vtable};
+use super::header::{Header, Prefix, Record, Vtable};
+use super::id::Id;
 use super::origin::Origin;
 use super::state::{State, Wake};
 use crate::{list::Pointers, sync::fused};
@@ -45,18 +46,22 @@ impl RawTask {
     }
 
     pub(super) fn state(&self) -> &State {
-        &self.header().state
+        // SAFETY: the cell is alive; of what else is in it no reference is made (rule 6).
+        unsafe { &(*self.0.as_ptr()).state }
     }
 
     pub(super) fn vtable(self) -> &'static Vtable {
         self.header().vtable
     }
 
+    #[inline]
     pub(super) fn id(self) -> Id {
-        self.header().id
+        // SAFETY: as above.
+        unsafe { &(*self.0.as_ptr()).id }.get()
     }
 
-    pub(super) fn spawned_at(self) -> &'static Location<'static> {
+    #[cfg(feature = "alloc")]
+    pub(super) fn spawned_at(self) -> &'static core::panic::Location<'static> {
         self.record().origin.spawned_at()
     }
 

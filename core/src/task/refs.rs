@@ -1,8 +1,9 @@
 //! The handles of the scheduler: the right to run a task, and the owned list's reference.
 
-use core::{fmt, mem::ManuallyDrop, panic::Location, ptr::NonNull};
+use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
-use super::header::{Header, Id, Owner};
+use super::header::{Header, Owner};
+use super::id::Id;
 use super::observer::Tracer;
 use super::raw::RawTask;
 use super::state::Cancel;
@@ -69,12 +70,14 @@ impl Runnable {
     }
 
     /// The task's id.
+    #[inline]
     pub fn id(&self) -> Id {
         self.0.id()
     }
 
     /// Where the task was spawned.
-    pub fn spawned_at(&self) -> &'static Location<'static> {
+    #[cfg(feature = "alloc")]
+    pub fn spawned_at(&self) -> &'static core::panic::Location<'static> {
         self.0.spawned_at()
     }
 

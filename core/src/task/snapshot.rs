@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::panic::Location;
 
-use super::header::Id;
+use super::id::Id;
 use super::observer::TaskMeta;
 use super::raw::RawTask;
 use super::refs::{Member, Runnable};

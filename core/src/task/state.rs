@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!  high                                                                            low
-//! ┌─────────────────┬──────────────────┬───────────┬────────────┬───────────────┬───────────┬──────────┐
-//! │ wakes           │ references       │ COALESCED │ JOIN_WAKER │ JOIN_INTEREST │ CANCELLED │ COMPLETE │
-//! └─────────────────┴──────────────────┴───────────┴────────────┴───────────────┴───────────┴──────────┘
-//!  32 bits (11 on    27 bits (16 on
-//!  32-bit machines)  32-bit machines)
+//! ┌─────────────────┬───────────┬────────────┬───────────────┬───────────┬──────────┬──────────────────┐
+//! │ wakes           │ COALESCED │ JOIN_WAKER │ JOIN_INTEREST │ CANCELLED │ COMPLETE │ references       │
+//! └─────────────────┴───────────┴────────────┴───────────────┴───────────┴──────────┴──────────────────┘
+//!  32 bits (11 on                                                                    27 bits (16 on
+//!  32-bit machines)                                                                  32-bit machines)
 //! ```
 //!
 //! `wakes` counts the wakes that no finished poll has answered yet. It makes a wake one
@@ -26,6 +26,7 @@
 //! | 1 | 1 | 0 | the `JoinHandle` | – |
 //! | 1 | 1 | 1 | the `JoinHandle` | whoever completed the task |
 //! | 1 | 0 | 0 | whoever completed the task | – |
+//! | 1 | 0 | 1 | nobody; the place is vacant | – |
 //!
 //! # Rules
 //!
@@ -40,10 +41,12 @@
 //!    instead of ending the poll here, and what the poll has written it will see
 //!    ([`Schedule::YIELDS`](super::Schedule::YIELDS)).
 //! 3. *No overflow.* A wake that finds the field half full folds the count to 1 and sets COALESCED,
-//!    which [`end_poll`](State::end_poll) takes as a wake it did not see. The field has room for as
+//!    which [`end_poll`](State::end_poll) takes as a wake it did not see, and the next poll's start
+//!    takes away. The field has room for as
 //!    many wakes again as can be between the add and the fold: one per thread or interrupt level.
 //!    After completion the count means nothing and its carries leave the word at the top.
-//! 4. *References.* Wakers, the `JoinHandle`, `AbortHandle`s and the owned list hold one each. A
+//! 4. *References.* Wakers, the `JoinHandle`, `AbortHandle`s and the owned list hold one each; but
+//!    wakers of a place that stays hold none (rule 6). A
 //!    `Runnable` holds none: while it exists the task is incomplete, and the owned list's reference
 //!    is given back only after completion. The last reference frees the memory and nothing else,
 //!    since by then the future and the output are gone. Who sees that the count is 1 and has that
@@ -51,21 +54,17 @@
 //!    task that is idle only): the completer of a
 //!    detached task and the last holder of a complete one spare their read-modify-writes.
 //! 5. *Cancellation* is a flag and a wake. It takes effect where a poll would start.
+//! 6. *Places that stay.* A cell in a static never goes away, so its wakers are the place's and count
+//!    nothing. One that outlives its task may wake at any time whatever is there: a complete task, a
+//!    vacant place and one that is being written have COMPLETE, and are left alone; the next task, from
+//!    the store that [`start`](State::start)s it on, is woken once for nothing. So the word of such a place is a
+//!    valid one always, and only written by atomic operations.
 //!
 //! The wake counter is the idea of nexosim's task; folding the count, and leaving references out of
 //! scheduling, are ours. `ARCHITECTURE.md` has the measurement against the usual form with a
 //! NOTIFIED and a RUNNING flag.
 
-use crate::sync::{AtomicUsize, FetchAddFused, Fused, Ordering};
-
-const COMPLETE: usize = 1;
-const CANCELLED: usize = 1 << 1;
-const JOIN_INTEREST: usize = 1 << 2;
-const JOIN_WAKER: usize = 1 << 3;
-const COALESCED: usize = 1 << 4;
-
-const REF_SHIFT: u32 = 5;
-const REF: usize = 1 << REF_SHIFT;
+use crate::sync::{AtomicUsize, FetchAddFused, Fused, Ordering, Overwrite, const_unless_checked};
 
 /// Few under a model checker, so that its executions reach the folding of rule 3.
 const WAKE_BITS: u32 = crate::sync::shrunk(usize::BITS / 2 - (usize::BITS == 32) as u32 * 5, 3);
@@ -74,30 +73,50 @@ const WAKE: usize = 1 << WAKE_SHIFT;
 /// At this count a wake folds (rule 3).
 const HALF_OF_WAKES: usize = 1 << (WAKE_BITS - 1);
 
-const REF_MASK: usize = (WAKE - 1) & !(REF - 1);
+/// Beside the wakes, so that one comparison is about both.
+const COALESCED: usize = WAKE >> 1;
+const JOIN_WAKER: usize = WAKE >> 2;
+const JOIN_INTEREST: usize = WAKE >> 3;
+const CANCELLED: usize = WAKE >> 4;
+const COMPLETE: usize = WAKE >> 5;
+
+/// At the low end, where processors take a field out of a word by one instruction.
+const REF: usize = 1;
+const REF_MASK: usize = COMPLETE - 1;
 /// At this count another reference ends the program, as it does for `Arc`: only leaked wakers get
 /// here, and the field has room for every thread that is just about to notice.
-const HALF_OF_REFS: usize = 1 << (WAKE_SHIFT - 1);
+const HALF_OF_REFS: usize = COMPLETE >> 1;
+
+/// A scheduled task with its `Runnable`, a `JoinHandle` and the owned list's reference.
+const SCHEDULED: usize = WAKE | (2 * REF) | JOIN_INTEREST;
+
+/// A place that stays and has no task: a join waker without a join interest is nobody's.
+#[cfg(feature = "critical-section")]
+const VACANT: usize = COMPLETE | JOIN_WAKER;
 
 /// One reading of the word.
 #[derive(Clone, Copy, Debug)]
 struct Word(usize);
 
 impl Word {
-    fn is(self, flag: usize) -> bool {
-        self.0 & flag != 0
+    /// Whether one of the flags is set.
+    fn is(self, flags: usize) -> bool {
+        self.0 & flags != 0
     }
 
     fn wakes(self) -> usize {
         self.0 >> WAKE_SHIFT
     }
 
-    fn has_wakes_of(self, other: Self) -> bool {
-        self.0 ^ other.0 < WAKE
+    fn references(self) -> usize {
+        self.0 & REF_MASK
     }
 
-    fn references(self) -> usize {
-        (self.0 & REF_MASK) >> REF_SHIFT
+    /// Whatever the wakes: those of a vacant place mean nothing.
+    #[cfg(feature = "critical-section")]
+    fn is_vacant(self) -> bool {
+        let rest = self.0 & (WAKE - 1);
+        rest == VACANT || rest == 0
     }
 
     fn with_wakes(self, wakes: usize) -> Self {
@@ -135,7 +154,7 @@ pub(super) enum StartPoll {
     Cancel,
 }
 
-/// The wakes that a poll answers: in the word at its start.
+/// The wakes that a poll answers: in the word at its start, without COALESCED.
 #[derive(Debug)]
 pub(super) struct Seen(Word);
 
@@ -191,7 +210,47 @@ pub(super) struct State(AtomicUsize);
 impl State {
     /// A scheduled task with its `Runnable`, a `JoinHandle` and the owned list's reference.
     pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(WAKE | (2 * REF) | JOIN_INTEREST))
+        Self(AtomicUsize::new(SCHEDULED))
+    }
+
+    const_unless_checked! {
+        /// The word of a place that stays, before its first task: nobody has a waker.
+        #[cfg(feature = "critical-section")]
+        pub(super) fn unused() -> Self {
+            Self(AtomicUsize::new(0))
+        }
+    }
+
+    /// As [`new`](Self::new), in a reserved place that stays (rule 6). If nobody joins the task, the owned
+    /// list's reference is its only one, as long as it lives.
+    pub(super) fn start(&self, is_joined: bool) {
+        let word = if is_joined { SCHEDULED } else { WAKE | REF };
+        // Ordering: Release, for the Acquire of a wake by an earlier task's waker: the task is there.
+        self.0.overwrite(word, Ordering::Release);
+    }
+
+    /// Whether a place that stays has no task, and nobody has reserved it.
+    #[cfg(feature = "critical-section")]
+    pub(super) fn is_vacant(&self) -> bool {
+        self.load(Ordering::Relaxed).is_vacant()
+    }
+
+    /// Takes a vacant place, which then has one reference.
+    #[cfg(feature = "critical-section")]
+    #[must_use]
+    pub(super) fn reserve(&self) -> bool {
+        // Ordering: Acquire, for the Release of `vacate`. Relaxed: a place that is taken is left alone.
+        let reserved = self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
+            Word(word).is_vacant().then_some(COMPLETE | REF)
+        });
+        reserved.is_ok()
+    }
+
+    /// Gives a place back that is reserved, or whose last reference is gone.
+    #[cfg(feature = "critical-section")]
+    pub(super) fn vacate(&self) {
+        // Ordering: Release, for the Acquire of `reserve`: the next user comes after this one.
+        self.0.overwrite(VACANT, Ordering::Release);
     }
 
     #[inline]
@@ -217,9 +276,33 @@ impl State {
     /// One load. Acquire: pairs with every wake that is in the count (rule 2).
     #[inline]
     pub(super) fn start_poll(&self) -> StartPoll {
-        let word = self.load(Ordering::Acquire);
+        let mut word = self.load(Ordering::Acquire);
         debug_assert!(word.wakes() > 0 && !word.is(COMPLETE), "polled without a Runnable");
-        if word.is(CANCELLED) { StartPoll::Cancel } else { StartPoll::Poll(Seen(word)) }
+        if word.is(CANCELLED | COALESCED) {
+            if word.is(CANCELLED) {
+                return StartPoll::Cancel;
+            }
+            word = self.unfold();
+        }
+        StartPoll::Poll(Seen(word))
+    }
+
+    /// The wakes that were folded so far are answered by the poll that starts here.
+    #[cold]
+    fn unfold(&self) -> Word {
+        // Ordering: as in `start_poll`, for wakes that came since.
+        Word(self.0.fetch_and(!COALESCED, Ordering::Acquire)).clear(COALESCED)
+    }
+
+    /// As [`end_poll`](Self::end_poll), where wakers count nothing, so that seldom anything but a wake has
+    /// changed the word: then, too, it asks for another poll.
+    #[inline]
+    pub(super) fn end_quiet_poll(&self, seen: Seen) -> EndPoll {
+        let idle = seen.0.0 & (COALESCED - 1);
+        // Ordering: as in `end_poll`.
+        let ended =
+            self.0.compare_exchange_weak(seen.0.0, idle, Ordering::Release, Ordering::Relaxed);
+        if ended.is_ok() { EndPoll::Idle } else { EndPoll::Again }
     }
 
     /// One compare-and-swap to go idle; one load if the task was woken meanwhile.
@@ -228,23 +311,10 @@ impl State {
         // Ordering: Release gives the future's contents to the next wake from 0, which acquires. Relaxed
         // loads, since a stale count fails the exchange, and a count that differs is acquired by the
         // next `start_poll`.
-        let mut coalesced = false;
         let ended = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
-            let word = Word(word);
-            if !word.has_wakes_of(seen.0) {
-                return None;
-            }
-            coalesced = word.is(COALESCED);
-            (!coalesced).then(|| word.with_wakes(0).0)
+            (word ^ seen.0.0 < COALESCED).then_some(word & (COALESCED - 1))
         });
-        if ended.is_ok() {
-            return EndPoll::Idle;
-        }
-        // Later, if the count differs as well: at most one poll too many.
-        if coalesced {
-            self.0.fetch_and(!COALESCED, Ordering::Relaxed);
-        }
-        EndPoll::Again
+        if ended.is_ok() { EndPoll::Idle } else { EndPoll::Again }
     }
 
     /// Makes the `Runnable` of an idle task for a poll that nobody has woken it for; false if there is
@@ -256,6 +326,17 @@ impl State {
             .is_ok()
     }
 
+    /// One store, of a task whose one reference is the owned list's: nobody can join, a wake changes
+    /// nothing any more, and the list's owner makes no other reference while there is a `Runnable`
+    /// ([`hold_idle`](Self::hold_idle)). It may be about to flag the task as cancelled: its exchange fails,
+    /// or the store takes the flag away, which comes too late anyway.
+    #[inline]
+    pub(super) fn complete_detached(&self) {
+        // Ordering: Relaxed; nobody is left to look for the output, and what frees the cell is handed to
+        // the owner by other means.
+        self.0.overwrite(COMPLETE | REF, Ordering::Relaxed);
+    }
+
     /// One `fetch_add`; one load and one store if nobody is left who could ask. The output has been
     /// stored.
     #[inline]
@@ -265,12 +346,7 @@ impl State {
         let word = self.load(Ordering::Acquire);
         if word.references() == 1 {
             debug_assert!(!word.is(JOIN_INTEREST), "the interest and its reference go together");
-            // The one reference is the owned list's, so nobody can wake or join, and the list's owner
-            // makes no other one while there is a `Runnable` (`hold_idle`). It may be about to flag the
-            // task as cancelled: its exchange fails, or the store takes the flag away, which comes too
-            // late anyway. Ordering: Relaxed; nobody is left to look for the output, and what frees the
-            // cell is handed to the owner by other means.
-            self.0.store(COMPLETE | REF, Ordering::Relaxed);
+            self.complete_detached();
             return Completed { join_interest: false, join_waker: false };
         }
         // Ordering: Release publishes the output to the JoinHandle's load; Acquire takes over the

@@ -7,23 +7,28 @@ use core::{
     task::{RawWaker, RawWakerVTable, Waker},
 };
 
-use super::{
-    header::{Header, Id},
-    raw::RawTask,
-};
+use super::{header::Header, id::Id, raw::RawTask};
 
+/// Of cells that are freed: wakers count.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
+
+/// Of cells in places that stay: wakers are only addresses (rule 6).
+static STAYING: RawWakerVTable =
+    RawWakerVTable::new(clone_staying, wake_by_ref, wake_by_ref, forget);
 
 /// A waker that borrows the `Runnable`'s hold on the cell, so that a poll counts no reference.
 pub(super) struct BorrowedWaker(ManuallyDrop<Waker>);
 
 impl BorrowedWaker {
     /// # Safety
-    /// The caller holds the task's `Runnable` for as long as the waker lives.
-    pub(super) unsafe fn new(task: RawTask) -> Self {
-        // SAFETY: the functions of VTABLE keep the contract of `RawWaker`: they are thread-safe, and
-        // each waker but this one owns a reference. This one is never dropped.
-        Self(ManuallyDrop::new(unsafe { Waker::from_raw(raw(task)) }))
+    /// The caller holds the task's `Runnable` for as long as the waker lives. `stays` says that the
+    /// cell's place does.
+    #[inline]
+    pub(super) unsafe fn new(task: RawTask, stays: bool) -> Self {
+        let raw = if stays { raw_staying(task.pointer().as_ptr().cast()) } else { raw(task) };
+        // SAFETY: the functions of both tables keep the contract of `RawWaker`: they are thread-safe, and
+        // each waker but this one owns a reference, if it needs one. This one is never dropped.
+        Self(ManuallyDrop::new(unsafe { Waker::from_raw(raw) }))
     }
 }
 
@@ -39,10 +44,20 @@ pub(super) fn raw(task: RawTask) -> RawWaker {
     RawWaker::new(task.pointer().as_ptr().cast_const().cast(), &VTABLE)
 }
 
-/// The task of a waker, if it is one of this crate's; it is alive as long as the waker.
+fn raw_staying(data: *const ()) -> RawWaker {
+    RawWaker::new(data, &STAYING)
+}
+
+fn is_staying(waker: &Waker) -> bool {
+    core::ptr::eq(waker.vtable(), &STAYING)
+}
+
+/// The task of a waker, if it is one of this crate's; or, in a place that stays, of whatever task is
+/// there: its state and its id can be read for as long as the waker lives.
 fn task_of(waker: &Waker) -> Option<RawTask> {
-    // SAFETY: only `raw` makes wakers with this table.
-    core::ptr::eq(waker.vtable(), &VTABLE).then(|| unsafe { task(waker.data()) })
+    let is_ours = core::ptr::eq(waker.vtable(), &VTABLE) || is_staying(waker);
+    // SAFETY: wakers with these tables have the address of a cell.
+    is_ours.then(|| unsafe { task(waker.data()) })
 }
 
 /// The cell of the task that the waker wakes, and nothing else; null if that is none of this crate's.
@@ -64,6 +79,8 @@ pub(crate) unsafe fn set_yielded(cell: *const ()) {
 /// The id of the task whose waker this is, if it is one of this crate's: inside of a poll, with the
 /// waker of the context, the task that is being polled; not in a poll for a traced dump, whose waker is
 /// another one. From anywhere, whatever the scheduler.
+///
+/// A waker that outlives a task in a static place is a waker of whatever task comes there next.
 ///
 /// ```
 /// use core::{future::poll_fn, task::Poll};
@@ -87,13 +104,14 @@ pub fn has_completed(waker: &Waker) -> bool {
 /// Whether the waker is that of a task which has completed, and the last reference to it.
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) fn is_last_of_completed(waker: &Waker) -> bool {
-    task_of(waker).is_some_and(|task| task.state().is_last_of_completed())
+    // Nobody knows how many there are of a waker that counts nothing.
+    !is_staying(waker) && task_of(waker).is_some_and(|task| task.state().is_last_of_completed())
 }
 
 /// # Safety
-/// The pointer is the data of a waker made by [`raw`], which is alive.
+/// The pointer is the data of a waker with one of the tables above, which is alive.
 unsafe fn task(data: *const ()) -> RawTask {
-    // SAFETY: `raw` stored a non-null pointer to a cell, which the waker keeps alive.
+    // SAFETY: it is a non-null pointer to a cell, which the waker keeps alive, or whose place stays.
     unsafe { RawTask::new(NonNull::new_unchecked(data.cast_mut().cast::<Header>())) }
 }
 
@@ -112,6 +130,13 @@ unsafe fn wake(data: *const ()) {
     }
 }
 
+unsafe fn clone_staying(data: *const ()) -> RawWaker {
+    raw_staying(data)
+}
+
+unsafe fn forget(_: *const ()) {}
+
+/// Also for wakers by value that count nothing.
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: called by a live waker.
     unsafe { task(data) }.wake_by_ref();

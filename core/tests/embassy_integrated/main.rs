@@ -6,7 +6,8 @@
 mod critical;
 
 use std::{
-    cell::RefCell,
+    alloc::{GlobalAlloc, Layout, System},
+    cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -63,9 +64,10 @@ embassy_time_driver::time_driver_impl!(
     static DRIVER: Hal = Hal(critical_section::Mutex::new(RefCell::new(Queue::new())))
 );
 
-// One for `block_on` of each test, which are foreign wakers and keep theirs, and three for tasks.
-embassy_timer_items!(static ITEMS: TESTS + 3);
-const TESTS: usize = 4;
+// One for `block_on` of each test, which are foreign wakers and keep theirs; one for a place, which keeps
+// its own; and three for tasks.
+embassy_timer_items!(static ITEMS: TESTS + 1 + 3);
+const TESTS: usize = 5;
 
 struct Simulated;
 
@@ -150,7 +152,7 @@ fn an_item_in_the_queue_is_not_given_away() {
     let message = full.unwrap_err().downcast::<String>().unwrap();
     assert!(message.contains("raise the number in `embassy_timer_items!`"), "{message}");
     // The other tests may have been faster, or not.
-    assert!((3..=TESTS + 3).contains(&given));
+    assert!((3..=TESTS + 1 + 3).contains(&given));
 }
 
 /// Polls once, and drops the future.
@@ -161,21 +163,62 @@ async fn poll_once<F: Future>(future: F) -> bool {
 }
 
 #[test]
-fn a_task_in_a_pool_is_let_go() {
+fn the_tasks_of_a_place_share_its_item() {
     static EXECUTOR: Executor<Simulated> = Executor::new(Simulated);
     static POOL: TaskPool<{ task_size(&wait) }, 1> = TaskPool::new();
-    async fn wait() {
-        Timer::after(TICK).await;
+    async fn wait(ticks: Duration, dropped: Duration) -> u64 {
+        let start = Instant::now();
+        poll_once(Timer::after(dropped)).await;
+        Timer::after(ticks).await;
+        start.elapsed().as_ticks()
     }
     let _board = board();
     EXECUTOR.block_on(async {
-        for _ in 0..10 {
-            POOL.spawn(&EXECUTOR, wait()).unwrap().await.unwrap();
-            // The item still refers to the task.
-            assert_eq!(POOL.free(), 0);
-            ITEMS.release_completed();
-            Timer::after(TICK).await;
-            assert_eq!(POOL.free(), 1);
+        for ticks in 1..10 {
+            // The dropped timer is in the queue when the next task comes, and wakes that for nothing.
+            let (wanted, dropped) = (Duration::from_ticks(ticks), TICK * 3);
+            let slept = POOL.spawn(&EXECUTOR, wait(wanted, dropped)).unwrap().await.unwrap();
+            assert_eq!((slept, POOL.free()), (ticks, 1));
         }
     });
+}
+
+#[test]
+fn a_task_that_has_ended_is_let_go() {
+    static EXECUTOR: Executor<Simulated> = Executor::new(Simulated);
+    let _board = board();
+    EXECUTOR.block_on(async {
+        let before = LIVE.get();
+        for _ in 0..10 {
+            EXECUTOR.spawn(Timer::after(TICK)).await.unwrap();
+            // The item still refers to the task.
+            assert_eq!(LIVE.get(), before + 1);
+            ITEMS.release_completed();
+            // What was given up is freed by the executor's next turn.
+            Timer::after(TICK).await;
+            assert_eq!(LIVE.get(), before);
+        }
+    });
+}
+
+thread_local!(static LIVE: Cell<isize> = const { Cell::new(0) });
+
+struct Heap;
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
+// SAFETY: passes on to the system's allocator, and counts in a cell without a drop.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.set(LIVE.get() + 1);
+        // SAFETY: passed on from the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get() - 1);
+        // SAFETY: passed on from the caller.
+        unsafe { System.dealloc(pointer, layout) }
+    }
 }

@@ -1,8 +1,14 @@
 //! Tasks in statics.
 
-use std::future;
+use std::{
+    future::{self, poll_fn},
+    task::{Poll, Waker},
+};
 
-use jenny_core::single::{PoolFull, TaskPool, task_size};
+use jenny_core::{
+    single::{PoolFull, TaskPool, task_size},
+    task::{has_completed, id_of},
+};
 
 use crate::machine::{Signal, executor, in_interrupt, left_by, when_asleep, without_memory};
 
@@ -52,31 +58,97 @@ fn a_reserved_place_cannot_be_refused() {
 }
 
 #[test]
-fn a_place_is_taken_until_the_last_waker_is_gone() {
+fn a_place_is_taken_until_the_last_handle_is_gone() {
     static POOL: TaskPool<256, 1> = TaskPool::new();
     let (executor, signal) = (executor(), Signal::leaked());
     let task = POOL.spawn(executor, signal.wait()).unwrap();
-    task.abort();
-    when_asleep(|| {
+    let aborts = task.abort_handle();
+    signal.raise();
+    assert_eq!(executor.block_on(task).unwrap(), 1);
+    assert_eq!(POOL.free(), 0);
+    when_asleep(move || {
         assert!(in_interrupt());
-        assert_eq!(POOL.free(), 0);
-        drop(signal.take_waker());
+        drop(aborts);
         assert_eq!(POOL.free(), 1, "an interrupt may give a place back");
         signal.raise();
     });
-    executor.block_on(async {
-        // It is cancelled before its first poll, so it leaves no waker; this future's own is last.
-        assert!(task.await.unwrap_err().is_cancelled());
-    });
+    executor.block_on(signal.wait());
     assert_eq!(POOL.free(), 1);
+}
 
-    let task = POOL.spawn(executor, signal.wait()).unwrap();
-    let watcher = executor.spawn(async move { task.await.unwrap_err().is_cancelled() });
+/// Keeps a waker of the task that awaits it.
+async fn waker() -> Waker {
+    poll_fn(|context| Poll::Ready(context.waker().clone())).await
+}
+
+#[test]
+fn a_waker_that_outlives_its_task_wakes_the_next_one_for_nothing() {
+    static POOL: TaskPool<512, 1> = TaskPool::new();
+    let (executor, signal) = (executor(), Signal::leaked());
+    let stale = executor.block_on(POOL.spawn(executor, waker()).unwrap()).unwrap();
+    assert_eq!(POOL.free(), 1, "wakers do not hold a place");
+    let polls = executor.counts().polls;
+
+    // A vacant place, a reserved one, a task that waits to be polled.
+    stale.wake_by_ref();
+    let place = POOL.reserve().unwrap();
+    stale.wake_by_ref();
+    let next = place.spawn(executor, signal.wait());
+    assert_eq!(id_of(&stale), Some(next.id()));
+    stale.wake_by_ref();
+    let again = stale.clone();
+    when_asleep(move || {
+        assert_eq!(executor.counts().polls, polls + 1);
+        again.wake();
+    });
+    when_asleep(move || {
+        assert_eq!(executor.counts().polls, polls + 2, "polled for nothing");
+        signal.raise();
+    });
+    assert_eq!(executor.block_on(next).unwrap(), 1);
+    assert!(has_completed(&stale));
+    stale.wake();
     executor.close();
     executor.run(|_| {});
-    assert!(executor.block_on(watcher).is_err(), "cancelled, too");
-    drop(signal.take_waker());
     assert_eq!(POOL.free(), 1);
+}
+
+#[test]
+fn a_detached_task_runs_to_its_end_and_gives_its_place_back() {
+    static POOL: TaskPool<256, 1> = TaskPool::new();
+    let (executor, signal) = (executor(), Signal::leaked());
+    let left = left_by(|| {
+        without_memory(|| {
+            POOL.spawn_detached(executor, signal.wait()).unwrap();
+            assert!(POOL.spawn_detached(executor, signal.wait()).is_err());
+        });
+        signal.raise();
+        // As it has no handle, it is over when another one has had its turn.
+        executor.block_on(executor.spawn(async {})).unwrap();
+        assert_eq!(POOL.free(), 1);
+        POOL.spawn_detached(executor, async { String::from("an output that is dropped") }).unwrap();
+        executor.block_on(executor.spawn(async {})).unwrap();
+        assert_eq!(POOL.free(), 1);
+    });
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_shutdown_cancels_detached_tasks() {
+    static POOL: TaskPool<256, 3> = TaskPool::new();
+    let (executor, signal) = (executor(), Signal::leaked());
+    POOL.spawn_detached(executor, signal.wait()).unwrap();
+    executor.block_on(executor.spawn(async {})).unwrap();
+    // One that waits, one that has not been polled, one that comes too late.
+    POOL.spawn_detached(executor, async { unreachable!("cancelled before") }).unwrap();
+    executor.close();
+    let mut local = None;
+    executor.run(|spawner| local = Some(spawner));
+    assert_eq!(POOL.free(), 3);
+    POOL.spawn_detached(executor, async { unreachable!("refused") }).unwrap();
+    POOL.spawn_local_detached(local.unwrap(), async { unreachable!("refused") }).unwrap();
+    assert_eq!(POOL.free(), 3);
+    drop(signal.take_waker());
 }
 
 #[test]

@@ -23,10 +23,10 @@ impl Board for Chip {
 }
 
 static EXECUTOR: Executor<Chip> = Executor::new(Chip);
+static EACH: TaskPool<{ task_size(&each) }, 1> = TaskPool::new();
 static YIELDING: TaskPool<{ task_size(&yields) }, 1> = TaskPool::new();
 static SPAWNING: TaskPool<{ task_size(&spawning) }, 1> = TaskPool::new();
 static JOINING: TaskPool<{ task_size(&joining) }, 1> = TaskPool::new();
-static JOINING_ON_HEAP: TaskPool<{ task_size(&joining_on_heap) }, 1> = TaskPool::new();
 static CHILDREN: TaskPool<{ task_size(&child) }, 1> = TaskPool::new();
 static TELLERS: TaskPool<{ task_size(&tell) }, 1> = TaskPool::new();
 
@@ -38,7 +38,7 @@ async fn child(value: u32) -> u32 {
 async fn spawning(spawner: Spawner<Chip>) {
     let meter = Meter::start();
     for round in 0..ROUNDS {
-        drop(TELLERS.spawn_local(spawner, tell(round)).unwrap());
+        TELLERS.spawn_local_detached(spawner, tell(round)).unwrap();
         assert_eq!(told().await, round);
     }
     meter.report("spawn_static");
@@ -53,19 +53,10 @@ async fn joining(spawner: Spawner<Chip>) {
     meter.report("spawn_join_static");
 }
 
-async fn joining_on_heap(spawner: Spawner<Chip>) {
-    let meter = Meter::start();
-    for round in 0..ROUNDS {
-        assert_eq!(spawner.spawn_local(child(round)).await.unwrap(), round);
-    }
-    meter.report("spawn_join_heap");
-}
-
 async fn each(spawner: Spawner<Chip>) {
     YIELDING.spawn_local(spawner, yields()).unwrap().await.unwrap();
     SPAWNING.spawn_local(spawner, spawning(spawner)).unwrap().await.unwrap();
     JOINING.spawn_local(spawner, joining(spawner)).unwrap().await.unwrap();
-    JOINING_ON_HEAP.spawn_local(spawner, joining_on_heap(spawner)).unwrap().await.unwrap();
     EXECUTOR.close();
     pending().await
 }
@@ -97,10 +88,9 @@ async fn interrupts() {
 
 #[board::entry]
 fn main() -> ! {
-    board::heap!(4096);
     let ready = |value: u32| -> Ready<u32> { ready(value) };
     println!("bytes_per_task {}", task_size(&ready) - size_of::<Ready<u32>>());
     INTERRUPTED.run(|spawner| drop(INTERRUPTS.spawn_local(spawner, interrupts()).unwrap()));
-    EXECUTOR.run(|spawner| drop(spawner.spawn_local(each(spawner))));
+    EXECUTOR.run(|spawner| drop(EACH.spawn_local(spawner, each(spawner)).unwrap()));
     board::exit(Exit::Success)
 }

@@ -37,7 +37,7 @@ fn SysTick() {
 #[entry]
 fn main() -> ! {
     EXECUTOR.run(|spawner| {
-        if TASK.spawn_local(spawner, task()).is_err() {
+        if TASK.spawn_local_detached(spawner, task()).is_err() {
             udf();
         }
     });
