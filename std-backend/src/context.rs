@@ -314,6 +314,12 @@ pub(crate) struct CurrentGuard {
     _not_send: PhantomData<std::sync::MutexGuard<'static, ()>>,
 }
 
+/// How many guards of this thread keep a runtime current.
+#[cfg(feature = "rt-multi-thread")]
+pub(crate) fn depth() -> usize {
+    DEPTH.get()
+}
+
 /// Makes a runtime the current one of this thread.
 pub(crate) fn set_current(ambient: &Arc<Ambient>) -> CurrentGuard {
     // At the end of a thread, where a destructor may drop a runtime, there may be no place any more.

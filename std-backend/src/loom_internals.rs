@@ -15,7 +15,8 @@ pub mod local_set {
 
 pub mod park {
     pub use crate::park::{
-        Dormancy, Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, Unparker,
+        Berth, Dormancy, Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker,
+        Unparker,
     };
 }
 

@@ -2,6 +2,7 @@
 #![cfg(not(jenny_loom))]
 
 mod block_in_place;
+mod block_on_runs_tasks;
 mod blocking;
 mod builder;
 mod combinations;

@@ -4,6 +4,7 @@
 mod harness;
 mod platform;
 
+mod berth;
 mod block_on;
 mod broken;
 mod dormancy;

@@ -22,13 +22,19 @@ use loom::{
 use crate::harness::{Bounds, check, check_fails};
 
 /// A driver that sleeps on a condition variable and has at most one event: a parker to unpark.
-struct Mock(Arc<Line>);
+pub(crate) struct Mock(Arc<Line>);
+
+impl Mock {
+    pub(crate) fn new(line: &Arc<Line>) -> Self {
+        Self(Arc::clone(line))
+    }
+}
 
 #[derive(Clone)]
-struct MockWaker(Arc<Line>);
+pub(crate) struct MockWaker(Arc<Line>);
 
 #[derive(Default)]
-struct Line {
+pub(crate) struct Line {
     state: Mutex<LineState>,
     called: Condvar,
     /// Not the model's own variables, so std's.
@@ -43,7 +49,7 @@ struct LineState {
 }
 
 impl Line {
-    fn bring(&self, event: Unparker<Mock>) {
+    pub(crate) fn bring(&self, event: Unparker<Mock>) {
         self.state.lock().unwrap().event = Some(event);
         self.called.notify_one();
     }
@@ -91,7 +97,7 @@ fn without_driver() -> Parker<NoDriver> {
 
 fn with_driver<const N: usize>() -> (Arc<Line>, [Parker<Mock>; N]) {
     let line = Arc::new(Line::default());
-    let shared = SharedDriver::new(Mock(Arc::clone(&line)));
+    let shared = SharedDriver::new(Mock::new(&line));
     (line, std::array::from_fn(|_| Parker::new(Arc::clone(&shared))))
 }
 

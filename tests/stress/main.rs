@@ -31,14 +31,14 @@ use scenarios::{Flavour, churn, flood};
 use strangers::Strangers;
 
 /// The most threads that the scenarios explain: those of the test (4: the harness, the test, the
-/// watchdog, the census), of the scenarios (2 strangers, 3 floods with 3 each, 2 churns with up to 2
+/// watchdog, the census), of the scenarios (2 strangers, 4 floods with 3 each, 2 churns with up to 2
 /// guests each, 2 with local tasks, 2 with nested runtimes and a dump each), and of the runtimes that
 /// live at the same time: their workers, a monitor if there are any, and up to 4 in the pool.
 const EXPLAINED: usize = {
     const POOL: usize = scenarios::POOL;
     let test = 4;
-    let scenarios = 2 + 3 * (1 + 3) + 2 * (1 + 2) + 2 + 2 * (1 + 1);
-    let floods = (4 + 1 + POOL) + (1 + 1 + POOL) + POOL;
+    let scenarios = 2 + 4 * (1 + 3) + 2 * (1 + 2) + 2 + 2 * (1 + 1);
+    let floods = (4 + 1 + POOL) + (1 + 1 + POOL) + (2 + 1 + POOL) + POOL;
     let churns = 2 * (3 + 1 + POOL);
     let locals = (2 + 1 + POOL) + POOL + 2 * POOL;
     let nested = (3 + 1 + POOL) + POOL + 2 * (3 + 1 + POOL);
@@ -73,7 +73,13 @@ fn what_goes_in_comes_out() {
             scope.spawn(move || strangers.live(rng));
         }
         let mut scenarios = Vec::new();
-        for flavour in [Flavour::MultiThread(4), Flavour::MultiThread(1), Flavour::CurrentThread] {
+        let floods = [
+            Flavour::MultiThread(4),
+            Flavour::MultiThread(1),
+            Flavour::Lending(2),
+            Flavour::CurrentThread,
+        ];
+        for flavour in floods {
             let (rng, batches) = (rng.fork(), scaled(30_000.0));
             scenarios.push(scope.spawn(move || flood(strangers, rng, flavour, batches)));
         }

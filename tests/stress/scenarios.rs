@@ -20,8 +20,9 @@ pub(crate) const POOL: usize = 4;
 
 pub(crate) type Pending = Vec<(JoinHandle<Output>, Expect)>;
 
-fn multi_thread(workers: usize) -> Runtime {
+fn multi_thread(workers: usize, lends: bool) -> Runtime {
     let mut builder = Builder::new_multi_thread();
+    builder.block_on_runs_tasks(lends);
     builder.worker_threads(workers).max_blocking_threads(POOL).enable_all().build().unwrap()
 }
 
@@ -62,12 +63,15 @@ pub(crate) fn flood(strangers: &Arc<Strangers>, mut rng: Rng, runtime: Flavour, 
 pub(crate) enum Flavour {
     CurrentThread,
     MultiThread(usize),
+    /// As `MultiThread`, and whoever waits in `block_on` runs tasks.
+    Lending(usize),
 }
 
 impl Flavour {
     pub(crate) fn any(rng: &mut Rng) -> Self {
-        match rng.below(5) {
+        match rng.below(7) {
             0 | 1 => Self::CurrentThread,
+            lending @ (5 | 6) => Self::Lending(lending - 4),
             workers => Self::MultiThread(workers - 1),
         }
     }
@@ -75,7 +79,8 @@ impl Flavour {
     pub(crate) fn build(self) -> Runtime {
         match self {
             Self::CurrentThread => current_thread(),
-            Self::MultiThread(workers) => multi_thread(workers),
+            Self::MultiThread(workers) => multi_thread(workers, false),
+            Self::Lending(workers) => multi_thread(workers, true),
         }
     }
 }

@@ -97,6 +97,12 @@ impl Drop for LocalGuard {
     }
 }
 
+/// Whether there is a local scheduler in which this thread would spawn local tasks.
+#[cfg(feature = "rt-multi-thread")]
+pub(crate) fn is_entered() -> bool {
+    ENTERED.try_with(|entered| !entered.borrow().is_empty()).unwrap_or(false)
+}
+
 /// Spawns on the innermost local scheduler of this thread.
 ///
 /// # Panics

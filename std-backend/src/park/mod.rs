@@ -2,6 +2,7 @@
 //!
 //! - [`shared`]: one I/O driver, many parkers. A worker that runs out of work sleeps inside the
 //!   driver if nobody else does, otherwise on its own condition variable.
+//! - [`berth`]: where a worker's seat lies while its thread sleeps, for another one to take it.
 //! - [`dormancy`]: when the monitor, which looks after stuck workers, may sleep.
 //! - `alarm`: what the monitor sleeps on meanwhile.
 //! - [`thread`]: a plain parker per thread, for `block_on` on threads that are not workers.
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 #[cfg(feature = "rt-multi-thread")]
 mod alarm;
+mod berth;
 mod dormancy;
 mod patience;
 mod shared;
@@ -24,10 +26,11 @@ mod try_lock;
 
 #[cfg(feature = "rt-multi-thread")]
 pub(crate) use alarm::Alarm;
+pub use berth::Berth;
 pub use dormancy::Dormancy;
 pub(crate) use patience::Patience;
 pub use shared::{Parker, SharedDriver, Unparker};
-pub use thread::{ThreadParker, block_on_waker};
+pub use thread::{CachedParker, ThreadParker, block_on_waker};
 
 /// Something to sleep in that produces events: the I/O driver.
 ///

@@ -8,6 +8,8 @@
 //!              │                                                                  │
 //!              └────────────────────── park returns ◀─────────────────────────────┘
 //! ```
+//! A parker whose owner may leave it has a fifth, VACANT: `berth.rs`. For the others:
+//!
 //! Only the owner of the [`Parker`] leaves EMPTY for a PARKED state, and only the owner returns to
 //! EMPTY. Everybody else only ever stores NOTIFIED.
 //!
@@ -44,12 +46,14 @@ use super::{
     patience::{LOOK, Patience},
     try_lock::TryLock,
 };
-use crate::primitives::{Arc, AtomicUsize, Condvar, Mutex, Ordering, thread};
+use crate::primitives::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
 
-const EMPTY: usize = 0;
+pub(super) const EMPTY: usize = 0;
 const PARKED_CONDVAR: usize = 1;
 const PARKED_DRIVER: usize = 2;
 const NOTIFIED: usize = 3;
+/// Nobody owns the parker: it lies in a [berth](super::berth), which has the states beyond this.
+pub(super) const VACANT: usize = 4;
 
 /// The driver of a runtime, taken in turns by its parkers.
 pub struct SharedDriver<D: Driver> {
@@ -104,11 +108,19 @@ impl<D: Driver> fmt::Debug for SharedDriver<D> {
     }
 }
 
-struct Inner<D: Driver> {
-    state: AtomicUsize,
+pub(super) struct Inner<D: Driver> {
+    pub(super) state: AtomicUsize,
     lock: Mutex<()>,
     condvar: Condvar,
     shared: Arc<SharedDriver<D>>,
+    pub(super) resident: Option<Resident<D>>,
+}
+
+/// The thread that is woken for a parker that nobody owns.
+pub(super) struct Resident<D: Driver> {
+    unparker: Unparker<D>,
+    /// The parker is its own again.
+    pub(super) called: AtomicBool,
 }
 
 /// Lets its owner sleep: one per worker.
@@ -119,18 +131,30 @@ pub struct Parker<D: Driver> {
 
 /// Wakes the owner of one [`Parker`], from any thread.
 pub struct Unparker<D: Driver> {
-    inner: Arc<Inner<D>>,
+    pub(super) inner: Arc<Inner<D>>,
 }
 
 impl<D: Driver> Parker<D> {
     /// Makes a parker that sleeps in the given driver when it can.
     pub fn new(shared: Arc<SharedDriver<D>>) -> Self {
+        Self::with(shared, None)
+    }
+
+    /// Makes a parker for a [berth](super::Berth), and the one that its resident sleeps in.
+    pub fn with_bed(shared: Arc<SharedDriver<D>>) -> (Self, Self) {
+        let bed = Self::new(Arc::clone(&shared));
+        let resident = Resident { unparker: bed.unparker(), called: AtomicBool::new(false) };
+        (Self::with(shared, Some(resident)), bed)
+    }
+
+    fn with(shared: Arc<SharedDriver<D>>, resident: Option<Resident<D>>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 state: AtomicUsize::new(EMPTY),
                 lock: Mutex::new(()),
                 condvar: Condvar::new(),
                 shared,
+                resident,
             }),
             patience: Patience::default(),
         }
@@ -153,6 +177,16 @@ impl<D: Driver> Parker<D> {
 
     /// As [`park`](Self::park), for at most `timeout` if there is one.
     pub fn park_for(&mut self, timeout: Option<Duration>) {
+        self.park_around(timeout, |dispatch| dispatch());
+    }
+
+    /// As [`park_for`](Self::park_for); the closure is called where the park dispatches I/O, and does
+    /// that by what it is given.
+    pub(super) fn park_around(
+        &mut self,
+        timeout: Option<Duration>,
+        around: impl FnOnce(&mut dyn FnMut()),
+    ) {
         let Self { inner, patience } = self;
         let mut looks = || {
             let worth_it = timeout.is_none_or(|timeout| timeout > LOOK);
@@ -161,7 +195,7 @@ impl<D: Driver> Parker<D> {
         if inner.take_notification() || (looks() && inner.take_notification()) {
             return;
         }
-        inner.park(timeout);
+        inner.park(timeout, around);
     }
 
     /// Dispatches the I/O events that are there, without sleeping. Does nothing while another
@@ -175,8 +209,8 @@ impl<D: Driver> Parker<D> {
 }
 
 impl<D: Driver> Inner<D> {
-    fn park(&self, timeout: Option<Duration>) {
-        let in_driver = self.shared.try_with(|driver| self.park_in_driver(driver, timeout));
+    fn park(&self, timeout: Option<Duration>, around: impl FnOnce(&mut dyn FnMut())) {
+        let in_driver = self.shared.try_with(|driver| self.park_in_driver(driver, timeout, around));
         in_driver.unwrap_or_else(|| self.park_on_condvar(timeout));
     }
 
@@ -190,7 +224,7 @@ impl<D: Driver> Inner<D> {
     }
 
     /// Returns to EMPTY and tells what was there.
-    fn reset(&self) -> usize {
+    pub(super) fn reset(&self) -> usize {
         // Ordering: Acquire pairs with the Release swaps of `unpark`. A swap, not a store: a store
         // could overwrite an unpark that came after the last load without seeing its writes.
         self.state.swap(EMPTY, Ordering::Acquire)
@@ -208,7 +242,12 @@ impl<D: Driver> Inner<D> {
         false
     }
 
-    fn park_in_driver(&self, driver: &mut D, timeout: Option<Duration>) {
+    fn park_in_driver(
+        &self,
+        driver: &mut D,
+        timeout: Option<Duration>,
+        around: impl FnOnce(&mut dyn FnMut()),
+    ) {
         if !self.announce(PARKED_DRIVER) {
             return;
         }
@@ -217,7 +256,7 @@ impl<D: Driver> Inner<D> {
         self.reset();
         // Even without an unpark the park ends here, because what is dispatched may have made tasks
         // of this very worker runnable.
-        driver.dispatch();
+        around(&mut || _ = driver.dispatch());
     }
 
     fn park_on_condvar(&self, timeout: Option<Duration>) {
@@ -265,6 +304,7 @@ impl<D: Driver> Unpark for Unparker<D> {
                     held.waker.wake();
                 }
             }
+            VACANT => inner.call_resident(),
             // Not asleep: the next park sees it. Or somebody else was first to wake it.
             _ => {}
         }
@@ -278,11 +318,25 @@ impl<D: Driver> Clone for Unparker<D> {
 }
 
 impl<D: Driver> Inner<D> {
+    /// Makes the resident the owner. For whoever owns the parker, or has ended its vacancy.
+    #[cold]
+    pub(super) fn call_resident(&self) {
+        if let Some(resident) = &self.resident {
+            // Ordering: Acquire, for an unparker, whose swap has read what `Berth::vacate` released: the
+            // store comes after the one by which the resident has answered the call before.
+            fence(Ordering::Acquire);
+            // Ordering: Release pairs with the Acquire of `Berth::regain`.
+            resident.called.store(true, Ordering::Release);
+            resident.unparker.unpark();
+        }
+    }
+
     fn describe(&self) -> &'static str {
         match self.state.load(Ordering::Relaxed) {
             EMPTY => "EMPTY",
             PARKED_CONDVAR => "PARKED_CONDVAR",
             PARKED_DRIVER => "PARKED_DRIVER",
+            VACANT => "VACANT",
             _ => "NOTIFIED",
         }
     }

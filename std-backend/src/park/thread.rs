@@ -43,6 +43,12 @@ impl ThreadParker {
         self.notified.load(Ordering::Relaxed)
     }
 
+    /// As [`park`](Self::park), but does not sleep; false if there was no unpark.
+    fn take_notification(&self) -> bool {
+        // Ordering: Acquire as in `park`. The load spares the exchange if there was none.
+        self.is_notified() && self.notified.swap(false, Ordering::Acquire)
+    }
+
     /// Ends the current or the next [`park`](Self::park), from any thread.
     pub fn unpark(&self) {
         // Ordering: Release pairs with the Acquire of `park`. If the flag was up already, whoever
@@ -105,6 +111,20 @@ impl CachedParker {
             self.patience.look(|| parker.is_notified());
             parker.park();
         }
+    }
+}
+
+#[cfg(feature = "rt-multi-thread")]
+impl CachedParker {
+    /// Whether the waker was used since the last [`park`](Self::park) or
+    /// [`take_notification`](Self::take_notification).
+    pub fn is_notified(&self) -> bool {
+        self.parker.as_ref().is_some_and(|parker| parker.is_notified())
+    }
+
+    /// Whether the waker was used; the next call needs another use.
+    pub fn take_notification(&self) -> bool {
+        self.parker.as_ref().is_some_and(|parker| parker.take_notification())
     }
 }
 

@@ -57,6 +57,7 @@ pub struct Builder {
     event_interval: Option<u32>,
     inbox_interval: Option<u32>,
     lifo_slot: bool,
+    block_on_runs_tasks: bool,
     enable_io: bool,
     #[cfg(feature = "net")]
     max_io_events: Option<usize>,
@@ -91,6 +92,7 @@ impl Builder {
             event_interval: None,
             inbox_interval: None,
             lifo_slot: true,
+            block_on_runs_tasks: false,
             enable_io: false,
             #[cfg(feature = "net")]
             max_io_events: None,
@@ -277,6 +279,43 @@ impl Builder {
         self
     }
 
+    /// Whether a thread in [`Runtime::block_on`] of a multi-thread runtime runs tasks, too, while the
+    /// future that it waits for is not ready; false by default. Other runtimes take no notice, nor
+    /// does [`Handle::block_on`].
+    ///
+    /// The thread then does the work of a worker that sleeps, without waking it. A future that spawns
+    /// a task and awaits it needs no other thread: what takes microseconds where two threads wake each
+    /// other takes less than one. When there is no task left to run, the thread sleeps until its future
+    /// is woken, and the worker is as it was. Where there is work for longer the worker goes on with it.
+    ///
+    /// The price: the future and the tasks of that worker share a thread. A task that blocks it, or
+    /// computes for long, keeps the future from being polled, although that is ready to go on. A task
+    /// that blocks until the future has done something waits for ever. By default, and in Tokio, it
+    /// would not. The other way round, too: while the future blocks the thread, tasks that it has
+    /// spawned wait until another worker takes them; with one worker there is no other. Whatever blocks
+    /// belongs into [`spawn_blocking`](crate::task::spawn_blocking). In
+    /// [`block_in_place`](crate::task::block_in_place), too, it keeps no other task waiting, but a task
+    /// that runs here keeps the future waiting. Tasks also find themselves on threads that the runtime
+    /// has not made: with another stack, name and thread-local values, and without the hooks of this
+    /// builder.
+    ///
+    /// # Examples
+    /// ```
+    /// # use jenny::runtime::Builder;
+    /// let runtime = Builder::new_multi_thread().block_on_runs_tasks(true).build()?;
+    /// let answer = runtime.block_on(async {
+    ///     // Runs on this thread, if a worker was asleep.
+    ///     jenny::spawn(async { 6 * 7 }).await
+    /// });
+    /// assert_eq!(answer?, 42);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "rt-multi-thread")]
+    pub fn block_on_runs_tasks(&mut self, runs_tasks: bool) -> &mut Self {
+        self.block_on_runs_tasks = runs_tasks;
+        self
+    }
+
     /// Names the runtime, for its [`Handle`] and whoever looks at it.
     ///
     /// # Panics
@@ -376,9 +415,12 @@ impl Builder {
             Some(count) => count,
             None => default_workers()?,
         };
-        let parkers: Vec<_> = (0..count)
-            .map(|_| Parker::new(crate::primitives::Arc::clone(&drivers.shared)))
-            .collect();
+        let driver = || crate::primitives::Arc::clone(&drivers.shared);
+        let (parkers, beds): (Vec<_>, Vec<_>) = if self.block_on_runs_tasks {
+            (0..count).map(|_| Parker::with_bed(driver())).unzip()
+        } else {
+            ((0..count).map(|_| Parker::new(driver())).collect(), Vec::new())
+        };
         let mut config = stealing::Config { lifo_slot: self.lifo_slot, ..Default::default() };
         if let Some(interval) = self.event_interval {
             config.event_interval = interval;
@@ -398,7 +440,7 @@ impl Builder {
             stack_size: self.thread_stack_size,
             hooks: self.hooks.clone(),
         };
-        let equipment = Equipment { workers, parkers, driver: drivers.shared };
+        let equipment = Equipment { workers, parkers, beds, driver: drivers.shared };
         let kind = MultiThread::start(&ambient, handle, equipment, &threads)?;
         Ok(Runtime::of(Kind::MultiThread(kind), Handle { ambient }))
     }
@@ -512,6 +554,7 @@ impl fmt::Debug for Builder {
             .field("thread_keep_alive", &self.thread_keep_alive)
             .field("event_interval", &self.event_interval)
             .field("lifo_slot", &self.lifo_slot)
+            .field("block_on_runs_tasks", &self.block_on_runs_tasks)
             .field("enable_io", &self.enable_io)
             .field("name", &self.name)
             .finish_non_exhaustive()

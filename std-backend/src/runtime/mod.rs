@@ -155,7 +155,9 @@ impl Runtime {
     /// Runs a future on this thread until it is ready.
     ///
     /// On a current-thread runtime this is where tasks run. If several threads call it, one runs the
-    /// tasks, and another goes on with that when the first is done.
+    /// tasks, and another goes on with that when the first is done. On a multi-thread runtime tasks
+    /// run on its workers, and here only if the
+    /// [builder says so](Builder::block_on_runs_tasks).
     ///
     /// # Panics
     /// If this thread is running a runtime already; and with the future's own panic.
@@ -166,6 +168,12 @@ impl Runtime {
                 let _running = context::start_running(Running::CurrentThread);
                 let _current = context::set_current(&self.handle.ambient);
                 kind.block_on(future, &self.handle.ambient.stats)
+            }
+            #[cfg(feature = "rt-multi-thread")]
+            Kind::MultiThread(kind) if kind.lends_seats() => {
+                let _running = context::start_running(Running::Root);
+                let _current = context::set_current(&self.handle.ambient);
+                kind.block_on(future)
             }
             #[cfg(feature = "rt-multi-thread")]
             Kind::MultiThread(_) => self.handle.block_on(future),
@@ -278,7 +286,7 @@ pub fn is_rt_shutdown_err(error: &std::io::Error) -> bool {
 /// [`RuntimeMetrics`] counts by.
 ///
 /// On a current-thread runtime, whoever runs its tasks is worker 0. The thread in `block_on` of a
-/// multi-thread runtime is none, nor are the threads of the blocking pool, and a task that blocks in
+/// multi-thread runtime is none, unless it [runs tasks](Builder::block_on_runs_tasks) just then, nor are the threads of the blocking pool, and a task that blocks in
 /// [`block_in_place`](crate::task::block_in_place) may have lost its worker to another thread. It may
 /// be another one after each `await`.
 ///

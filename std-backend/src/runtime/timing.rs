@@ -81,6 +81,12 @@ impl LoopTimers {
         }
     }
 
+    /// The tick until which the worker may sleep for its own timers' sake; the last one for ever.
+    #[cfg(feature = "rt-multi-thread")]
+    pub(super) fn deadline(&self) -> u64 {
+        self.home.as_ref().and_then(Home::deadline).unwrap_or(u64::MAX)
+    }
+
     /// How long the worker may sleep for its own timers' sake; `None` for ever.
     pub(super) fn time_left(&self) -> Option<Duration> {
         self.home.as_ref().and_then(Home::time_left)
@@ -133,6 +139,11 @@ impl LoopTimers {
     pub(super) fn own(&self) -> impl Sized {}
 
     pub(super) fn fire_due(&self) {}
+
+    #[cfg(feature = "rt-multi-thread")]
+    pub(super) fn deadline(&self) -> u64 {
+        u64::MAX
+    }
 
     #[cfg(feature = "rt-multi-thread")]
     pub(super) fn time_left(&self) -> Option<std::time::Duration> {

@@ -111,7 +111,7 @@ impl Stats {
         let now = self.now();
         this.busy.resume(now);
         drop(thread);
-        Recorder {
+        let recorder = Recorder {
             stats: self,
             worker: this,
             since: now,
@@ -119,7 +119,12 @@ impl Stats {
             outer: SEAT.replace(Some(worker)),
             _own: own(this),
             _this_thread: PhantomData,
+        };
+        // A worker may change its thread in its sleep.
+        if this.parks_and_unparks.load(Ordering::Relaxed) % 2 == 1 {
+            recorder.turn_parity();
         }
+        recorder
     }
 
     /// How long a worker has been awake.

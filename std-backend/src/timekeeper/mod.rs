@@ -231,6 +231,15 @@ impl<O: Owner> Home<O> {
         self.0.used()?.earliest()
     }
 
+    /// The tick until which the owner may sleep; `None` for ever. Takes no lock, and reads the clock
+    /// only if there is a timer.
+    #[cfg(feature = "rt-multi-thread")]
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let timers = self.0.used()?;
+        timers.next(0)?;
+        timers.next(self.0.clock.tick())
+    }
+
     /// How long the owner may sleep; `None` for ever. Takes no lock, and reads the clock only if
     /// there is a timer.
     pub(crate) fn time_left(&self) -> Option<Duration> {

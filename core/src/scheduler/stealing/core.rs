@@ -499,7 +499,8 @@ impl<P: Platform> Holder<P> {
     /// The core. The borrow must end before code of the user's that may take the core out.
     pub(super) fn get(&self) -> Option<&Core<P>> {
         // SAFETY: what is in the holder is alive. It is taken out by `Handle::detached` only, inside
-        // of `Entered::run`'s poll, and nobody keeps the borrow for that long.
+        // of `Entered::run`'s poll or of `Entered::detachable`, and nobody keeps the borrow for that
+        // long.
         self.0.get().map(|core| unsafe { core.as_ref() })
     }
 }

@@ -7,8 +7,9 @@
 //! the core, which may run, stop and be freed elsewhere before the poll is over: `Entered` borrows it
 //! anew after each poll.
 //!
-//! Only a poll is such a place. The drop of a cancelled future is not: the shutdown that cancels it
-//! goes on with the core afterwards.
+//! Only a poll is such a place, and what a backend runs in
+//! [`Entered::detachable`](super::Entered::detachable) between two ticks. The drop of a cancelled
+//! future is not: the shutdown that cancels it goes on with the core afterwards.
 
 use core::ptr;
 
@@ -22,7 +23,8 @@ impl<P: Platform> Handle<P> {
     /// its worker already, or is not in a poll. A worker of this scheduler that the closure returns
     /// becomes this thread's again; after a panic of the closure the thread has none.
     ///
-    /// To be called on the thread of the worker, inside a task's poll.
+    /// To be called on the thread of the worker, inside a task's poll or
+    /// [`Entered::detachable`](super::Entered::detachable).
     ///
     /// # Panics
     /// If the worker that the closure returns belongs to another scheduler.

@@ -110,6 +110,15 @@ impl<P: Platform> Entered<'_, P> {
 
     /// Runs tasks until there is none to be found anywhere, or the driver is due.
     pub fn tick(&self) -> Tick {
+        self.tick_until(|| false)
+    }
+
+    /// As [`tick`](Self::tick), but ends with `Ran` after the task in which `is_due` has become true:
+    /// for a thread that has more to do than tasks.
+    #[inline]
+    pub fn tick_until(&self, is_due: impl Fn() -> bool) -> Tick {
+        // The tick borrows the core, also where it was called inside of `detachable`.
+        self.frame.set_detachable(false);
         let Some(mut core) = self.core() else { return Tick::HandedOff };
         core.wake_up();
         if core.shared.dumps.is_asking(&core.dump) {
@@ -140,6 +149,9 @@ impl<P: Platform> Entered<'_, P> {
                 core.accept(core.index);
             }
             self.run(task);
+            if is_due() {
+                break;
+            }
         }
         if self.holder.get().is_some() { Tick::Ran } else { Tick::HandedOff }
     }
@@ -160,6 +172,40 @@ impl<P: Platform> Entered<'_, P> {
         if let Some(core) = self.core() {
             core.wake_up();
         }
+    }
+
+    /// Ends the sleep, and the search of a worker that was woken, before code that is no tick and may
+    /// take its time. Others would rely on the search meanwhile.
+    pub fn resume(&self) {
+        if let Some(core) = self.core() {
+            core.wake_up();
+            core.end_search();
+        }
+    }
+
+    /// Goes to sleep as a tick does that finds nothing to run, but runs nothing. False if there is
+    /// something to do: the worker is to be ticked soon.
+    ///
+    /// If true, the promise of [`Tick::Idle`] holds.
+    pub fn rest(&self) -> bool {
+        let Some(core) = self.core() else { return false };
+        !self.has_work() && !core.recycler.shrink() && core.sleep()
+    }
+
+    /// Runs code during which the worker may be [taken out](super::Handle::detached) of this scope, as
+    /// it may during the poll of a task. To be called between two ticks.
+    pub fn detachable<R>(&self, run: impl FnOnce() -> R) -> R {
+        struct Forbid<'a>(&'a Frame);
+
+        impl Drop for Forbid<'_> {
+            fn drop(&mut self) {
+                self.0.set_detachable(false);
+            }
+        }
+
+        self.frame.set_detachable(true);
+        let _forbid = Forbid(self.frame);
+        run()
     }
 
     /// Whether a task is in this worker's own queues. Loads only; for a backend that ran code of the

@@ -2,7 +2,8 @@
 //!
 //! The seat is put where two may take it: a thread of the blocking pool, which is called for it, and
 //! this thread when it is done blocking. Whoever comes first has it. If it is the pool's thread, this
-//! one finishes the poll as a stranger to the scheduler, and then ends, or goes back to the pool.
+//! one finishes the poll as a stranger to the scheduler, and then ends, or goes back to the pool. The
+//! seat of a guest has a thread that waits for it, and goes there.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -26,7 +27,9 @@ impl OnThread for Desk {
     fn go_on_elsewhere(&self, block: &mut dyn FnMut()) {
         let blocked = self.team.scheduler.detached(|worker| {
             // None if the worker is elsewhere already, or shutting down.
-            let lent = worker.and_then(|worker| Lent::to_the_pool(self, worker));
+            let lent = worker.and_then(|worker| {
+                if self.is_guest() { self.bring(worker) } else { Lent::to_the_pool(self, worker) }
+            });
             // After a panic, too, this may be the only thread that the worker gets.
             let blocked = catch_unwind(AssertUnwindSafe(block));
             (lent.and_then(|lent| lent.take_back(self)), blocked)
@@ -34,6 +37,15 @@ impl OnThread for Desk {
         if let Err(panic) = blocked {
             resume_unwind(panic);
         }
+    }
+}
+
+impl Desk {
+    /// Brings a guest's seat to the thread that waits for it.
+    fn bring(&self, worker: Worker) -> Option<Lent> {
+        let berth = worker.index()?;
+        self.team.berths[berth].bring(self.clear(worker)?);
+        None
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! A **seat** is what makes a thread a worker: the core's worker and the parker that belongs to it.
 //! `seat.rs` has its loop. A seat may change its thread in the middle of a poll
-//! (`hand_off.rs`); so threads and seats are counted apart.
+//! (`hand_off.rs`); so threads and seats are counted apart. While its thread sleeps it may be lent to
+//! one in `block_on` (`guest.rs`).
 
 use std::{
     cell::Cell,
-    io, mem, ptr,
+    io, iter, mem, ptr,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -21,10 +22,11 @@ use self::{monitor::Monitor, seat::Seat};
 use super::hooks::Hooks;
 use crate::{
     context::{Ambient, RuntimeDriver, RuntimePlatform},
-    park::{Parker, SharedDriver},
+    park::{Berth, Parker, SharedDriver},
     primitives::{contain, run_thread, unmodelled::Arc},
 };
 
+mod guest;
 mod hand_off;
 mod monitor;
 mod seat;
@@ -45,6 +47,8 @@ pub(super) struct MultiThread {
 pub(super) struct Equipment {
     pub(super) workers: Vec<Worker>,
     pub(super) parkers: Vec<Parker<RuntimeDriver>>,
+    /// If seats are lent: what the threads of the workers sleep in meanwhile.
+    pub(super) beds: Vec<Parker<RuntimeDriver>>,
     pub(super) driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
 }
 
@@ -53,6 +57,8 @@ struct Team {
     scheduler: stealing::Handle<RuntimePlatform>,
     ambient: Arc<Ambient>,
     driver: crate::primitives::Arc<SharedDriver<RuntimeDriver>>,
+    /// One for each seat, if they are lent.
+    berths: Box<[Berth<Seat, RuntimeDriver>]>,
     hooks: Hooks,
     /// Of a worker alone nobody could take over what it neglects.
     monitor: Option<Monitor>,
@@ -74,11 +80,13 @@ impl MultiThread {
         equipment: Equipment,
         config: &ThreadConfig,
     ) -> io::Result<Self> {
-        let Equipment { workers, parkers, driver } = equipment;
+        let Equipment { workers, parkers, beds, driver } = equipment;
+        let berths = parkers.iter().zip(&beds).map(|(parker, _)| Berth::new(parker)).collect();
         let team = Arc::new(Team {
             scheduler,
             ambient: Arc::clone(ambient),
             driver,
+            berths,
             hooks: config.hooks.clone(),
             monitor: Monitor::new(workers.len())?,
             seats: AtomicUsize::new(workers.len()),
@@ -88,7 +96,8 @@ impl MultiThread {
         let seats: Vec<_> = workers
             .into_iter()
             .zip(parkers)
-            .map(|(worker, parker)| Vacant(Some(Seat::new(worker, parker, &team))))
+            .zip(beds.into_iter().map(Some).chain(iter::repeat_with(|| None)))
+            .map(|((worker, parker), bed)| Vacant(Some(Seat::new(worker, parker, bed, &team))))
             .collect();
         let threads = Vec::with_capacity(seats.len());
         let mut runtime = Self { threads, monitor: None, team };

@@ -53,8 +53,22 @@ impl Monitor {
     /// Says that a worker is parked, until the guard is dropped: also if the driver panics.
     #[inline]
     pub(super) fn parks(&self, worker: usize) -> Parked<'_> {
-        self.dormancy.parks(worker);
+        self.left(worker);
         Parked { monitor: self, worker }
+    }
+
+    /// Says that a worker is left without a thread that is awake.
+    #[inline]
+    pub(super) fn left(&self, worker: usize) {
+        self.dormancy.parks(worker);
+    }
+
+    /// Says that a thread goes on with a worker.
+    #[inline]
+    pub(super) fn taken(&self, worker: usize) {
+        if self.dormancy.awakes(worker) {
+            self.alarm.put_off(PERIOD);
+        }
     }
 
     /// Ends the monitor's thread.
@@ -89,9 +103,7 @@ pub(super) struct Parked<'a> {
 impl Drop for Parked<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.monitor.dormancy.awakes(self.worker) {
-            self.monitor.alarm.put_off(PERIOD);
-        }
+        self.monitor.taken(self.worker);
     }
 }
 

@@ -18,6 +18,11 @@ type Entered<'a> = stealing::Entered<'a, RuntimePlatform>;
 pub(super) struct Seat {
     worker: Worker,
     parker: Parker<RuntimeDriver>,
+    /// What its thread sleeps in while others may have the seat, if they may. It stays with that
+    /// thread then.
+    bed: Option<Parker<RuntimeDriver>>,
+    /// The tick until which that thread sleeps.
+    wakes_at: u64,
     /// Dropped last.
     occupied: Occupied,
 }
@@ -25,15 +30,39 @@ pub(super) struct Seat {
 /// What the code of a task may reach of its thread's seat.
 pub(super) struct Desk {
     pub(super) team: Arc<Team>,
-    timers: LoopTimers,
+    pub(super) timers: LoopTimers,
     /// `None` while it is in use, and after a hand-off.
     parker: Cell<Option<Parker<RuntimeDriver>>>,
+    /// As the parker, and `None` if seats are not lent, or if this thread is a guest.
+    bed: Cell<Option<Parker<RuntimeDriver>>>,
+    /// The tick until which the worker's own thread sleeps, if this is another.
+    wakes_at: Cell<u64>,
     occupied: Cell<Option<Occupied>>,
+    has_slept: Cell<bool>,
+}
+
+/// Why a thread has ceased to work.
+enum Break {
+    /// The worker has stopped or was handed off.
+    Over,
+    /// There is nothing to do, and the seat may be left.
+    Idle,
+    /// A panic came by, of a waker that the driver called.
+    Panic,
 }
 
 impl Seat {
-    pub(super) fn new(worker: Worker, parker: Parker<RuntimeDriver>, team: &Arc<Team>) -> Self {
-        Self { worker, parker, occupied: Occupied(Arc::clone(team)) }
+    pub(super) fn new(
+        worker: Worker,
+        parker: Parker<RuntimeDriver>,
+        bed: Option<Parker<RuntimeDriver>>,
+        team: &Arc<Team>,
+    ) -> Self {
+        Self { worker, parker, bed, wakes_at: u64::MAX, occupied: Occupied(Arc::clone(team)) }
+    }
+
+    pub(super) fn worker(&self) -> &Worker {
+        &self.worker
     }
 
     /// Works on this thread until the worker has stopped or was handed off.
@@ -43,25 +72,20 @@ impl Seat {
 
     /// As [`run`](Self::run), with code to run first and last while the runtime is current.
     pub(super) fn run_between(self, first: impl FnOnce(), last: impl FnOnce()) {
-        let Self { mut worker, parker, occupied } = self;
-        let desk = Rc::new(Desk {
-            team: Arc::clone(&occupied.0),
-            timers: LoopTimers::new(&occupied.0.ambient, worker.index().unwrap_or_default()),
-            parker: Cell::new(Some(parker)),
-            occupied: Cell::new(Some(occupied)),
-        });
+        let (desk, mut worker) = self.occupy();
         {
             let _running = context::start_running(Running::Worker);
             let _current = context::set_current(&desk.team.ambient);
             let _worker = worker::set_worker(Rc::clone(&desk) as _);
             first();
-            let mut over = false;
-            while !over {
-                // A panic that gets here is that of a waker which the driver called: go on.
-                contain(|| {
-                    worker.enter(|worker| desk.work(worker));
-                    over = true;
-                });
+            loop {
+                let mut why = Break::Panic;
+                contain(|| why = worker.enter(|worker| desk.work(worker)));
+                match why {
+                    Break::Over => break,
+                    Break::Idle => worker = desk.sleep_beside(worker),
+                    Break::Panic => {}
+                }
             }
             last();
         }
@@ -74,36 +98,64 @@ impl Seat {
 impl Seat {
     /// Has the worker, which has never run, stop on this thread.
     pub(super) fn stop(self) {
-        let Self { mut worker, parker, occupied } = self;
+        let Self { mut worker, parker, bed, occupied, .. } = self;
         let team = &occupied.0;
         team.scheduler.close();
         // What the drops of futures spawn or ask for is this runtime's.
         let _current = context::set_current(&team.ambient);
         // It has no tasks but those in the inboxes, so it waits for nobody.
         worker.enter(|worker| while worker.tick() != Tick::Stopped {});
-        drop((worker, parker));
+        drop((worker, parker, bed));
+    }
+
+    /// Puts the seat to a desk of the calling thread.
+    pub(super) fn occupy(self) -> (Rc<Desk>, Worker) {
+        let team = Arc::clone(&self.occupied.0);
+        let desk = Desk {
+            timers: LoopTimers::new(&team.ambient, self.worker.index().unwrap_or_default()),
+            team,
+            parker: Cell::default(),
+            bed: Cell::default(),
+            wakes_at: Cell::default(),
+            occupied: Cell::default(),
+            has_slept: Cell::new(false),
+        };
+        let worker = desk.restore(self);
+        (Rc::new(desk), worker)
     }
 }
 
 impl Desk {
     /// Takes what the worker needs on another thread.
     pub(super) fn clear(&self, worker: Worker) -> Option<Seat> {
-        Some(Seat { worker, parker: self.parker.take()?, occupied: self.occupied.take()? })
+        Some(Seat {
+            worker,
+            parker: self.parker.take()?,
+            bed: self.bed.take(),
+            wakes_at: self.wakes_at.get(),
+            occupied: self.occupied.take()?,
+        })
     }
 
     /// Puts back what `clear` has taken.
     pub(super) fn restore(&self, seat: Seat) -> Worker {
-        let Seat { worker, parker, occupied } = seat;
+        let Seat { worker, parker, bed, wakes_at, occupied } = seat;
         self.parker.set(Some(parker));
+        self.bed.set(bed);
+        self.wakes_at.set(wakes_at);
         self.occupied.set(Some(occupied));
         worker
     }
 
-    /// Ticks until the worker has stopped or was handed off.
-    fn work(&self, worker: &Entered<'_>) {
-        let Some(index) = worker.index() else { return };
+    /// Ticks until the worker has stopped or was handed off, or its seat may be left.
+    fn work(&self, worker: &Entered<'_>) -> Break {
+        let Some(index) = worker.index() else { return Break::Over };
         let _own = self.timers.own();
         let mut recorder = self.team.ambient.stats.record(index, worker.polls());
+        if self.has_slept.take() {
+            worker.wake_up();
+            self.team.hooks.thread_unpark();
+        }
         // The driver is turned inside the worker's scope: what its events wake stays on this worker.
         loop {
             self.timers.fire_due();
@@ -112,14 +164,19 @@ impl Desk {
                     recorder.ran(worker.polls());
                     self.with_parker(Parker::turn_now);
                 }
+                Tick::Idle if self.is_resident() => {
+                    if self.gets_up(worker, index, &mut recorder) {
+                        return Break::Idle;
+                    }
+                }
                 Tick::Idle => self.sleep(worker, index, &mut recorder),
-                Tick::Stopped | Tick::HandedOff => return,
+                Tick::Stopped | Tick::HandedOff => return Break::Over,
             }
         }
     }
 
     /// The parker is in the desk whenever a task runs, and tasks run in ticks only.
-    fn with_parker<R>(&self, f: impl FnOnce(&mut Parker<RuntimeDriver>) -> R) -> R {
+    pub(super) fn with_parker<R>(&self, f: impl FnOnce(&mut Parker<RuntimeDriver>) -> R) -> R {
         struct PutBack<'a>(&'a Desk, Option<Parker<RuntimeDriver>>);
 
         impl Drop for PutBack<'_> {
@@ -145,5 +202,65 @@ impl Desk {
             worker.wake_up();
         }
         team.hooks.thread_unpark();
+    }
+
+    /// Whether this is the worker's own thread, and others may have its seat while it sleeps.
+    fn is_resident(&self) -> bool {
+        let bed = self.bed.take();
+        let is_resident = bed.is_some();
+        self.bed.set(bed);
+        is_resident
+    }
+
+    /// Whether another thread waits for the seat.
+    pub(super) fn is_guest(&self) -> bool {
+        !self.team.berths.is_empty() && !self.is_resident()
+    }
+
+    /// The tick until which that thread sleeps.
+    pub(super) fn resident_wakes_at(&self) -> u64 {
+        self.wakes_at.get()
+    }
+
+    /// The first half of a sleep, as in [`sleep`](Self::sleep); false if it is not to be.
+    fn gets_up(&self, worker: &Entered<'_>, index: usize, recorder: &mut Recorder<'_>) -> bool {
+        let team = &*self.team;
+        team.hooks.thread_park();
+        if worker.has_work() {
+            team.hooks.thread_unpark();
+            return false;
+        }
+        self.leave(worker, index, recorder);
+        true
+    }
+
+    /// Says that nobody works with this worker until somebody takes its seat.
+    pub(super) fn leave(&self, worker: &Entered<'_>, index: usize, recorder: &mut Recorder<'_>) {
+        recorder.park(worker.polls());
+        if let Some(monitor) = &self.team.monitor {
+            monitor.left(index);
+        }
+    }
+
+    /// The other half of a sleep: beside the seat, which others may have meanwhile.
+    fn sleep_beside(&self, worker: Worker) -> Worker {
+        const MOVED: &str = "a worker that is idle is here, and its seat is, too";
+        let index = worker.index().expect(MOVED);
+        let mut bed = self.bed.take().expect(MOVED);
+        // In this order: a timer that comes in between has the seat unparked.
+        self.wakes_at.set(self.timers.deadline());
+        let time = self.timers.time_left();
+        let seat = self.clear(worker).expect(MOVED);
+        let seat = self.team.berths[index].sleep(seat, &mut bed, time, |seat, dispatch| {
+            // What the driver's events wake stays on this worker.
+            seat.worker.enter(|_| dispatch());
+        });
+        if let Some(monitor) = &self.team.monitor {
+            monitor.taken(index);
+        }
+        let worker = self.restore(seat);
+        self.bed.set(Some(bed));
+        self.has_slept.set(true);
+        worker
     }
 }

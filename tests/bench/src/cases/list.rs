@@ -128,6 +128,19 @@ const SPAWN: &[Case] = &[
     .goal(0.10)
     .floor(floor::PARTNER),
     Case::new(
+        "block_on_join_lent",
+        "block_on_join_w1, on jenny's side with block_on_runs_tasks",
+        |effort| {
+            let operations = effort.operations(1000);
+            Ok([
+                Some(wall(Jenny::build_lending()?, operations, spawn::block_on_join)),
+                Some(wall(Tokio::build(ONE)?, operations, spawn::block_on_join)),
+                Some(wall(Smol::build(ONE)?, operations, spawn::block_on_join)),
+            ])
+        },
+    )
+    .goal(0.10),
+    Case::new(
         "block_on_join",
         "block_on of spawn one task and join it",
         all!(wall, TWO, 1000, spawn::block_on_join),

@@ -111,6 +111,14 @@ macro_rules! peer {
 peer!(Jenny, jenny, jenny::net::TcpStream, std::convert::identity);
 peer!(Tokio, tokio, TokioIo<tokio::net::TcpStream>, TokioIo::new);
 
+impl Jenny {
+    /// A runtime of one worker, whose tasks the thread in `block_on` may run, too.
+    pub(crate) fn build_lending() -> io::Result<Self> {
+        let mut builder = jenny::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).block_on_runs_tasks(true).enable_all().build().map(Self)
+    }
+}
+
 /// `LocalRuntime`.
 #[derive(Debug)]
 pub(crate) struct JennyLocal(jenny::runtime::LocalRuntime);
