@@ -359,8 +359,12 @@ fn a_task_that_a_guest_leaves_behind() {
 fn a_future_that_blocks_is_no_search() {
     check("berth: a future that blocks, and another worker", Bounds::preemptions(1), || {
         let (handle, [(berth, resident), (_, other)]) = start_workers();
+        while handle.sleepers() < 2 {
+            thread::yield_now();
+        }
         let stranger = handle.clone();
         let task = thread::spawn(move || assert!(block_on(stranger.spawn(ready()), None).is_ok()));
+        thread::yield_now();
         let mut task = Some(task);
         let future = poll_fn(|_| {
             task.take().unwrap().join().unwrap();
