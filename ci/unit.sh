@@ -6,7 +6,7 @@
 export JENNY_STRESS_SCALE=${JENNY_STRESS_SCALE:-0.1}
 
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --workspace --all-targets --no-tests=pass
+    cargo nextest run --locked --workspace --all-targets --no-tests=pass --no-fail-fast
 else
     cargo test --quiet --locked --workspace --lib --bins --tests --examples
 fi

@@ -160,7 +160,8 @@ on_every_runtime! {
             for (task, function, leaf) in [
                 (sleeping.id(), SLEEPS, "Sleep"),
                 (acquiring.id(), ACQUIRES, "Acquire"),
-                (joining.id(), JOINS, "JoinHandle"),
+                // By its file, since a call that is inlined has no path.
+                (joining.id(), JOINS, "task/join.rs"),
             ] {
                 let trace = trace_of(task).await;
                 assert_calls(&trace, &[function], leaf);

@@ -57,8 +57,8 @@ impl<F: Future, S> Cell<F, S> {
     /// at any time, so those are there already.
     ///
     /// # Safety
-    /// The place is the caller's, and has the layout of this type. If it stays, it has a
-    /// [`Vacancy`](super::vacancy::Vacancy), reserved by the caller.
+    /// The place is the caller's, and has the layout of this type. If it stays, it has a `Vacancy`,
+    /// reserved by the caller.
     #[inline]
     pub(super) unsafe fn write(
         place: NonNull<u8>,

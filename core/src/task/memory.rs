@@ -4,8 +4,8 @@ use core::{alloc::Layout, ptr::NonNull};
 
 /// Takes back the places of cells of scheduler `S`.
 pub(crate) trait Memory<S> {
-    /// Whether places stay where they are for ever, each with a [`Vacancy`](super::vacancy::Vacancy) at
-    /// its start. Wakers of their tasks count nothing.
+    /// Whether places stay where they are for ever, each with a `Vacancy` at its start. Wakers of their
+    /// tasks count nothing.
     const STAYS: bool = false;
 
     /// Takes back a place, and with it the cell's count on the scheduler. From wherever the last
