@@ -160,17 +160,27 @@ impl<F: Future, S> Cell<F, S> {
         self.stage.with_mut(|stage| unsafe { ManuallyDrop::drop(&mut (*stage).future) });
     }
 
+    /// Field by field, since each move on the way is a copy on the stack where nothing is optimised, and
+    /// outputs may be large.
+    ///
     /// # Safety
     /// Rule S: the caller holds the Runnable, and the stage is consumed.
     pub(super) unsafe fn store(&self, end: End<F::Output>) {
         debug_assert_eq!(self.tag().get(), StageTag::Consumed);
-        let (tag, value) = match end {
-            End::Output(output) => (StageTag::Output, Stage { output: ManuallyDrop::new(output) }),
-            End::Panicked(panic) => (StageTag::Panicked, Stage { panic: ManuallyDrop::new(panic) }),
-            End::Cancelled => (StageTag::Cancelled, Stage { consumed: () }),
-        };
         // SAFETY: exclusive access; the bytes hold no value.
-        self.stage.with_mut(|stage| unsafe { stage.write(value) });
+        let tag = self.stage.with_mut(|stage| unsafe {
+            match end {
+                End::Output(output) => {
+                    (&raw mut (*stage).output).cast::<F::Output>().write(output);
+                    StageTag::Output
+                }
+                End::Panicked(panic) => {
+                    (&raw mut (*stage).panic).cast::<PanicPayload>().write(panic);
+                    StageTag::Panicked
+                }
+                End::Cancelled => StageTag::Cancelled,
+            }
+        });
         self.tag().set(tag);
     }
 

@@ -267,7 +267,7 @@ unsafe fn leave_panic<F: Future, S: Schedule, const JOINED: bool>(
 ///
 /// # Safety
 /// Rule S: the caller holds the Runnable, and the stage is consumed.
-#[inline(always)]
+#[inline]
 unsafe fn leave<F: Future, S: Schedule, const JOINED: bool>(
     cell: &Cell<F, S>,
     end: End<F::Output>,
@@ -277,7 +277,7 @@ unsafe fn leave<F: Future, S: Schedule, const JOINED: bool>(
         // SAFETY: passed on from the caller.
         unsafe { cell.store(end) };
     } else {
-        discard_end::<S, _>(Some(end));
+        discard_end::<S, _>(end);
     }
     panicked
 }
@@ -324,7 +324,9 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
         }
         let completed = task.state().complete();
         if !completed.join_interest {
-            discard_end::<S, _>(Cell::<F, S>::of(task.pointer()).take());
+            if let Some(end) = Cell::<F, S>::of(task.pointer()).take() {
+                discard_end::<S, _>(end);
+            }
         } else if completed.join_waker {
             let waker = task.record().join_waker.with(|slot| (*slot).assume_init_read());
             if let Err(panic) = S::Platform::catch(|| waker.wake()) {
@@ -368,11 +370,11 @@ fn discard<S: Schedule, T>(value: T) {
     }
 }
 
-fn discard_end<S: Schedule, T>(end: Option<End<T>>) {
+fn discard_end<S: Schedule, T>(end: End<T>) {
     match end {
-        Some(End::Output(output)) => discard::<S, T>(output),
-        Some(End::Panicked(payload)) => discard::<S, PanicPayload>(payload),
-        Some(End::Cancelled) | None => {}
+        End::Output(output) => discard::<S, T>(output),
+        End::Panicked(payload) => discard::<S, PanicPayload>(payload),
+        End::Cancelled => {}
     }
 }
 
@@ -454,11 +456,13 @@ unsafe fn take_output<F: Future, S: Schedule>(
 unsafe fn drop_output<F: Future, S: Schedule>(header: NonNull<Header>) {
     // SAFETY: passed on from the caller.
     let (task, end) = unsafe { (RawTask::new(header), Cell::<F, S>::of(header).take()) };
-    // What was taken already, or is plain, runs no code that could ask whose drop it is.
+    // It may have been taken already.
+    let Some(end) = end else { return };
+    // What is plain runs no code that could ask whose drop it is.
     let runs_code = match end {
-        None | Some(End::Cancelled) => false,
-        Some(End::Output(_)) => mem::needs_drop::<F::Output>(),
-        Some(End::Panicked(_)) => true,
+        End::Cancelled => false,
+        End::Output(_) => mem::needs_drop::<F::Output>(),
+        End::Panicked(_) => true,
     };
     if runs_code {
         enter_task::<S::Platform, _>(task.id().0, || discard_end::<S, _>(end));
