@@ -99,11 +99,13 @@ impl Shared {
                     }
                     number => number,
                 };
-                let connection = connections.entry(number).or_insert_with(|| {
-                    let stream = accepted.lock().expect("no panic").remove(&number);
-                    Connection::new(stream.expect("accepted before its first event"))
-                });
-                if connection.poll().is_ready() {
+                if let Some(stream) = accepted.lock().expect("no panic").remove(&number) {
+                    connections.insert(number, Connection::new(stream));
+                }
+                // It may have gone: a process that is just being started holds its socket a while longer.
+                if let Some(connection) = connections.get_mut(&number)
+                    && connection.poll().is_ready()
+                {
                     connections.remove(&number);
                 }
             }
