@@ -79,7 +79,8 @@ impl<const WORDS: usize> Future for Idle<WORDS> {
 }
 
 fn task<P: Peer, const WORDS: usize>() -> io::Result<f64> {
-    const TASKS: u64 = 100_000;
+    // Enough for what a runtime allocates once, and for single pages, not to show.
+    const TASKS: u64 = 400_000;
     let runtime = P::build(FLAVOR)?;
     let spawn = |tasks: u64| {
         let polled = POLLED.load(Relaxed) + tasks;
