@@ -18,8 +18,8 @@ use crate::{
 /// `N` places of `SIZE` bytes for tasks, in a static.
 ///
 /// Any future fits that is not too large with the 40 bytes that each task has beside it (48 with the
-/// feature `alloc`, 88 on 64-bit machines), whatever its type; one that does not is a compile error. [`task_size`] knows the size
-/// for an `async fn`. Nothing is allocated, neither here nor later.
+/// feature `alloc`, 88 on 64-bit machines), whatever its type; one that does not is a compile error.
+/// [`task_size`] knows the size for an `async fn`. Nothing is allocated, neither here nor later.
 ///
 /// A place is free again when the task has ended and its `JoinHandle` and `AbortHandle`s are gone. A
 /// waker that outlives its task may wake the next one in the place, for nothing: as every future, that

@@ -190,7 +190,8 @@ impl Runtime {
         self.handle.metrics()
     }
 
-    /// Shuts down, and waits for tasks in a poll and for blocking jobs no longer than this. What goes on after that goes on, on its thread.
+    /// Shuts down, and waits for tasks in a poll and for blocking jobs no longer than this. What goes on
+    /// after that goes on, on its thread.
     pub fn shutdown_timeout(mut self, timeout: Duration) {
         self.shutdown(Some(timeout));
     }
@@ -286,7 +287,8 @@ pub fn is_rt_shutdown_err(error: &std::io::Error) -> bool {
 /// [`RuntimeMetrics`] counts by.
 ///
 /// On a current-thread runtime, whoever runs its tasks is worker 0. The thread in `block_on` of a
-/// multi-thread runtime is none, unless it [runs tasks](Builder::block_on_runs_tasks) just then, nor are the threads of the blocking pool, and a task that blocks in
+/// multi-thread runtime is none, unless it [runs tasks](Builder::block_on_runs_tasks) just then, nor
+/// are the threads of the blocking pool, and a task that blocks in
 /// [`block_in_place`](crate::task::block_in_place) may have lost its worker to another thread. It may
 /// be another one after each `await`.
 ///

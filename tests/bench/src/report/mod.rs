@@ -76,12 +76,14 @@ pub(crate) enum Verdict {
     /// The median is above, the interval is not.
     MissedPerhaps,
     Missed,
-    /// Missed, and the whole interval of the floor is above the goal, too.
+    /// Missed, and the whole interval of the floor is above the goal, too. A floor that jenny or Tokio
+    /// is below is none.
     BelowFloor,
 }
 
 impl Verdict {
     fn new(goal: f64, reached: Ratio, floor: Option<Ratio>) -> Self {
+        let floor = floor.filter(|floor| floor.median <= reached.median.min(1.0));
         match (reached.median <= goal, reached.low <= goal && goal < reached.high) {
             (true, false) => Self::Met,
             (true, true) => Self::MetPerhaps,
@@ -282,6 +284,8 @@ mod tests {
         let verdict = |low| Verdict::new(0.5, missed, Some(Ratio { median: 0.55, low, high: 0.6 }));
         assert_eq!(verdict(0.5), Verdict::MissedPerhaps);
         assert_eq!(verdict(0.51), Verdict::BelowFloor);
+        let above = Some(Ratio { median: 0.65, low: 0.6, high: 0.7 });
+        assert_eq!(Verdict::new(0.5, missed, above), Verdict::MissedPerhaps, "jenny is below it");
         let floor = Some(Ratio { median: 0.9, low: 0.8, high: 1.0 });
         assert_eq!(Verdict::new(0.7, missed, floor), Verdict::Met, "no floor is as low as that");
     }

@@ -1,0 +1,95 @@
+//! The word, field by field.
+
+use super::*;
+use crate::sync::fused;
+
+fn seen(state: &State) -> Seen {
+    match state.start_poll() {
+        StartPoll::Poll(seen) => seen,
+        StartPoll::Cancel => panic!("not cancelled"),
+    }
+}
+
+#[test]
+fn the_fields_fill_the_word_and_do_not_overlap() {
+    let flags = COMPLETE | CANCELLED | JOIN_INTEREST | JOIN_WAKER | COALESCED;
+    let wakes = !(WAKE - 1);
+    assert_eq!(flags & REF_MASK, 0);
+    assert_eq!(REF_MASK & wakes, 0);
+    assert_eq!(flags | REF_MASK | wakes, usize::MAX);
+    if usize::BITS == 64 {
+        assert_eq!((WAKE_BITS, REF_MASK.count_ones()), (32, 27));
+    } else {
+        assert_eq!((WAKE_BITS, REF_MASK.count_ones()), (11, 16));
+    }
+}
+
+#[test]
+fn a_wake_during_a_poll_asks_for_another() {
+    let state = State::new();
+    let first = seen(&state);
+    assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
+    assert_eq!(state.end_poll(first), EndPoll::Again);
+    let second = seen(&state);
+    assert_eq!(state.end_poll(second), EndPoll::Idle);
+    assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Schedule);
+    assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
+}
+
+#[test]
+fn a_full_counter_is_folded_and_no_wake_is_lost() {
+    let state = State::new();
+    let before = seen(&state);
+    // As if the field were half full.
+    state.0.fetch_add((HALF_OF_WAKES - 1) << WAKE_SHIFT, Ordering::Relaxed);
+    assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
+    assert_eq!(state.load(Ordering::Relaxed).wakes(), 1, "folded");
+    assert_eq!(state.end_poll(before), EndPoll::Again, "the folded wake is not forgotten");
+    let after = seen(&state);
+    assert_eq!(state.end_poll(after), EndPoll::Idle);
+}
+
+#[test]
+fn cancelling_claims_an_idle_task_and_flags_a_busy_one() {
+    let state = State::new();
+    let poll = seen(&state);
+    assert_eq!(state.cancel(), Cancel::Busy);
+    assert_eq!(state.end_poll(poll), EndPoll::Again);
+    assert!(matches!(state.start_poll(), StartPoll::Cancel));
+
+    let idle = State::new();
+    let poll = seen(&idle);
+    assert_eq!(idle.end_poll(poll), EndPoll::Idle);
+    assert_eq!(idle.cancel(), Cancel::Claimed);
+    assert_eq!(idle.cancel(), Cancel::Busy);
+    let done = idle.complete();
+    assert!(done.join_interest && !done.join_waker);
+    assert_eq!(idle.cancel(), Cancel::Complete);
+}
+
+#[test]
+fn only_an_idle_task_is_claimed_and_a_wake_meanwhile_is_answered() {
+    let state = State::new();
+    assert!(!state.claim_idle(), "scheduled");
+    let poll = seen(&state);
+    assert!(!state.claim_idle(), "being polled");
+    assert_eq!(state.end_poll(poll), EndPoll::Idle);
+    assert!(state.claim_idle());
+    assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing, "there is a Runnable");
+    let unasked = seen(&state);
+    assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
+    assert_eq!(state.end_poll(unasked), EndPoll::Again);
+    let _ = state.complete();
+    assert!(!state.claim_idle(), "complete");
+}
+
+#[test]
+fn the_last_reference_is_told_so() {
+    let state = State::new();
+    assert!(state.clone_reference());
+    let _ = state.complete();
+    assert!(matches!(state.drop_join(|| {}), DropJoin::Complete));
+    assert!(!state.drop_reference());
+    assert_eq!(fused(|f| state.wake_by_val(f)), Wake::Nothing);
+    assert!(state.drop_reference());
+}
