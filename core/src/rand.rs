@@ -2,8 +2,9 @@
 
 use core::cell::Cell;
 
-/// Marsaglia's xorshift with Vigna's `64*` finaliser (<https://vigna.di.unimi.it/ftp/papers/xorshift.pdf>):
-/// three shifts and one multiplication, no shared state, the same sequence for the same seed.
+/// Marsaglia's xorshift with Vigna's `64*` finaliser
+/// (<https://vigna.di.unimi.it/ftp/papers/xorshift.pdf>): three shifts and one multiplication, no
+/// shared state, the same sequence for the same seed.
 #[derive(Debug)]
 pub(crate) struct Rng(Cell<u64>);
 

@@ -245,8 +245,8 @@ fn try_operations_never_wait() {
     });
 }
 
-/// Whoever goes on until he is told `WouldBlock` is told so, also after a transfer that did not fill the
-/// buffer.
+/// Whoever goes on until he is told `WouldBlock` is told so, also after a transfer that did not
+/// fill the buffer.
 #[test]
 fn a_short_try_is_followed_by_would_block() {
     on_all(|| async {

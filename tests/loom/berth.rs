@@ -196,7 +196,8 @@ fn a_seat_that_is_brought() {
     });
 }
 
-/// The resident sleeps in the driver. What it dispatches there, with the seat or without it, gets it up.
+/// The resident sleeps in the driver. What it dispatches there, with the seat or without it, gets
+/// it up.
 #[test]
 fn an_event_against_a_guest() {
     check("berth: an event of the driver against a guest", Bounds::preemptions(3), || {

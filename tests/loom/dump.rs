@@ -173,8 +173,8 @@ fn answer_against_theft() {
     });
 }
 
-/// A task that nobody has a handle or a waker of ends on another worker while its owner lists it. Whoever
-/// completes it relies on being alone with it.
+/// A task that nobody has a handle or a waker of ends on another worker while its owner lists it.
+/// Whoever completes it relies on being alone with it.
 #[test]
 fn answer_against_completion_elsewhere() {
     check("dump: answer against completion elsewhere", Bounds::preemptions(2), || {

@@ -142,8 +142,9 @@ fn return_against_a_close_from_elsewhere() {
     });
 }
 
-/// Nobody else could ask for the task, so whoever completes it does so by a store, while its owner flags
-/// it as cancelled: the flag is lost or too late, and no reference and no byte of the state is.
+/// Nobody else could ask for the task, so whoever completes it does so by a store, while its owner
+/// flags it as cancelled: the flag is lost or too late, and no reference and no byte of the state
+/// is.
 #[test]
 fn a_detached_task_completes_elsewhere_against_shutdown() {
     check("owned: detached completion elsewhere against shutdown", Bounds::ALL, || {
@@ -154,8 +155,8 @@ fn a_detached_task_completes_elsewhere_against_shutdown() {
     });
 }
 
-/// The same task is idle until it is woken, with the last waker, and run elsewhere: the owner claims it,
-/// or flags it.
+/// The same task is idle until it is woken, with the last waker, and run elsewhere: the owner
+/// claims it, or flags it.
 #[test]
 fn a_detached_task_is_woken_and_completes_elsewhere_against_shutdown() {
     check("owned: detached wake and completion against shutdown", Bounds::ALL, || {

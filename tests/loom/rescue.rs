@@ -43,8 +43,8 @@ fn against_the_owner_and_the_shutdown() {
     });
 }
 
-/// The owner puts tasks into the slot just now, nobody has polled them, and they are run elsewhere: what
-/// they are made of has gone through the slot.
+/// The owner puts tasks into the slot just now, nobody has polled them, and they are run elsewhere:
+/// what they are made of has gone through the slot.
 #[test]
 fn against_the_owner_that_spawns() {
     check("rescue: against the owner that spawns", Bounds::preemptions(2), || {
@@ -86,8 +86,8 @@ fn against_another_that_stops() {
     });
 }
 
-/// All three at once: the monitor knows that the owner has not begun a poll, the owner begins to cancel,
-/// and the other worker stops, whose inbox the task goes to.
+/// All three at once: the monitor knows that the owner has not begun a poll, the owner begins to
+/// cancel, and the other worker stops, whose inbox the task goes to.
 #[test]
 fn against_the_owner_and_another_that_stops() {
     let name = "rescue: against the owner and another that stops";

@@ -230,8 +230,8 @@ fn close_against_interrupt() {
     });
 }
 
-/// The waker of a task in a place that stays wakes on another core while the task ends, the place is given
-/// to the next one, and that waits for a wake of its own.
+/// The waker of a task in a place that stays wakes on another core while the task ends, the place
+/// is given to the next one, and that waits for a wake of its own.
 fn waker_outlives_its_task() {
     Machine::run(|machine| {
         let first = machine.pool.spawn(

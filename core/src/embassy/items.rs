@@ -47,9 +47,10 @@ impl<const N: usize> TimerItems<N> {
 
     /// The item of a waker, always the same while the waker's task lives.
     ///
-    /// A task keeps its item, and its memory, until it has ended and somebody else needs the item, or
-    /// [`release_completed`](Self::release_completed) is called. The item of a place in a
-    /// [`TaskPool`](crate::single::TaskPool), or of a waker that is no jenny task's, is never taken away.
+    /// A task keeps its item, and its memory, until it has ended and somebody else needs the item,
+    /// or [`release_completed`](Self::release_completed) is called. The item of a place in a
+    /// [`TaskPool`](crate::single::TaskPool), or of a waker that is no jenny task's, is never taken
+    /// away.
     ///
     /// # Panics
     /// If all items belong to others.

@@ -129,8 +129,8 @@ impl<T: Chain> Inbox<T> {
     /// chain are the caller's from here on.
     ///
     /// # Safety
-    /// The inbox [holds](Self::may_hold) something, nobody else takes from it, and nobody has closed it or
-    /// does so meanwhile.
+    /// The inbox [holds](Self::may_hold) something, nobody else takes from it, and nobody has
+    /// closed it or does so meanwhile.
     #[cfg(feature = "critical-section")]
     #[inline]
     pub(crate) unsafe fn take_open(&self) -> ptr::NonNull<Link> {

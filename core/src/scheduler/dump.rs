@@ -266,8 +266,8 @@ impl<L: RawLock> Desk<L> {
         let mut tracer = tracer.map(Shared::new);
         self.tracer.with(|place| {
             let request = self.request.load(Ordering::Relaxed);
-            // Ordering: Release, for the Acquire in `is_new`. After the `end` of the last dump it comes by
-            // the lock.
+            // Ordering: Release, for the Acquire in `is_new`. After the `end` of the last dump it
+            // comes by the lock.
             let asked = !is_wanted(request)
                 && self
                     .request

@@ -93,8 +93,8 @@ impl<P: Platform> Current<P> {
     /// Wakes a task in its own poll, which is about to return `Pending`: it is polled again behind the
     /// others. `waker` is the poll's.
     ///
-    /// The same as `waker.wake_by_ref()`, and cheaper where the poll is that of a worker. Another waker,
-    /// of a future that polls this one on its own account, is woken.
+    /// The same as `waker.wake_by_ref()`, and cheaper where the poll is that of a worker. Another
+    /// waker, of a future that polls this one on its own account, is woken.
     #[inline]
     pub fn yield_now(waker: &Waker) {
         let cell = task::cell_of(waker);

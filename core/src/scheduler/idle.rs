@@ -6,8 +6,8 @@ use crate::sync::{AtomicUsize, CachePadded, Ordering, fence};
 
 /// The sleeping workers, and the number of those that look for work in other workers' queues.
 ///
-/// Ordering: the protocol lives on its fences, and on exchanges reading the latest value. That these are
-/// AcqRel has one partner, the load in [`end_sleep`](Self::end_sleep).
+/// Ordering: the protocol lives on its fences, and on exchanges reading the latest value. That
+/// these are AcqRel has one partner, the load in [`end_sleep`](Self::end_sleep).
 #[derive(Debug)]
 pub struct Idle {
     /// How many workers search or have been woken to search, and notifiers that are about to wake
@@ -169,8 +169,8 @@ impl Idle {
     /// Leaves the sleepers.
     pub fn end_sleep(&self, worker: usize) -> Awake {
         let (word, bit) = Self::place(worker);
-        // No exchange, since only this worker sets its bit. Ordering: Acquire, for the Release of `take`:
-        // the search that the worker ends later has been counted.
+        // No exchange, since only this worker sets its bit. Ordering: Acquire, for the Release of
+        // `take`: the search that the worker ends later has been counted.
         if self.sleeping[word].load(Ordering::Acquire) & bit == 0 {
             return Awake::Notified;
         }

@@ -23,9 +23,9 @@ pub trait Board: Send + Sync + 'static {
     /// A task was queued where there was none, or the executor was closed.
     ///
     /// From any interrupt or thread, sometimes with interrupts masked; it may only set something
-    /// pending. In thread mode the interrupt that woke the task has ended the sleep already, and there is
-    /// nothing to do. An executor at interrupt priority sets its interrupt pending. With threads,
-    /// unpark the one that waits.
+    /// pending. In thread mode the interrupt that woke the task has ended the sleep already, and
+    /// there is nothing to do. An executor at interrupt priority sets its interrupt pending. With
+    /// threads, unpark the one that waits.
     fn pend(&self) {}
 
     /// Turns what the board drives, timers for instance. Called between the rounds of tasks and
@@ -38,8 +38,8 @@ pub trait Board: Send + Sync + 'static {
         None
     }
 
-    /// Where the executor runs, if not in an interrupt: by default in thread mode of the only core. With
-    /// an executor on each of several cores or threads, each needs one of its own.
+    /// Where the executor runs, if not in an interrupt: by default in thread mode of the only core.
+    /// With an executor on each of several cores or threads, each needs one of its own.
     fn thread_mode(&self) -> &ThreadMode {
         &THREAD_MODE
     }

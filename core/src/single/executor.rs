@@ -91,7 +91,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// Without a close it never returns.
     ///
     /// # Panics
-    /// If this executor is running already, or another one in the same [thread mode](Board::thread_mode).
+    /// If this executor is running already, or another one in the same [thread
+    /// mode](Board::thread_mode).
     #[track_caller]
     pub fn run(&'static self, start: impl FnOnce(Spawner<B, C>)) {
         let _entered = self.enter_thread_mode();
@@ -107,8 +108,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// are left stay, for the next call.
     ///
     /// # Panics
-    /// If this executor is running already, or another one in the same [thread mode](Board::thread_mode):
-    /// inside of a task, await the future instead.
+    /// If this executor is running already, or another one in the same [thread
+    /// mode](Board::thread_mode): inside of a task, await the future instead.
     #[track_caller]
     pub fn block_on<F: Future>(&'static self, root: F) -> F::Output {
         struct Leave<'a, B: Board, C: Counters>(&'a Executor<B, C>);
@@ -363,7 +364,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// Takes what is in the inbox, the newest first.
     #[inline]
     fn take(&self) -> Option<NonNull<Link>> {
-        // SAFETY: who runs the tasks alone takes from it, and alone closes it, which is the end of that.
+        // SAFETY: who runs the tasks alone takes from it, and alone closes it, which is the end of
+        // that.
         self.inbox.may_hold().then(|| unsafe { self.inbox.take_open() })
     }
 
@@ -458,8 +460,8 @@ unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
 
     #[inline]
     unsafe fn schedule_fused(this: NonNull<Self>, task: Runnable, fused: Fused<'_>) {
-        // SAFETY: executors are static. What is woken was idle, so it has been polled, and is bound until
-        // it has ended; the inbox is closed when no task is bound any more.
+        // SAFETY: executors are static. What is woken was idle, so it has been polled, and is bound
+        // until it has ended; the inbox is closed when no task is bound any more.
         unsafe {
             let this = this.as_ref();
             if this.inbox.push_open_fused(task, fused) {

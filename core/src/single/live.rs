@@ -9,8 +9,8 @@ use crate::{
 /// The list, for the code that runs the tasks (`!Sync`).
 pub(super) struct LiveTasks(FrontList<Link>);
 
-// SAFETY: the list is a set of pointers to tasks, each of which may be touched from any thread; that only
-// one thread at a time has the list is what `!Sync` says.
+// SAFETY: the list is a set of pointers to tasks, each of which may be touched from any thread;
+// that only one thread at a time has the list is what `!Sync` says.
 unsafe impl Send for LiveTasks {}
 
 impl LiveTasks {
@@ -46,8 +46,8 @@ impl LiveTasks {
     /// `cancelled` unlinks the task that it is given, and neither it nor the drop of a future binds or
     /// unlinks another one.
     pub(super) unsafe fn cancel(&self, cancelled: impl Fn(OwnedRef)) {
-        // SAFETY: a node is a task in the list, whose reference keeps it alive; user code runs only once
-        // it is claimed. What is unlinked is as the caller says.
+        // SAFETY: a node is a task in the list, whose reference keeps it alive; user code runs only
+        // once it is claimed. What is unlinked is as the caller says.
         unsafe {
             self.0.for_each(|node| {
                 if let Some(runnable) = Member(RawTask::new(node)).claim() {

@@ -7,8 +7,9 @@
 //!                    └── empty, twice ──▶ Board::wait (WFI, interrupts masked)
 //! ```
 //!
-//! The tasks are those of the other schedulers, with the same handles: a [`JoinHandle`](crate::task::JoinHandle)
-//! waits, takes the output and aborts; a shutdown cancels all. What differs is where they live:
+//! The tasks are those of the other schedulers, with the same handles: a
+//! [`JoinHandle`](crate::task::JoinHandle) waits, takes the output and aborts; a shutdown cancels
+//! all. What differs is where they live:
 //!
 //! - on the heap: [`Executor::spawn`], or [`Executor::try_spawn`] where it may be full;
 //! - in a [`TaskPool`]: a static of N places. Nothing is allocated, and after
@@ -24,8 +25,8 @@
 //! - *A budget.* What waits for interrupts is seldom ready over and over, and counting would cost each
 //!   poll. A task that takes from a channel which others keep full has to yield now and then, by
 //!   `embassy_futures::yield_now` for instance; what else is queued runs before it goes on.
-//! - *`Current::task_id`.* Who is polled is known from the waker: [`task::id_of`](crate::task::id_of), which
-//!   costs nothing where nobody asks.
+//! - *`Current::task_id`.* Who is polled is known from the waker:
+//!   [`task::id_of`](crate::task::id_of), which costs nothing where nobody asks.
 //!
 //! # Several priorities
 //!

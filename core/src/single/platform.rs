@@ -33,7 +33,8 @@ unsafe impl RawLock for CriticalSection {
 #[derive(Debug)]
 pub struct Bare;
 
-// SAFETY: the slot is always null, so that nothing is found in a frame, as in an interrupt. The closure runs here and now. Ids are counted up.
+// SAFETY: the slot is always null, so that nothing is found in a frame, as in an interrupt. The
+// closure runs here and now. Ids are counted up.
 unsafe impl Platform for Bare {
     type Lock = CriticalSection;
     type Unpark = Nobody;

@@ -61,8 +61,8 @@ impl<const SIZE: usize> Slot<SIZE> {
     }
 
     fn vacancy(&self) -> &Vacancy {
-        // SAFETY: the slot was made with a vacancy, which whoever writes a cell leaves there. It is only
-        // ever shared.
+        // SAFETY: the slot was made with a vacancy, which whoever writes a cell leaves there. It is
+        // only ever shared.
         unsafe { &*self.0.get().cast() }
     }
 }

@@ -6,10 +6,10 @@ use crate::sync::Ordering;
 
 /// Thread mode of a core, as Arm calls what is no interrupt; or a thread of an operating system.
 ///
-/// An executor that [runs](super::Executor::run) or [blocks](super::Executor::block_on) enters it, so
-/// that a second one inside of its tasks, which would keep them all from running, is a panic and not
-/// a program that stands still. A board says by [`Board::thread_mode`](super::Board::thread_mode) where its
-/// executor runs.
+/// An executor that [runs](super::Executor::run) or [blocks](super::Executor::block_on) enters it,
+/// so that a second one inside of its tasks, which would keep them all from running, is a panic and
+/// not a program that stands still. A board says by
+/// [`Board::thread_mode`](super::Board::thread_mode) where its executor runs.
 #[derive(Debug)]
 pub struct ThreadMode {
     /// Only its own code touches it, and interrupts that preempt that and leave it as it was; so loads

@@ -191,8 +191,8 @@ impl<B: Board> Unparker<B> {
 
 impl<B: Board> Unpark for Unparker<B> {
     fn unpark(&self) {
-        // Ordering: Release, for the Acquire of `park`. A swap, since a store would hide from `park` what
-        // came before the unpark of somebody else that it overwrites.
+        // Ordering: Release, for the Acquire of `park`. A swap, since a store would hide from
+        // `park` what came before the unpark of somebody else that it overwrites.
         B::cores()[self.core].0.unparked.swap(true, Ordering::Release);
         // On this core, whoever calls is what `park` looks after: the interrupt that ended its sleep,
         // or code that runs instead of sleeping.

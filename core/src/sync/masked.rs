@@ -1,9 +1,9 @@
 //! Atomics for one core without compare-and-swap: a read-modify-write is a load and a store with
 //! interrupts masked, a load or a store is the processor's own.
 //!
-//! Under a model checker they are loom's, and a model says which kind of chip it is about. Otherwise
-//! they are `core`'s, which have loads and stores on such chips. portable-atomic's may be sections, too:
-//! those of a chip with several cores would be.
+//! Under a model checker they are loom's, and a model says which kind of chip it is about.
+//! Otherwise they are `core`'s, which have loads and stores on such chips. portable-atomic's may be
+//! sections, too: those of a chip with several cores would be.
 
 #[cfg(not(jenny_loom))]
 use core::sync::atomic as inner;
@@ -77,9 +77,10 @@ macro_rules! masked {
             }
 
             /// # Ordering
-            /// Sections are ordered among themselves; Acquire and Release, by one fence for both, are for
-            /// the plain loads and stores of others, whatever the caller asks for: a plain store ends a
-            /// release sequence, where the read-modify-write that it stands for would continue it.
+            /// Sections are ordered among themselves; Acquire and Release, by one fence for both,
+            /// are for the plain loads and stores of others, whatever the caller asks for: a plain
+            /// store ends a release sequence, where the read-modify-write that it stands for would
+            /// continue it.
             #[inline]
             fn replace(&self, _: Fused<'_>, next: impl FnOnce($value) -> Option<$value>) -> Result<$value, $value> {
                 let old = self.0.load(Relaxed);

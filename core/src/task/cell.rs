@@ -78,8 +78,8 @@ impl<F: Future, S> Cell<F, S> {
         };
         let stage = UnsafeCell::new(Stage { future: ManuallyDrop::new(future) });
         let cell = place.cast::<Self>().as_ptr();
-        // SAFETY: unused memory of the right layout, as the caller says, but for the state and the id of
-        // a place that stays. The state is last: from there on wakers follow the pointers.
+        // SAFETY: unused memory of the right layout, as the caller says, but for the state and the
+        // id of a place that stays. The state is last: from there on wakers follow the pointers.
         unsafe {
             let header = &raw mut (*cell).prefix.header;
             (&raw mut (*header).link).write(Link::new());
@@ -160,8 +160,8 @@ impl<F: Future, S> Cell<F, S> {
         self.stage.with_mut(|stage| unsafe { ManuallyDrop::drop(&mut (*stage).future) });
     }
 
-    /// Field by field, since each move on the way is a copy on the stack where nothing is optimised, and
-    /// outputs may be large.
+    /// Field by field, since each move on the way is a copy on the stack where nothing is
+    /// optimised, and outputs may be large.
     ///
     /// # Safety
     /// Rule S: the caller holds the Runnable, and the stage is consumed.

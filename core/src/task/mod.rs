@@ -25,7 +25,7 @@
 //!
 //! # Who may touch what
 //!
-//! The cell is shared; these rules say who may use the parts of it that are not atomic. Rules 1 to 5
+//! The cell is shared; these rules say who may use the parts of it that are not atomic. Rules 1 to 6
 //! are in `state.rs`, next to the transitions that enforce them.
 //!
 //! - **Rule S, stage**: the holder of the `Runnable`, exclusively. After completion, if the state
@@ -43,9 +43,9 @@
 //! # Panics
 //!
 //! User code runs in `Future::poll`, in the drop of a future, an output or a panic payload, and in
-//! the join waker and in an [`Observer`]. Each of these calls is made through [`Platform::catch`](crate::platform::Platform::catch):
-//! a panic in a poll or in the drop of a future becomes the task's [`JoinError`], every other one
-//! ends where it happened.
+//! the join waker and in an [`Observer`]. Each of these calls is made through
+//! [`Platform::catch`](crate::platform::Platform::catch): a panic in a poll or in the drop of a
+//! future becomes the task's [`JoinError`], every other one ends where it happened.
 
 mod cell;
 mod harness;

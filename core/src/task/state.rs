@@ -221,8 +221,8 @@ impl State {
         }
     }
 
-    /// As [`new`](Self::new), in a reserved place that stays (rule 6). If nobody joins the task, the owned
-    /// list's reference is its only one, as long as it lives.
+    /// As [`new`](Self::new), in a reserved place that stays (rule 6). If nobody joins the task,
+    /// the owned list's reference is its only one, as long as it lives.
     pub(super) fn start(&self, is_joined: bool) {
         let word = if is_joined { SCHEDULED } else { WAKE | REF };
         // Ordering: Release, for the Acquire of a wake by an earlier task's waker: the task is there.
@@ -294,8 +294,8 @@ impl State {
         Word(self.0.fetch_and(!COALESCED, Ordering::Acquire)).clear(COALESCED)
     }
 
-    /// As [`end_poll`](Self::end_poll), where wakers count nothing, so that seldom anything but a wake has
-    /// changed the word: then, too, it asks for another poll.
+    /// As [`end_poll`](Self::end_poll), where wakers count nothing, so that seldom anything but a
+    /// wake has changed the word: then, too, it asks for another poll.
     #[inline]
     pub(super) fn end_quiet_poll(&self, seen: Seen) -> EndPoll {
         let idle = seen.0.0 & (COALESCED - 1);
@@ -308,9 +308,9 @@ impl State {
     /// One compare-and-swap to go idle; one load if the task was woken meanwhile.
     #[inline]
     pub(super) fn end_poll(&self, seen: Seen) -> EndPoll {
-        // Ordering: Release gives the future's contents to the next wake from 0, which acquires. Relaxed
-        // loads, since a stale count fails the exchange, and a count that differs is acquired by the
-        // next `start_poll`.
+        // Ordering: Release gives the future's contents to the next wake from 0, which acquires.
+        // Relaxed loads, since a stale count fails the exchange, and a count that differs is
+        // acquired by the next `start_poll`.
         let ended = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
             (word ^ seen.0.0 < COALESCED).then_some(word & (COALESCED - 1))
         });
@@ -326,14 +326,14 @@ impl State {
             .is_ok()
     }
 
-    /// One store, of a task whose one reference is the owned list's: nobody can join, a wake changes
-    /// nothing any more, and the list's owner makes no other reference while there is a `Runnable`
-    /// ([`hold_idle`](Self::hold_idle)). It may be about to flag the task as cancelled: its exchange fails,
-    /// or the store takes the flag away, which comes too late anyway.
+    /// One store, of a task whose one reference is the owned list's: nobody can join, a wake
+    /// changes nothing any more, and the list's owner makes no other reference while there is a
+    /// `Runnable` ([`hold_idle`](Self::hold_idle)). It may be about to flag the task as cancelled:
+    /// its exchange fails, or the store takes the flag away, which comes too late anyway.
     #[inline]
     pub(super) fn complete_detached(&self) {
-        // Ordering: Relaxed; nobody is left to look for the output, and what frees the cell is handed to
-        // the owner by other means.
+        // Ordering: Relaxed; nobody is left to look for the output, and what frees the cell is
+        // handed to the owner by other means.
         self.0.overwrite(COMPLETE | REF, Ordering::Relaxed);
     }
 

@@ -3,8 +3,8 @@
 use super::state::State;
 use crate::sync::const_unless_checked;
 
-/// What is at the start of such a place for ever: the state of its task, which also says whether there is
-/// one. So wakers need no references (rule 6).
+/// What is at the start of such a place for ever: the state of its task, which also says whether
+/// there is one. So wakers need no references (rule 6).
 #[repr(transparent)]
 pub(crate) struct Vacancy(State);
 

@@ -26,8 +26,9 @@ impl BorrowedWaker {
     #[inline]
     pub(super) unsafe fn new(task: RawTask, stays: bool) -> Self {
         let raw = if stays { raw_staying(task.pointer().as_ptr().cast()) } else { raw(task) };
-        // SAFETY: the functions of both tables keep the contract of `RawWaker`: they are thread-safe, and
-        // each waker but this one owns a reference, if it needs one. This one is never dropped.
+        // SAFETY: the functions of both tables keep the contract of `RawWaker`: they are
+        // thread-safe, and each waker but this one owns a reference, if it needs one. This one is
+        // never dropped.
         Self(ManuallyDrop::new(unsafe { Waker::from_raw(raw) }))
     }
 }

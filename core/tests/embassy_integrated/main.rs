@@ -64,8 +64,8 @@ embassy_time_driver::time_driver_impl!(
     static DRIVER: Hal = Hal(critical_section::Mutex::new(RefCell::new(Queue::new())))
 );
 
-// One for `block_on` of each test, which are foreign wakers and keep theirs; one for a place, which keeps
-// its own; and three for tasks.
+// One for `block_on` of each test, which are foreign wakers and keep theirs; one for a place, which
+// keeps its own; and three for tasks.
 embassy_timer_items!(static ITEMS: TESTS + 1 + 3);
 const TESTS: usize = 5;
 

@@ -1,9 +1,9 @@
 //! A worker's seat, left where another thread may take it while the worker's own thread sleeps.
 //!
-//! Two kinds of threads sit in a seat. Its **resident** sleeps when there is no work, in a parker of
-//! its own, the *bed*, and leaves the seat in the berth meanwhile. A **guest** finds it there, works in
-//! it for a while, and leaves it in the berth again or brings it to the resident. The resident sleeps on,
-//! and nobody wakes anybody, as long as there is nothing to do for it.
+//! Two kinds of threads sit in a seat. Its **resident** sleeps when there is no work, in a parker
+//! of its own, the *bed*, and leaves the seat in the berth meanwhile. A **guest** finds it there,
+//! works in it for a while, and leaves it in the berth again or brings it to the resident. The
+//! resident sleeps on, and nobody wakes anybody, as long as there is nothing to do for it.
 //!
 //! # Who has the seat
 //! The word of the seat's parker (`shared.rs`) says it. A seat is in the hands of whoever took its
@@ -31,11 +31,12 @@
 //!
 //! # Why nothing is missed that the resident sleeps for
 //! It sleeps until its next timer is due, and perhaps in the driver. When it awakes by itself it
-//! tries to take the seat. If a guest has it, the resident unparks it, so that the guest has to bring
-//! it, and sleeps until it is called. A guest that leaves the seat instead came before that unpark, which
-//! then finds VACANT, and calls. A timer that became due *earlier* while a guest had the seat is what
-//! the guest has to look for before it leaves: the resident does not know of it. And so is the driver,
-//! if the guest was in it, since others may have found it held and sleep beside it.
+//! tries to take the seat. If a guest has it, the resident unparks it, so that the guest has to
+//! bring it, and sleeps until it is called. A guest that leaves the seat instead came before that
+//! unpark, which then finds VACANT, and calls. A timer that became due *earlier* while a guest had
+//! the seat is what the guest has to look for before it leaves: the resident does not know of it.
+//! And so is the driver, if the guest was in it, since others may have found it held and sleep
+//! beside it.
 
 use std::time::Duration;
 
@@ -101,8 +102,8 @@ impl<T, D: Driver> Berth<T, D> {
     /// Sleeps until the seat, which is registered as asleep, was unparked, or something has happened
     /// in the driver, or `timeout` is over, and no guest has the seat.
     ///
-    /// Where the bed's park dispatches I/O, `turn` is called to do so, if the resident has got the seat.
-    /// A panic in that ends the sleep.
+    /// Where the bed's park dispatches I/O, `turn` is called to do so, if the resident has got the
+    /// seat. A panic in that ends the sleep.
     pub fn sleep(
         &self,
         seat: T,

@@ -322,8 +322,9 @@ impl<D: Driver> Inner<D> {
     #[cold]
     pub(super) fn call_resident(&self) {
         if let Some(resident) = &self.resident {
-            // Ordering: Acquire, for an unparker, whose swap has read what `Berth::vacate` released: the
-            // store comes after the one by which the resident has answered the call before.
+            // Ordering: Acquire, for an unparker, whose swap has read what `Berth::vacate`
+            // released: the store comes after the one by which the resident has answered the call
+            // before.
             fence(Ordering::Acquire);
             // Ordering: Release pairs with the Acquire of `Berth::regain`.
             resident.called.store(true, Ordering::Release);

@@ -283,10 +283,11 @@ impl Builder {
     /// future that it waits for is not ready; false by default. Other runtimes take no notice, nor
     /// does [`Handle::block_on`].
     ///
-    /// The thread then does the work of a worker that sleeps, without waking it. A future that spawns
-    /// a task and awaits it needs no other thread: what takes microseconds where two threads wake each
-    /// other takes less than one. When there is no task left to run, the thread sleeps until its future
-    /// is woken, and the worker is as it was. Where there is work for longer the worker goes on with it.
+    /// The thread then does the work of a worker that sleeps, without waking it. A future that
+    /// spawns a task and awaits it needs no other thread: what takes microseconds where two threads
+    /// wake each other takes less than one. When there is no task left to run, the thread sleeps
+    /// until its future is woken, and the worker is as it was. Where there is work for longer the
+    /// worker goes on with it.
     ///
     /// The price: the future and the tasks of that worker share a thread. A task that blocks it, or
     /// computes for long, keeps the future from being polled, although that is ready to go on. A task

@@ -81,8 +81,9 @@ impl Wake for Root {
             self.woken_here.store(true, Ordering::Relaxed);
             return;
         }
-        // Ordering: Release; pairs with the Acquire of `take_wakes`. A swap, since a store would end the
-        // release sequence of a wake before it, and the poll could miss what that one wrote.
+        // Ordering: Release; pairs with the Acquire of `take_wakes`. A swap, since a store would
+        // end the release sequence of a wake before it, and the poll could miss what that one
+        // wrote.
         self.woken.swap(true, Ordering::Release);
         self.unparker.unpark();
     }

@@ -190,8 +190,8 @@ impl Runtime {
         self.handle.metrics()
     }
 
-    /// Shuts down, and waits for tasks in a poll and for blocking jobs no longer than this. What goes on
-    /// after that goes on, on its thread.
+    /// Shuts down, and waits for tasks in a poll and for blocking jobs no longer than this. What
+    /// goes on after that goes on, on its thread.
     pub fn shutdown_timeout(mut self, timeout: Duration) {
         self.shutdown(Some(timeout));
     }

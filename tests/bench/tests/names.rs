@@ -1,9 +1,9 @@
 //! What a program uses of Tokio's `runtime`, `task` and `time` is here under the same names, with the
 //! same signatures and traits. It is the compiler that checks.
 //!
-//! What the Tokio of `Cargo.lock` has in its stable build is compiled against both, so this file cannot
-//! ask for what Tokio has not; the rest, which takes `tokio_unstable` or `test-util` there, against jenny
-//! alone.
+//! What the Tokio of `Cargo.lock` has in its stable build is compiled against both, so this file
+//! cannot ask for what Tokio has not; the rest, which takes `tokio_unstable` or `test-util` there,
+//! against jenny alone.
 #![allow(deprecated, reason = "old names are names")]
 #![allow(clippy::type_complexity, reason = "a signature is as long as it is")]
 

@@ -156,8 +156,9 @@ impl<P: Platform> Handle<P> {
         self.ask(None)
     }
 
-    /// As [`start_dump`](Self::start_dump), and before the worker answers, it polls its idle tasks once more and
-    /// tells the tracer where they wait. On a [`Platform`] that says so; on others there are no traces.
+    /// As [`start_dump`](Self::start_dump), and before the worker answers, it polls its idle tasks
+    /// once more and tells the tracer where they wait. On a [`Platform`] that says so; on others
+    /// there are no traces.
     #[must_use = "if it was true, the dump has to be ended"]
     pub fn start_traced_dump(&self, tracer: Box<dyn Tracer>) -> bool {
         self.ask(Some(tracer))

@@ -1,4 +1,5 @@
-//! A task that blocks on another executor would stop all tasks of its own: it panics, and says what to do.
+//! A task that blocks on another executor would stop all tasks of its own: it panics, and says what
+//! to do.
 
 #![no_std]
 #![no_main]

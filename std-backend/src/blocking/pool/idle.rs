@@ -80,7 +80,8 @@ impl<J> Idle<J> {
     pub(super) fn enter(&self, number: usize) {
         let (word, bit) = self.place(number);
         word.boxes();
-        // Ordering: Relaxed, as everywhere here: what the two tell each other goes through the box's lock.
+        // Ordering: Relaxed, as everywhere here: what the two tell each other goes through the
+        // box's lock.
         word.idle.fetch_or(bit, Ordering::Relaxed);
     }
 

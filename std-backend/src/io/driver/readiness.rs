@@ -161,8 +161,8 @@ impl Readiness {
     pub fn clear(&self, event: Event) {
         let seen = event.ready - Ready::READ_CLOSED - Ready::WRITE_CLOSED;
         let forget = |word: usize| (word >> TICK_SHIFT == event.tick).then(|| word & !seen.bits());
-        // Ordering: Relaxed, the word alone is at stake; an exchange does not break the chain from `set`
-        // to `event`.
+        // Ordering: Relaxed, the word alone is at stake; an exchange does not break the chain from
+        // `set` to `event`.
         let _ = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, forget);
     }
 

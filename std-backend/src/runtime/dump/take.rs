@@ -53,9 +53,10 @@ impl Handle {
     /// Until the last worker has answered, idle ones take no work from others. A
     /// [`LocalSet`](crate::task::LocalSet) that was last polled inside this runtime is woken, and
     /// lists its tasks at its next poll; one with tasks that nobody polls is named in
-    /// [`Dump::silent_local_sets`], 10 ms later. Blocking jobs that are running are listed [apart](Dump::blocking).
-    /// Not listed is the future of a `block_on`. After the shutdown there are no tasks of the runtime
-    /// to list. If the system gives no thread to wait on, all are silent.
+    /// [`Dump::silent_local_sets`], 10 ms later. Blocking jobs that are running are listed
+    /// [apart](Dump::blocking). Not listed is the future of a `block_on`. After the shutdown there
+    /// are no tasks of the runtime to list. If the system gives no thread to wait on, all are
+    /// silent.
     ///
     /// A task that is alive from the call until the end is in the list once. One that is spawned or
     /// ends meanwhile may be.

@@ -47,7 +47,8 @@ const WAKER_FILE: &str = "/core/src/task/wake.rs";
 /// symbols there are no places, and functions that were inlined are missing.
 ///
 /// There is nothing to write if the task was not waiting, if the dump was [taken without
-/// traces](crate::runtime::Handle::dump_without_traces), or if its time was up before the task's turn came.
+/// traces](crate::runtime::Handle::dump_without_traces), or if its time was up before the task's
+/// turn came.
 #[derive(Debug, Default)]
 pub struct Trace {
     stacks: Vec<Backtrace>,

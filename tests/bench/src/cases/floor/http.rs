@@ -102,7 +102,8 @@ impl Shared {
                 if let Some(stream) = accepted.lock().expect("no panic").remove(&number) {
                     connections.insert(number, Connection::new(stream));
                 }
-                // It may have gone: a process that is just being started holds its socket a while longer.
+                // It may have gone: a process that is just being started holds its socket a while
+                // longer.
                 if let Some(connection) = connections.get_mut(&number)
                     && connection.poll().is_ready()
                 {
