@@ -4,7 +4,7 @@
 
 # Deeper runs take as long as they take. Otherwise a model that is not through after a minute stops
 # there, and its line in the table says so.
-limit=900 # seconds
+limit=1800 # seconds
 if [ -n "${JENNY_LOOM_PREEMPTIONS:-}" ]; then limit=0; else export JENNY_LOOM_SECONDS=${JENNY_LOOM_SECONDS:-60}; fi
 
 export RUSTFLAGS="${RUSTFLAGS:-} --cfg jenny_loom" CARGO_TARGET_DIR=$TARGET/loom
