@@ -240,8 +240,9 @@ async fn echo(mut rng: Rng, place: Place) {
     for client in clients {
         if let Some(Err(error)) = expect(client.await) {
             // In a shutdown the server may go first.
-            use ErrorKind::{AddrNotAvailable, BrokenPipe, ConnectionReset, UnexpectedEof};
-            let kinds = [AddrNotAvailable, BrokenPipe, ConnectionReset, UnexpectedEof];
+            use ErrorKind::*;
+            let kinds =
+                [AddrNotAvailable, BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof];
             if !kinds.contains(&error.kind()) {
                 die(&format!("a client failed: {error}"));
             }
