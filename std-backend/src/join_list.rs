@@ -121,10 +121,12 @@ impl<T> JoinList<T> {
         let slot = self.tasks.vacant_entry();
         let finish = StdArc::new(Finish { key: slot.key(), ready: Arc::clone(&self.ready) });
         let waker = Waker::from(finish);
-        if task.poll_finished(&mut Context::from_waker(&waker)).is_ready() {
+        let finished = task.poll_finished(&mut Context::from_waker(&waker)).is_ready();
+        slot.insert(task);
+        // Last: it wakes the reader, whose waker may panic.
+        if finished {
             waker.wake();
         }
-        slot.insert(task);
     }
 
     /// Takes the handle of a finished task out, if there is one.

@@ -2,6 +2,7 @@
 //! so.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     future::{pending, poll_fn},
     io::{Read, Write},
@@ -391,6 +392,44 @@ fn tasks_do_not_run_where_the_future_has_gone() {
                 assert_eq!(local.await.unwrap(), 1);
             }));
         }
+    });
+}
+
+thread_local! {
+    static AT_END: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
+}
+
+/// Waits for a task when its thread ends.
+struct AtEnd {
+    runtime: Arc<Runtime>,
+    done: mpsc::Sender<u64>,
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        let task = self.runtime.spawn(async { spawn(async { 7 }).await.unwrap() });
+        self.done.send(self.runtime.block_on(task).unwrap()).unwrap();
+    }
+}
+
+/// What tasks look for in thread-local variables may be gone then.
+#[test]
+fn a_thread_that_ends_runs_no_tasks() {
+    with_workers(|workers| {
+        let runtime = Arc::new(build(workers));
+        let (done, is_done) = mpsc::channel();
+        let at_end = AtEnd { runtime: Arc::clone(&runtime), done };
+        thread::spawn(move || {
+            // In this order: what came into use last is gone first.
+            AT_END.set(Some(at_end));
+            at_last(|| {
+                wait_for_sleep(&runtime);
+                runtime.block_on(thread_of_a_task()) == thread::current().id()
+            });
+        })
+        .join()
+        .unwrap();
+        assert_eq!(is_done.recv(), Ok(7));
     });
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     future::{pending, poll_fn, ready},
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
         Arc,
@@ -39,7 +39,33 @@ impl Wake for Wakes {
     }
 }
 
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose");
+    }
+}
+
 on_every_runtime! {
+    fn a_waker_that_panics_costs_no_result(flavour: Flavour) {
+        let gone = flavour.build().handle().clone();
+        flavour.build().block_on(async {
+            let mut set = JoinSet::new();
+            let waits = set.spawn(pending::<()>());
+            let waker = Waker::from(Arc::new(Panics));
+            assert!(set.poll_join_next(&mut Context::from_waker(&waker)).is_pending());
+            // It has ended before it is in the set, and wakes whoever waits for the set.
+            let spawn = || set.spawn_on(async {}, &gone);
+            assert!(catch_unwind(AssertUnwindSafe(spawn)).is_err());
+            assert_eq!(set.len(), 2);
+            assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
+            waits.abort();
+            assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
+            assert!(set.join_next().await.is_none());
+        });
+    }
+
     fn every_result_comes_once(flavour: Flavour) {
         flavour.build().block_on(async {
             let mut set = JoinSet::new();

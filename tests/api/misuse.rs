@@ -87,6 +87,19 @@ on_every_runtime! {
         runtime.block_on(async { inner.shutdown_background() });
     }
 
+    fn waiting_for_a_shutdown_inside(flavour: Flavour) {
+        let (runtime, inner) = (flavour.build(), flavour.build());
+        let left = inner.handle().clone();
+        runtime.block_on(async {
+            let panic = panic_of(|| inner.shutdown_timeout(Duration::from_millis(1)));
+            assert!(panic.message.contains("shutdown_background"), "{}", panic.message);
+            assert!(left.spawn(async {}).await.unwrap_err().is_cancelled());
+        });
+        // Without any time it waits for nothing.
+        let inner = flavour.build();
+        runtime.block_on(async { inner.shutdown_timeout(Duration::ZERO) });
+    }
+
     fn guards_out_of_order(flavour: Flavour) {
         let (first, second) = (flavour.build(), flavour.build());
         let (elder, younger) = (first.enter(), second.enter());

@@ -32,16 +32,16 @@ use strangers::Strangers;
 
 /// The most threads that the scenarios explain: those of the test (4: the harness, the test, the
 /// watchdog, the census), of the scenarios (2 strangers, 4 floods with 3 each, 2 churns with up to 2
-/// guests each, 2 with local tasks, 2 with nested runtimes and a dump each), and of the runtimes that
+/// guests each, 2 with local tasks, 3 with nested runtimes and a dump each), and of the runtimes that
 /// live at the same time: their workers, a monitor if there are any, and up to 4 in the pool.
 const EXPLAINED: usize = {
     const POOL: usize = scenarios::POOL;
     let test = 4;
-    let scenarios = 2 + 4 * (1 + 3) + 2 * (1 + 2) + 2 + 2 * (1 + 1);
+    let scenarios = 2 + 4 * (1 + 3) + 2 * (1 + 2) + 2 + 3 * (1 + 1);
     let floods = (4 + 1 + POOL) + (1 + 1 + POOL) + (2 + 1 + POOL) + POOL;
     let churns = 2 * (3 + 1 + POOL);
     let locals = (2 + 1 + POOL) + POOL + 2 * POOL;
-    let nested = (3 + 1 + POOL) + POOL + 2 * (3 + 1 + POOL);
+    let nested = (3 + 1 + POOL) + (1 + POOL) + POOL + 3 * (3 + 1 + POOL);
     test + scenarios + floods + churns + locals + nested
 };
 
@@ -75,7 +75,7 @@ fn what_goes_in_comes_out() {
         let mut scenarios = Vec::new();
         let floods = [
             Flavour::MultiThread(4),
-            Flavour::MultiThread(1),
+            Flavour::Lending(1),
             Flavour::Lending(2),
             Flavour::CurrentThread,
         ];
@@ -87,11 +87,11 @@ fn what_goes_in_comes_out() {
             let (rng, runtimes) = (rng.fork(), scaled(6_000.0));
             scenarios.push(scope.spawn(move || churn(strangers, rng, runtimes)));
         }
-        for flavour in [Flavour::MultiThread(2), Flavour::CurrentThread] {
+        for flavour in [Flavour::Lending(2), Flavour::CurrentThread] {
             let (rng, rounds) = (rng.fork(), scaled(6_000.0));
             scenarios.push(scope.spawn(move || locals(strangers, rng, &flavour.build(), rounds)));
         }
-        for flavour in [Flavour::MultiThread(3), Flavour::CurrentThread] {
+        for flavour in [Flavour::MultiThread(3), Flavour::Lending(1), Flavour::CurrentThread] {
             let (rng, rounds) = (rng.fork(), scaled(2_000.0));
             scenarios.push(scope.spawn(move || nested(strangers, rng, &flavour.build(), rounds)));
         }

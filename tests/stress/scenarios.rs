@@ -3,8 +3,8 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use jenny::{
-    runtime::{Builder, Handle, Runtime},
-    task::{JoinHandle, JoinSet, yield_now},
+    runtime::{Builder, Handle, Runtime, RuntimeFlavor},
+    task::{JoinHandle, JoinSet, block_in_place, yield_now},
 };
 use jenny_tests::Rng;
 
@@ -37,6 +37,7 @@ fn current_thread() -> Runtime {
 pub(crate) fn flood(strangers: &Arc<Strangers>, mut rng: Rng, runtime: Flavour, batches: usize) {
     const THREADS: usize = 3;
     let runtime = runtime.build();
+    let blocks = runtime.handle().runtime_flavor() != RuntimeFlavor::CurrentThread;
     thread::scope(|scope| {
         for _ in 0..THREADS {
             let (mut rng, runtime) = (rng.fork(), &runtime);
@@ -48,6 +49,9 @@ pub(crate) fn flood(strangers: &Arc<Strangers>, mut rng: Rng, runtime: Flavour, 
                     spawn_some(handle, strangers, &mut rng, false, &mut pending);
                     runtime.block_on(async {
                         spawn_some(handle, strangers, &mut rng, false, &mut pending);
+                        if blocks && rng.one_in(8) {
+                            block_in_place(|| handle.block_on(yield_now()));
+                        }
                         settle(pending, &mut rng).await;
                         if rng.one_in(4) {
                             gather(strangers, &mut rng).await;

@@ -25,6 +25,11 @@ pub(crate) fn worker() -> Option<Rc<dyn OnThread>> {
     WORKER.try_with(|worker| worker.borrow().clone()).ok().flatten()
 }
 
+/// Whether this thread can have a worker within its reach: not when it is ending.
+pub(crate) fn is_possible() -> bool {
+    WORKER.try_with(|_| ()).is_ok()
+}
+
 /// Keeps a worker within its thread's reach.
 #[must_use]
 pub(crate) struct WorkerGuard(Option<Rc<dyn OnThread>>);

@@ -141,6 +141,9 @@ impl LocalRuntime {
 
     /// Shuts down, and waits for blocking jobs that have started no longer than this. The tasks are
     /// cancelled first, on this thread, however long their futures take to be dropped.
+    ///
+    /// # Panics
+    /// As [`Runtime::shutdown_timeout`].
     pub fn shutdown_timeout(self, timeout: Duration) {
         self.runtime.shutdown_timeout(timeout);
     }

@@ -192,8 +192,14 @@ impl Runtime {
 
     /// Shuts down, and waits for tasks in a poll and for blocking jobs no longer than this. What
     /// goes on after that goes on, on its thread.
+    ///
+    /// # Panics
+    /// Inside a runtime, unless the time is zero: it shuts down without waiting then, and panics, as a
+    /// drop there does.
     pub fn shutdown_timeout(mut self, timeout: Duration) {
-        self.shutdown(Some(timeout));
+        if timeout.is_zero() || !context::is_running() {
+            self.shutdown(Some(timeout));
+        }
     }
 
     /// Shuts down without waiting for anything. May be called inside a runtime.

@@ -9,10 +9,11 @@ use crate::context::{self, Running, worker};
 /// blocks as a whole is better off in [`spawn_blocking`](super::spawn_blocking), which takes no
 /// worker from its thread.
 ///
-/// Inside the closure [`Handle::block_on`](crate::runtime::Handle::block_on) may be used. In the
-/// future of a `block_on` of a multi-thread runtime, outside of a runtime, and inside another
-/// `block_in_place`, the closure is called, and that is all. It is not cancelled by an abort or by a
-/// shutdown; the shutdown waits for it, within its time-out.
+/// Inside the closure [`Handle::block_on`](crate::runtime::Handle::block_on) may be used. Outside of a
+/// runtime, inside another `block_in_place`, and in the future of a `block_on` of a multi-thread
+/// runtime, unless that [runs tasks](crate::runtime::Builder::block_on_runs_tasks) just then, the
+/// closure is called, and that is all. It is not cancelled by an abort or by a shutdown; the shutdown
+/// waits for it, within its time-out.
 ///
 /// # Panics
 /// On a current-thread runtime and in a `LocalSet`, whose tasks no other thread can run. A panic of

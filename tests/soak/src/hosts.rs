@@ -9,7 +9,7 @@ use std::{
 use jenny::{
     runtime::{Builder, Handle, LocalOptions, LocalRuntime, Runtime},
     sync::mpsc,
-    task::LocalSet,
+    task::{LocalSet, block_in_place},
     time::sleep,
 };
 use jenny_tests::Rng;
@@ -44,7 +44,7 @@ fn current_thread(rng: &mut Rng) -> Builder {
 
 fn multi_thread(rng: &mut Rng, workers: usize) -> Builder {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(workers);
+    builder.worker_threads(workers).block_on_runs_tasks(rng.one_in(2));
     if rng.one_in(4) {
         builder.disable_lifo_slot();
     }
@@ -78,10 +78,16 @@ fn shared(runtime: Runtime, place: Place, rng: &mut Rng) {
         let set = LocalSet::new();
         set.block_on(&runtime, visits(rng.fork(), Place { is_local: true, ..place }));
     }
-    runtime.block_on(async {
-        visits(rng.fork(), place).await;
-        // Nothing is ever sent.
-        gone.recv().await;
+    thread::scope(|scope| {
+        if rng.one_in(2) {
+            let (rng, runtime) = (rng.fork(), &runtime);
+            scope.spawn(move || runtime.block_on(another(rng, place)));
+        }
+        runtime.block_on(async {
+            visits(rng.fork(), place).await;
+            // Nothing is ever sent.
+            gone.recv().await;
+        });
     });
     match rng.below(4) {
         0 | 1 => drop(runtime),
@@ -89,6 +95,15 @@ fn shared(runtime: Runtime, place: Place, rng: &mut Rng) {
         _ => runtime.shutdown_background(),
     }
     strangers.into_iter().for_each(|stranger| stranger.join().expect("strangers do not panic"));
+}
+
+/// The future of a second thread that waits at the same time.
+async fn another(mut rng: Rng, place: Place) {
+    visits(rng.fork(), place).await;
+    if place.has_workers && rng.one_in(2) {
+        block_in_place(|| Handle::current().block_on(visits(rng.fork(), place)));
+    }
+    visits(rng, place).await;
 }
 
 fn local(rng: &mut Rng) {

@@ -82,18 +82,22 @@ impl Team {
 /// What the future has made of its thread.
 struct Surroundings {
     depth: usize,
+    /// The thread is not ending: in destructors of thread-local variables, what tasks look for may be
+    /// gone.
+    is_whole: bool,
 }
 
 impl Surroundings {
     /// The runtime has just been made the current one.
     fn here() -> Self {
-        Self { depth: context::depth() }
+        let is_whole = worker::is_possible() && context::try_with(|_| ()).is_ok();
+        Self { depth: context::depth(), is_whole }
     }
 
     /// Whether tasks find here what they find on a worker. Otherwise the future, or whoever called
     /// `block_on`, has entered another runtime or a local set, and stays in it between polls.
     fn fit_for_tasks(&self) -> bool {
-        context::depth() == self.depth && !local::is_entered()
+        self.is_whole && context::depth() == self.depth && !local::is_entered()
     }
 }
 
