@@ -9,6 +9,7 @@ need readelf binutils
 # count TARGET PROGRAM ARGUMENT...: prints what the program does, `NAME NUMBER` lines.
 count() {
     (chip "$1"; cd examples/firmware-figures
+        cargo build --quiet --release --bin "$2" --target "$1" "${@:3}" "${sources[@]}"
         timeout --kill-after=5 60 cargo run --quiet --release --bin "$2" --target "$1" "${@:3}" "${sources[@]}" </dev/null 2>/dev/null)
 }
 

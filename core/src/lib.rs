@@ -27,8 +27,8 @@
 //! | 8 | the joiner takes the output | `task/join.rs` |
 //! | 9 | the last reference frees the cell and gives back its count on the scheduler | `task/harness.rs`, `scheduler/counted.rs` |
 //!
-//! A task that is aborted, or that meets the [shutdown](scheduler), goes the same way: its future is
-//! dropped where it would have been polled.
+//! A task that is aborted, or that meets the [shutdown](scheduler), goes the same way: its future
+//! is dropped where it would have been polled.
 //!
 //! # Floors
 //!
@@ -49,15 +49,16 @@
 //! With the feature `critical-section` the program's critical section is all that is needed.
 //! Otherwise:
 //!
-//! All atomics are [`portable_atomic`]'s. Where the processor has none of its own (Cortex-M0, RISC-V
-//! without the A extension) the *final binary* says how they are made; a library cannot know, so
-//! this one never does, and without a choice it does not compile for such a chip:
+//! All atomics are [`portable_atomic`]'s. Where the processor has none of its own (Cortex-M0,
+//! RISC-V without the A extension) the *final binary* says how they are made; a library cannot
+//! know, so this one never does, and without a choice it does not compile for such a chip:
 //!
 //! ```toml
 //! [dependencies]
 //! jenny-core = "0.1"
 //! # One core, and the program may mask interrupts:
-//! portable-atomic = { version = "1", default-features = false, features = ["unsafe-assume-single-core"] }
+//! portable-atomic = { version = "1", default-features = false, features =
+//! ["unsafe-assume-single-core"] }
 //! # Or, for several cores or under another system, with a crate that provides the critical section:
 //! # portable-atomic = { version = "1", default-features = false, features = ["critical-section"] }
 //! ```
@@ -200,6 +201,7 @@ mod frame;
 mod link;
 pub mod list;
 pub mod lock;
+#[cfg(feature = "alloc")]
 pub mod owned;
 mod payload;
 pub mod platform;

@@ -2,18 +2,20 @@
 
 use core::ptr::{self, NonNull};
 
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering, const_unless_checked};
 
 /// One intrusive `next` pointer. A node is in at most one queue at a time.
 #[derive(Debug)]
 pub struct Link(AtomicPtr<Link>);
 
 impl Link {
-    /// A link that is in no queue.
-    #[allow(clippy::new_without_default)]
-    #[inline]
-    pub fn new() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+    const_unless_checked! {
+        /// A link that is in no queue.
+        #[allow(clippy::new_without_default)]
+        #[inline]
+        pub fn new() -> Self {
+            Self(AtomicPtr::new(ptr::null_mut()))
+        }
     }
 
     /// Reads the link. Relaxed: whoever reads it got the node through an operation that ordered it.

@@ -154,6 +154,21 @@ macro_rules! const_unless_checked {
 }
 pub(crate) use const_unless_checked;
 
+/// Declares statics; under a model checker, each of its executions has its own.
+#[cfg(feature = "critical-section")]
+macro_rules! static_unless_checked {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+        #[cfg(not(jenny_loom))]
+        $($(#[$attribute])* static $name: $type = $value;)*
+        #[cfg(jenny_loom)]
+        loom::lazy_static! {
+            $($(#[$attribute])* static ref $name: $type = $value;)*
+        }
+    };
+}
+#[cfg(feature = "critical-section")]
+pub(crate) use static_unless_checked;
+
 /// An array of equal values, made in a `const` context wherever atomics are.
 #[cfg(feature = "critical-section")]
 macro_rules! array_of {

@@ -1,9 +1,9 @@
-//! The executor for one core: interrupts against the way into sleep, on chips with read-modify-writes
-//! and on chips without.
+//! The executor for one core: interrupts against the way into sleep, on chips with
+//! read-modify-writes and on chips without.
 //!
-//! An interrupt is a thread that holds the processor while it runs. Masking interrupts is to hold the
-//! processor, too, and WFI gives it away until an interrupt has run: whatever the executor does between
-//! its last look and its sleep, an interrupt gets in between if the mask leaves a gap.
+//! An interrupt is a thread that holds the processor while it runs. Masking interrupts is to hold
+//! the processor, too, and WFI gives it away until an interrupt has run: whatever the executor does
+//! between its last look and its sleep, an interrupt gets in between if the mask leaves a gap.
 
 use std::{
     cell::{Cell, RefCell},
@@ -197,8 +197,9 @@ fn task_against_interrupts(interrupts: usize) {
     });
 }
 
-/// Thread mode wakes, with interrupts unmasked, the task that an interrupt wakes: between the two steps
-/// of the one wake, the other would find a task that is scheduled and in no queue, or be forgotten.
+/// Thread mode wakes, with interrupts unmasked, the task that an interrupt wakes: between the two
+/// steps of the one wake, the other would find a task that is scheduled and in no queue, or be
+/// forgotten.
 fn thread_mode_against_interrupt() {
     Machine::run(|machine| {
         let task = machine.executor.spawn(poll_fn(move |context| machine.poll(context, 2)));
@@ -338,5 +339,67 @@ fn a_close_meets_a_wake() {
     check(name, Bounds::preemptions(2), close_against_interrupt);
     check(&format!("{name}, without compare-and-swap"), Bounds::preemptions(2), || {
         without_compare_and_swap(close_against_interrupt);
+    });
+}
+
+/// Two executors that share places, as those of two cores may.
+struct Neighbours {
+    closing: Executor<Chip>,
+    other: Executor<Chip>,
+    pool: TaskPool<PLACE, 2>,
+}
+
+impl Neighbours {
+    /// Closes one executor while the other, on another core, runs a task in the pool.
+    fn run(before: impl FnOnce(&'static Self)) {
+        let both = Box::into_raw(Box::new(Self {
+            closing: Executor::new(Chip::default()),
+            other: Executor::new(Chip::default()),
+            pool: TaskPool::new(),
+        }));
+        // SAFETY: the model joins its thread, and leaves no task behind.
+        let machine: &'static Self = unsafe { &*both };
+        before(machine);
+        let other = thread::spawn(|| {
+            let task = machine.pool.spawn(&machine.other, async { 7 }).unwrap();
+            machine.other.block_on(task)
+        });
+        machine.closing.close();
+        machine.closing.run(|_| {});
+        assert_eq!(other.join().unwrap().unwrap(), 7, "cancelled by another executor's shutdown");
+        assert_eq!(machine.pool.free(), 2, "missed by the shutdown");
+        // SAFETY: as above; the box is made again once.
+        drop(unsafe { Box::from_raw(both) });
+    }
+}
+
+/// The place had a task of the executor that closes, and gets one of the other meanwhile.
+#[test]
+fn a_shutdown_leaves_the_tasks_of_others_alone() {
+    check("single: a place changes hands in a shutdown", Bounds::preemptions(2), || {
+        Neighbours::run(|both| {
+            let ended = both.pool.spawn(&both.closing, async {}).unwrap();
+            both.closing.block_on(ended).unwrap();
+        });
+    });
+}
+
+/// The other's task is the first in its place, which so comes before the one with a task that
+/// waits.
+#[test]
+fn a_shutdown_sees_all_places() {
+    check("single: a place is listed in a shutdown", Bounds::preemptions(2), || {
+        Neighbours::run(|both| {
+            both.pool.spawn_detached(&both.closing, std::future::pending::<()>()).unwrap();
+            let mut has_waited = false;
+            both.closing.block_on(poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if std::mem::replace(&mut has_waited, true) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            }));
+        });
     });
 }

@@ -180,12 +180,19 @@ impl<T: Chain> Inbox<T> {
         head == EMPTY || head == CLOSED
     }
 
+    /// What is null if nothing is in it, by one load: not of a closed one.
+    #[cfg(feature = "critical-section")]
+    #[inline]
+    pub(crate) fn peek(&self) -> *const Link {
+        // Ordering: as in `is_empty`.
+        self.head.load(Ordering::Relaxed)
+    }
+
     /// Whether something may be in it, by one load and one comparison: also true of a closed one.
     #[cfg(feature = "critical-section")]
     #[inline]
     pub(crate) fn may_hold(&self) -> bool {
-        // Ordering: as in `is_empty`.
-        self.head.load(Ordering::Relaxed) != EMPTY
+        self.peek() != EMPTY
     }
 
     /// Whether it refuses items, by one load.

@@ -8,8 +8,10 @@ pub(super) const ROOT: usize = 1;
 pub(super) const CLOSING: usize = 1 << 1;
 /// A cell is to be freed.
 pub(super) const BURIED: usize = 1 << 2;
+/// The shutdown has begun, and goes on whenever something has been done: raised for ever.
+pub(super) const CLOSED: usize = 1 << 3;
 /// All tasks are gone and none will come: raised for ever.
-pub(super) const STOPPED: usize = 1 << 3;
+pub(super) const STOPPED: usize = 1 << 4;
 
 /// Flags that anybody raises and who runs the tasks takes.
 pub(super) struct Attention(AtomicUsize);
@@ -27,10 +29,16 @@ impl Attention {
         self.0.fetch_or(flag, Ordering::Release);
     }
 
+    /// All flags, by one load.
+    #[inline]
+    pub(super) fn peek(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Whether any flag is raised, by one load.
     #[inline]
     pub(super) fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+        self.peek() != 0
     }
 
     /// Whether one of the flags is raised, by one load.

@@ -10,12 +10,12 @@ use core::{
     task::{Context, Poll},
 };
 
-use super::attention::{Attention, BURIED, CLOSING, ROOT, STOPPED};
+use super::attention::{Attention, BURIED, CLOSED, CLOSING, ROOT, STOPPED};
 use super::board::{Board, Idle};
 use super::counters::{Counters, Counts, NoCounters};
 use super::graves::Graves;
 use super::live::LiveTasks;
-use super::platform::{Bare, next_id};
+use super::platform::Bare;
 use super::queue::Queue;
 use super::root;
 use super::thread_mode::Entered;
@@ -23,7 +23,9 @@ use crate::{
     link::{Chain, Link},
     queue::Inbox,
     sync::{AtomicBool, Fused, Ordering, const_unless_checked, fused},
-    task::{self, JoinHandle, Memory, Outcome, OwnedRef, Place, Runnable, Schedule, Spawned},
+    task::{
+        self, JoinHandle, Member, Memory, Outcome, OwnedRef, Place, Runnable, Schedule, Spawned,
+    },
 };
 
 /// Runs tasks on one core. It belongs into a static; `C` is how it counts.
@@ -47,8 +49,6 @@ struct Local {
     entered: AtomicBool,
     queue: Queue,
     live: LiveTasks,
-    /// No task is taken any more.
-    closed: Cell<bool>,
 }
 
 /// What [`Executor::close`] has ordered. So a program that never closes has no code for it.
@@ -79,7 +79,6 @@ impl<B: Board, C: Counters> Executor<B, C> {
                 counters: C::NEW,
                 local: Local {
                     entered: AtomicBool::new(false),
-                    closed: Cell::new(false),
                     queue: Queue::new(),
                     live: LiveTasks::new(),
                 },
@@ -141,8 +140,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
         }
     }
 
-    /// Runs each task that is runnable once, and calls [`Board::pend`] if there is more to do: for an
-    /// executor at the priority of an interrupt. Its board sets that interrupt pending, and its
+    /// Runs each task that is runnable once, and calls [`Board::pend`] if there is more to do: for
+    /// an executor at the priority of an interrupt. Its board sets that interrupt pending, and its
     /// handler does nothing but this.
     ///
     /// # Panics
@@ -165,7 +164,10 @@ impl<B: Board, C: Counters> Executor<B, C> {
                 self.local.queue.push(again);
             }
         }
-        let more = !self.is_undisturbed() || !self.local.queue.is_empty();
+        let more = !self.has_stopped()
+            && (self.inbox.may_hold()
+                || !self.local.queue.is_empty()
+                || self.attention.has(ROOT | CLOSING | BURIED));
         self.leave();
         if more {
             self.board.pend();
@@ -199,7 +201,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     ) -> JoinHandle<F::Output> {
         // SAFETY: passed on from the caller; executors are static and count no cells.
         let (task, join) = unsafe {
-            task::new_in::<F, Self, M>(place, future, NonNull::from(self), next_id(), spawned)
+            task::new_in::<F, Self, M>(place, future, NonNull::from(self), None, spawned)
         };
         self.send(task);
         join
@@ -217,13 +219,11 @@ impl<B: Board, C: Counters> Executor<B, C> {
     ) {
         let this = NonNull::from(self);
         // SAFETY: as above.
-        self.send(unsafe {
-            task::new_detached_in::<F, Self, M>(place, future, this, next_id(), spawned)
-        });
+        self.send(unsafe { task::new_detached_in::<F, Self, M>(place, future, this, spawned) });
     }
 
-    /// Queues a task that was made in whatever context. The future of one that is refused, because the
-    /// executor has stopped, is still the caller's, and dropped here.
+    /// Queues a task that was made in whatever context. The future of one that is refused, because
+    /// the executor has stopped, is still the caller's, and dropped here.
     #[inline(never)]
     fn send(&self, task: Runnable) {
         if fused(|fused| self.inbox.push_fused(task, fused)).is_ok_and(|was_empty| was_empty) {
@@ -231,12 +231,13 @@ impl<B: Board, C: Counters> Executor<B, C> {
         }
     }
 
-    /// Queues a task that was made in the context of [`run`](Self::run); drops its future there if the
-    /// executor is being shut down.
+    /// Queues a task that was made in the context of [`run`](Self::run); drops its future there if
+    /// the executor is being shut down.
     #[inline(never)]
     fn start(&self, task: Runnable) {
-        if !self.local.closed.get() {
-            self.local.live.bind(&task);
+        if !self.attention.has(CLOSED)
+            && let Some(task) = self.bound(task)
+        {
             self.local.queue.push(task);
         }
     }
@@ -276,8 +277,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
         self.local.entered.store(false, Ordering::Release);
     }
 
-    /// Runs a task, or sleeps; then does what else there is. False if the executor has stopped, and not
-    /// to be called again then.
+    /// Runs a task, or sleeps; then does what else there is. False if the executor has stopped, and
+    /// not to be called again then.
     #[inline]
     fn step(&self) -> bool {
         self.board.turn();
@@ -296,17 +297,17 @@ impl<B: Board, C: Counters> Executor<B, C> {
         !self.has_stopped()
     }
 
-    /// Makes sure that a task is in the list; cancels it if that is closed.
+    /// Makes sure that a task on the heap is in the list; cancels it if it comes too late.
     #[inline]
     fn bound(&self, task: Runnable) -> Option<Runnable> {
-        if task.owner().is_some() { Some(task) } else { self.bind(task) }
+        if self.local.live.wants(&task) { self.bind(task) } else { Some(task) }
     }
 
-    /// The first turn of a task that was not spawned by a [`Spawner`].
+    /// The first turn of a task on the heap.
     #[inline(never)]
     fn bind(&self, task: Runnable) -> Option<Runnable> {
-        if self.local.closed.get() {
-            self.finish(task.cancel());
+        if self.attention.has(CLOSED) {
+            drop(task.cancel());
             return None;
         }
         self.local.live.bind(&task);
@@ -328,21 +329,17 @@ impl<B: Board, C: Counters> Executor<B, C> {
             Outcome::Idle => None,
             Outcome::Again(task) => Some(task),
             Outcome::Done(done) => {
-                self.finish(done);
+                // SAFETY: it is a task of this executor, which has run it.
+                unsafe { self.local.live.retire(done) };
                 None
             }
         }
     }
 
-    /// A task has ended: takes it out of the list.
+    /// A task was cancelled: takes it out of the list, if it is there.
     fn finish(&self, done: OwnedRef) {
-        if done.owner().is_some() {
-            // SAFETY: its tasks are bound to this executor's only list.
-            unsafe { self.local.live.unlink(&done) };
-            if self.local.closed.get() && self.local.live.is_empty() {
-                self.attention.raise(CLOSING);
-            }
-        }
+        // SAFETY: it is a task of this executor, and the reference is dropped here.
+        unsafe { self.local.live.unlink(&done) };
     }
 
     /// The task that has waited longest. Only while the inbox is open.
@@ -385,8 +382,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     #[cold]
     fn attend(&self) -> bool {
         self.graves.free(&self.attention);
-        if self.attention.take(CLOSING)
-            && !self.attention.has(STOPPED)
+        if !self.attention.has(STOPPED)
             && let Some(shut_down) =
                 critical_section::with(|masked| self.shutdown.borrow(masked).get())
         {
@@ -395,23 +391,39 @@ impl<B: Board, C: Counters> Executor<B, C> {
         self.attention.has(STOPPED)
     }
 
-    /// Cancels what there is, and stops if that was all. Otherwise a task's Runnable is in the hands
-    /// of a waker that has not pushed it yet, and the end of the last one is the next order.
+    /// Cancels what there is, and stops if that was all. Otherwise a task's Runnable is in the
+    /// hands of a waker that has not pushed it yet: when it comes, its task ends instead of being
+    /// polled, and then this is called again.
     fn shut_down(&self) {
-        if !self.local.closed.replace(true) {
-            // SAFETY: nothing is bound from here on; and tasks are unlinked here, by who runs them, and
-            // not by what drops a future.
-            unsafe { self.local.live.cancel(|done| self.finish(done)) };
+        if self.attention.take(CLOSING) {
+            self.attention.raise(CLOSED);
+        } else if !self.attention.has(CLOSED) {
+            return;
         }
+        // A task that is idle ends here and now; another one is flagged for who would poll it.
+        let cancel = |task: Member| {
+            if let Some(task) = task.claim() {
+                self.finish(task.cancel());
+            }
+        };
+        // SAFETY: nothing is bound from here on; and tasks are unlinked here, by who runs them, and
+        // not by what drops a future.
+        unsafe { self.local.live.for_each(cancel) };
+        self.placed().for_each(cancel);
         while let Some(task) = self.next() {
             self.finish(task.cancel());
         }
-        if self.local.live.is_empty() {
+        if self.local.live.is_empty() && self.placed().next().is_none() {
             self.attention.raise(STOPPED);
             for task in self.inbox.close().into_batch() {
                 self.finish(task.cancel());
             }
         }
+    }
+
+    /// The tasks in places that stay, for who runs them.
+    fn placed(&self) -> impl Iterator<Item = Member> {
+        task::tasks_of(NonNull::from(self).cast())
     }
 
     /// Sleeps, unless there is something to do, and does it if it is not to run tasks. False if the
@@ -432,13 +444,15 @@ impl<B: Board, C: Counters> Executor<B, C> {
     /// read-modify-write sets the event that WFE waits for.
     #[inline]
     fn is_undisturbed(&self) -> bool {
-        !self.inbox.may_hold() && !self.attention.any()
+        self.inbox.peek().addr() | self.attention.peek() == 0
     }
 
-    /// Whether the executor has stopped, and the future of `block_on` waits.
+    /// Whether the executor has been closed, and waits for the last tasks, or for the future of
+    /// `block_on`.
     #[cold]
     fn is_over(&self) -> bool {
-        self.attention.has(STOPPED) && !self.attention.has(ROOT | BURIED | CLOSING)
+        let waits = self.attention.has(CLOSED) && !self.inbox.may_hold();
+        (waits || self.attention.has(STOPPED)) && !self.attention.has(ROOT | BURIED | CLOSING)
     }
 }
 
@@ -448,10 +462,12 @@ impl<B: Board, C: Counters> fmt::Debug for Executor<B, C> {
     }
 }
 
-// SAFETY: `schedule` queues, or cancels what only its spawner can have; the tasks are run by who has
-// entered the executor. Executors are static, and need no counts.
+// SAFETY: `schedule` queues, or cancels what only its spawner can have; the tasks are run by who
+// has entered the executor. Executors are static, and need no counts.
 unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
     type Platform = Bare;
+    const HAS_FRAMES: bool = false;
+    const HAS_OBSERVER: bool = false;
 
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
         // SAFETY: passed on from the caller.
@@ -460,8 +476,9 @@ unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
 
     #[inline]
     unsafe fn schedule_fused(this: NonNull<Self>, task: Runnable, fused: Fused<'_>) {
-        // SAFETY: executors are static. What is woken was idle, so it has been polled, and is bound
-        // until it has ended; the inbox is closed when no task is bound any more.
+        // SAFETY: executors are static. What is woken was idle, so it has been polled, and the
+        // shutdown knows of it until it has ended; the inbox is closed when there is no such task
+        // any more.
         unsafe {
             let this = this.as_ref();
             if this.inbox.push_open_fused(task, fused) {
@@ -471,8 +488,7 @@ unsafe impl<B: Board, C: Counters> Schedule for Executor<B, C> {
     }
 
     unsafe fn retire(_: NonNull<Self>, done: OwnedRef) {
-        // Bound tasks are retired by who runs them, who has the list at hand.
-        debug_assert!(done.owner().is_none(), "a task was dropped by a stranger");
+        // Tasks that are in the list are retired by who runs them, who has it at hand.
         drop(done);
     }
 
@@ -506,11 +522,11 @@ impl<B: Board, C: Counters> Spawner<B, C> {
         spawned: Spawned<'_>,
     ) -> JoinHandle<F::Output> {
         let executor = self.executor;
-        // SAFETY: passed on from the caller. A future that is not `Send` stays in this context, that
-        // of `run`, where it is run and cancelled, or dropped by `start`.
+        // SAFETY: passed on from the caller. A future that is not `Send` stays in this context,
+        // that of `run`, where it is run and cancelled, or dropped by `start`.
         let (task, join) = unsafe {
             let scheduler = NonNull::from(executor);
-            task::new_in::<F, Executor<B, C>, M>(place, future, scheduler, next_id(), spawned)
+            task::new_in::<F, Executor<B, C>, M>(place, future, scheduler, None, spawned)
         };
         executor.start(task);
         join
@@ -529,13 +545,7 @@ impl<B: Board, C: Counters> Spawner<B, C> {
         let scheduler = NonNull::from(self.executor);
         // SAFETY: as above.
         self.executor.start(unsafe {
-            task::new_detached_in::<F, Executor<B, C>, M>(
-                place,
-                future,
-                scheduler,
-                next_id(),
-                spawned,
-            )
+            task::new_detached_in::<F, Executor<B, C>, M>(place, future, scheduler, spawned)
         });
     }
 }

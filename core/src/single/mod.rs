@@ -106,6 +106,10 @@ mod graves;
 mod graves;
 #[cfg(feature = "alloc")]
 mod heap;
+#[cfg(feature = "alloc")]
+mod live;
+#[cfg(not(feature = "alloc"))]
+#[path = "no_live.rs"]
 mod live;
 mod platform;
 mod pool;

@@ -1,11 +1,11 @@
 //! What tasks need of a chip, beside its executor: a lock, ids, and the end of the program.
 
-use core::{cell::Cell, num::NonZeroU64, ptr};
+use core::{num::NonZeroU64, ptr};
 
 use crate::{
     lock::RawLock,
     platform::{Frame, PanicPayload, Platform, Unpark},
-    task::{Count, Id},
+    task,
 };
 
 /// The lock of a single core: interrupts are masked while the closure runs.
@@ -15,8 +15,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct CriticalSection;
 
-// SAFETY: the contract of `critical_section::Impl` is that of a lock: sections exclude each other and
-// happen one before the other. `with` leaves the section when the closure unwinds.
+// SAFETY: the contract of `critical_section::Impl` is that of a lock: sections exclude each other
+// and happen one before the other. `with` leaves the section when the closure unwinds.
 unsafe impl RawLock for CriticalSection {
     fn new() -> Self {
         Self
@@ -28,8 +28,8 @@ unsafe impl RawLock for CriticalSection {
     }
 }
 
-/// The platform of the task system. An executor finds its tasks' scheduler in a static, so there is no
-/// slot: what is set is forgotten.
+/// The platform of the task system. An executor finds its tasks' scheduler in a static, so there is
+/// no slot: what is set is forgotten.
 #[derive(Debug)]
 pub struct Bare;
 
@@ -67,20 +67,8 @@ unsafe impl Platform for Bare {
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {
-        static LAST: critical_section::Mutex<Cell<Count>> =
-            critical_section::Mutex::new(Cell::new(0));
-        let last = critical_section::with(|masked| {
-            let last = LAST.borrow(masked);
-            last.replace(last.get().wrapping_add(count as Count))
-        });
-        // SAFETY: it is one more than what fits a word, or than what nobody counts up to in 64 bits.
-        unsafe { NonZeroU64::new_unchecked((last as u64).wrapping_add(1)) }
+        task::take_ids(count)
     }
-}
-
-/// An id for one task.
-pub(super) fn next_id() -> Id {
-    Id(Bare.task_ids(1))
 }
 
 /// Wakes nobody: executors are woken by their boards.

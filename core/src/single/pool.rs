@@ -17,7 +17,7 @@ use crate::{
 
 /// `N` places of `SIZE` bytes for tasks, in a static.
 ///
-/// Any future fits that is not too large with the 40 bytes that each task has beside it (48 with the
+/// Any future fits that is not too large with the 32 bytes that each task has beside it (48 with the
 /// feature `alloc`, 88 on 64-bit machines), whatever its type; one that does not is a compile error.
 /// [`task_size`] knows the size for an `async fn`. Nothing is allocated, neither here nor later.
 ///
@@ -60,6 +60,12 @@ impl<const SIZE: usize> Slot<SIZE> {
         }
     }
 
+    #[inline]
+    fn reserve(&'static self) -> bool {
+        // SAFETY: it is a static's, and the pointer that to a cell which is all of it.
+        unsafe { Vacancy::reserve(NonNull::from(self).cast()) }
+    }
+
     fn vacancy(&self) -> &Vacancy {
         // SAFETY: the slot was made with a vacancy, which whoever writes a cell leaves there. It is
         // only ever shared.
@@ -80,7 +86,7 @@ impl<const SIZE: usize, const N: usize> TaskPool<SIZE, N> {
     /// # Errors
     /// [`PoolFull`] if all are in use.
     pub fn reserve(&'static self) -> Result<Reserved<SIZE>, PoolFull> {
-        self.0.iter().find(|slot| slot.vacancy().reserve()).map(Reserved).ok_or(PoolFull)
+        self.0.iter().find(|slot| slot.reserve()).map(Reserved).ok_or(PoolFull)
     }
 
     /// Spawns a task. From anywhere, interrupts included.

@@ -1,6 +1,6 @@
 //! The run queue of an executor: a FIFO of tasks by their links, for one who runs them.
 
-use core::{cell::Cell, ptr, ptr::NonNull};
+use core::{cell::Cell, iter, ptr, ptr::NonNull};
 
 use crate::{
     link::{Chain, Link},
@@ -9,9 +9,8 @@ use crate::{
 
 /// A queue that only one may touch at a time (`!Sync`). What is left in it is leaked.
 pub(super) struct Queue {
-    /// Null if the queue is empty. From here links lead to `last`, and the queue owns their tasks.
-    first: Cell<*mut Link>,
-    /// Means nothing in an empty queue. The link in it is null.
+    /// The link of the newest task; null if the queue is empty. It leads to the oldest and so on, back
+    /// to itself, and the queue owns their tasks. So one word finds both ends.
     last: Cell<*mut Link>,
 }
 
@@ -20,12 +19,12 @@ unsafe impl Send for Queue {}
 
 impl Queue {
     pub(super) const fn new() -> Self {
-        Self { first: Cell::new(ptr::null_mut()), last: Cell::new(ptr::null_mut()) }
+        Self { last: Cell::new(ptr::null_mut()) }
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.first.get().is_null()
+        self.last.get().is_null()
     }
 
     /// Puts a task behind the others.
@@ -33,8 +32,7 @@ impl Queue {
     pub(super) fn push(&self, task: Runnable) {
         let link = task.into_link();
         // SAFETY: the queue owns the task from here on.
-        unsafe { link.as_ref() }.set_next(ptr::null_mut());
-        self.splice(link.as_ptr(), link.as_ptr());
+        unsafe { self.splice(link, link) };
     }
 
     /// Puts the tasks of a chain, which leads from the newest to the oldest, behind the others, the
@@ -44,48 +42,66 @@ impl Queue {
     /// Every link of the chain came from [`Chain::into_link`], the last holds null, and the caller
     /// gives their tasks away.
     pub(super) unsafe fn append(&self, newest: NonNull<Link>) -> usize {
-        let (mut first, mut rest, mut len) = (ptr::null_mut(), newest.as_ptr(), 0);
-        while !rest.is_null() {
-            // SAFETY: the queue owns the tasks of the chain from here on.
-            let link = unsafe { &*rest };
-            let next = link.next();
-            link.set_next(first);
-            (first, rest) = (rest, next);
-            len += 1;
+        let (mut oldest, mut len) = (newest, 1);
+        // SAFETY: the queue owns the tasks of the chain from here on.
+        unsafe {
+            let mut rest = newest.as_ref().next();
+            while let Some(older) = NonNull::new(rest) {
+                rest = older.as_ref().next();
+                older.as_ref().set_next(oldest.as_ptr());
+                oldest = older;
+                len += 1;
+            }
+            self.splice(oldest, newest);
         }
-        self.splice(first, newest.as_ptr());
         len
     }
 
-    /// Takes over a chain of tasks, whose last link is null.
+    /// Takes over a chain of tasks, from the oldest to the newest, whose link may hold anything.
+    ///
+    /// # Safety
+    /// As for [`append`](Self::append), but for the order.
     #[inline]
-    fn splice(&self, first: *mut Link, last: *mut Link) {
-        if self.is_empty() {
-            self.first.set(first);
-        } else {
-            // SAFETY: the queue is not empty, and owns the task of its last link.
-            unsafe { (*self.last.get()).set_next(first) };
+    unsafe fn splice(&self, oldest: NonNull<Link>, newest: NonNull<Link>) {
+        // SAFETY: the caller gives the tasks of the chain; the queue owns its last.
+        unsafe {
+            let first = match NonNull::new(self.last.get()) {
+                None => oldest.as_ptr(),
+                Some(last) => {
+                    let first = last.as_ref().next();
+                    last.as_ref().set_next(oldest.as_ptr());
+                    first
+                }
+            };
+            newest.as_ref().set_next(first);
         }
-        self.last.set(last);
+        self.last.set(newest.as_ptr());
     }
 
     /// Takes the oldest task.
     #[inline]
     pub(super) fn pop(&self) -> Option<Runnable> {
-        let link = NonNull::new(self.first.get())?;
-        // SAFETY: the queue owns the task, and gives it away.
+        let last = NonNull::new(self.last.get())?;
+        // SAFETY: the queue owns its tasks, and gives the first one away.
         unsafe {
-            self.first.set(link.as_ref().next());
-            Some(Runnable::from_link(link))
+            let first = NonNull::new_unchecked(last.as_ref().next());
+            if first == last {
+                self.last.set(ptr::null_mut());
+            } else {
+                last.as_ref().set_next(first.as_ref().next());
+            }
+            Some(Runnable::from_link(first))
         }
     }
 
     /// Takes the tasks that are in the queue now, and none that comes meanwhile.
     pub(super) fn round(&self) -> impl Iterator<Item = Runnable> {
-        let mut last = (!self.is_empty()).then(|| self.last.get());
-        core::iter::from_fn(move || {
-            if last? == self.first.get() {
-                last = None;
+        let mut last = self.last.get();
+        iter::from_fn(move || {
+            let newest = NonNull::new(last).and(NonNull::new(self.last.get()))?;
+            // SAFETY: the queue owns its tasks.
+            if unsafe { newest.as_ref() }.next() == last {
+                last = ptr::null_mut();
             }
             self.pop()
         })

@@ -30,8 +30,16 @@ impl<T> UpdateFused<*mut T> for AtomicPtr<T> {
         success: Ordering,
         failure: Ordering,
         _: Fused<'_>,
-        next: impl FnMut(*mut T) -> Option<*mut T>,
+        mut next: impl FnMut(*mut T) -> Option<*mut T>,
     ) -> Result<*mut T, *mut T> {
-        self.fetch_update(success, failure, next)
+        // As `fetch_update`, but for what a failed exchange has seen: where an exchange is a loop of two
+        // instructions, its code is shorter if nobody asks for that.
+        loop {
+            let current = self.load(failure);
+            let Some(new) = next(current) else { return Err(current) };
+            if self.compare_exchange_weak(current, new, success, failure).is_ok() {
+                return Ok(current);
+            }
+        }
     }
 }

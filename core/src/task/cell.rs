@@ -1,7 +1,6 @@
 //! The typed cell: all of a task in one place.
 
 use core::{
-    cell::Cell as StdCell,
     future::Future,
     marker::PhantomData,
     mem::{ManuallyDrop, MaybeUninit},
@@ -10,12 +9,19 @@ use core::{
     task::{Context, Poll},
 };
 
-use super::header::{Header, Owner, Prefix, Record, StageTag, Vtable};
+use super::header::{Header, Prefix, SchedulerCell, Vtable};
 use super::id::{Id, IdCell};
+use super::marks::StageTag;
+use super::membership::{Membership, Tags};
 use super::origin::Origin;
+use super::raw::RawTask;
 use super::spawned::Spawned;
 use super::state::State;
-use crate::{link::Link, list::Pointers, platform::PanicPayload, sync::UnsafeCell};
+use crate::{
+    link::Link,
+    platform::PanicPayload,
+    sync::{UnsafeCell, shrunk},
+};
 
 /// A task: what every task has, 88 bytes on 64-bit machines, then the future or what became of it.
 #[repr(C)]
@@ -26,8 +32,8 @@ pub(super) struct Cell<F: Future, S> {
     _scheduler: PhantomData<fn(S)>,
 }
 
-/// The future, its output and the payload of its panic share their bytes; `Record::stage` says which
-/// it is.
+/// The future, its output and the payload of its panic share their bytes; `Record::stage` says
+/// which it is.
 #[repr(C)]
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
@@ -53,8 +59,10 @@ pub(super) enum End<T> {
 }
 
 impl<F: Future, S> Cell<F, S> {
-    /// Makes a cell. In a place that stays, a waker of an earlier task may look at the state and the id
-    /// at any time, so those are there already.
+    /// Makes a cell, whose task gets its id when it is asked for, if not here. In a place that
+    /// stays, a waker of an earlier task may look at the state and the id at any time, and a
+    /// shutdown at the scheduler, so those are there already. So is the place's own link; and that
+    /// of queues means nothing in a task that is in none.
     ///
     /// # Safety
     /// The place is the caller's, and has the layout of this type. If it stays, it has a `Vacancy`,
@@ -65,33 +73,33 @@ impl<F: Future, S> Cell<F, S> {
         Kind { stays, is_joined }: Kind,
         future: F,
         (scheduler, vtable): (NonNull<()>, &'static Vtable),
-        id: Id,
+        id: Option<Id>,
         spawned: Spawned<'_>,
     ) -> NonNull<Header> {
-        let record = Record {
-            owned: Pointers::new(),
-            join_waker: UnsafeCell::new(MaybeUninit::uninit()),
-            origin: Origin::new(spawned),
-            owner: StdCell::new(Owner::NONE),
-            stage: StdCell::new(StageTag::Future),
-            yielded: StdCell::new(false),
-        };
         let stage = UnsafeCell::new(Stage { future: ManuallyDrop::new(future) });
         let cell = place.cast::<Self>().as_ptr();
-        // SAFETY: unused memory of the right layout, as the caller says, but for the state and the
-        // id of a place that stays. The state is last: from there on wakers follow the pointers.
+        // SAFETY: unused memory of the right layout, as the caller says, but for what is there
+        // already. The state is last: from there on wakers follow the pointers.
         unsafe {
             let header = &raw mut (*cell).prefix.header;
-            (&raw mut (*header).link).write(Link::new());
+            let record = &raw mut (*cell).prefix.record;
             (&raw mut (*header).vtable).write(vtable);
-            (&raw mut (*header).scheduler).write(scheduler);
-            (&raw mut (*cell).prefix.record).write(record);
+            (&raw mut (*record).join_waker).write(UnsafeCell::new(MaybeUninit::uninit()));
+            (&raw mut (*record).origin).write(Origin::new(spawned));
+            (&raw mut (*record).tags).write(Tags::new(stays));
             (&raw mut (*cell).stage).write(stage);
+            // A model checker's links are more than their bytes.
+            if !stays || shrunk(false, true) {
+                (&raw mut (*header).link).write(Link::new());
+            }
             if stays {
-                (*header).id.set(id);
+                (*header).scheduler.set(scheduler);
+                (*header).id.renew(id);
                 (*header).state.start(is_joined);
             } else {
+                (&raw mut (*header).scheduler).write(SchedulerCell::new(scheduler.as_ptr()));
                 (&raw mut (*header).id).write(IdCell::new(id));
+                (&raw mut (*record).membership).write(Membership::new());
                 (&raw mut (*header).state).write(State::new());
             }
         }
@@ -104,14 +112,16 @@ impl<F: Future, S> Cell<F, S> {
     /// Nobody has a reference to the cell any more, and the stage is consumed.
     pub(super) unsafe fn end(header: NonNull<Header>, stays: bool) -> NonNull<u8> {
         let cell = header.cast::<Self>().as_ptr();
-        // SAFETY: nobody else uses the cell, or no more of it than what is left in a place that stays.
-        // Dropping it drops no user value (the union never does), only the box of a name, and what a
-        // model checker tracks.
+        // SAFETY: nobody else uses the cell, or no more of it than what is left in a place that
+        // stays. Dropping it drops no user value (the union never does), only the box of a name,
+        // and what a model checker tracks.
         unsafe {
-            let record = &raw mut (*cell).prefix.record;
-            debug_assert!((*record).stage.get() == StageTag::Consumed, "freed with a value");
+            debug_assert!(
+                stays || RawTask::new(header).stage() == StageTag::Consumed,
+                "freed with a value"
+            );
             if stays {
-                record.drop_in_place();
+                (&raw mut (*cell).prefix.record.origin).drop_in_place();
             } else {
                 cell.drop_in_place();
             }
@@ -126,8 +136,14 @@ impl<F: Future, S> Cell<F, S> {
         unsafe { header.cast::<Self>().as_ref() }
     }
 
-    fn tag(&self) -> &StdCell<StageTag> {
-        &self.prefix.record.stage
+    #[inline]
+    fn tag(&self) -> StageTag {
+        self.prefix.record.tags.stage(&self.prefix.header.link)
+    }
+
+    #[inline]
+    fn set_tag(&self, tag: StageTag) {
+        self.prefix.record.tags.set_stage(&self.prefix.header.link, tag);
     }
 
     /// Polls the future, by its own `poll` or by something around it.
@@ -140,7 +156,6 @@ impl<F: Future, S> Cell<F, S> {
         context: &mut Context<'_>,
         poll: impl FnOnce(Pin<&mut F>, &mut Context<'_>) -> Poll<F::Output>,
     ) -> Poll<F::Output> {
-        debug_assert_eq!(self.tag().get(), StageTag::Future);
         self.stage.with_mut(|stage| {
             // SAFETY: the caller has exclusive access to the stage, which holds the future, and the
             // future stays at its address until it is dropped there.
@@ -153,10 +168,12 @@ impl<F: Future, S> Cell<F, S> {
     ///
     /// # Safety
     /// Rule S: the caller holds the Runnable, and the stage is the future.
-    pub(super) unsafe fn drop_future(&self) {
-        debug_assert_eq!(self.tag().get(), StageTag::Future);
-        self.tag().set(StageTag::Consumed);
-        // SAFETY: exclusive access; the tag says that nobody drops it again.
+    pub(super) unsafe fn drop_future(&self, is_joined: bool) {
+        // Without a handle nobody will ask.
+        if is_joined {
+            self.set_tag(StageTag::Consumed);
+        }
+        // SAFETY: exclusive access; who drops the future ends the task, and nobody drops it again.
         self.stage.with_mut(|stage| unsafe { ManuallyDrop::drop(&mut (*stage).future) });
     }
 
@@ -166,7 +183,7 @@ impl<F: Future, S> Cell<F, S> {
     /// # Safety
     /// Rule S: the caller holds the Runnable, and the stage is consumed.
     pub(super) unsafe fn store(&self, end: End<F::Output>) {
-        debug_assert_eq!(self.tag().get(), StageTag::Consumed);
+        debug_assert_eq!(self.tag(), StageTag::Consumed);
         // SAFETY: exclusive access; the bytes hold no value.
         let tag = self.stage.with_mut(|stage| unsafe {
             match end {
@@ -181,7 +198,7 @@ impl<F: Future, S> Cell<F, S> {
                 End::Cancelled => StageTag::Cancelled,
             }
         });
-        self.tag().set(tag);
+        self.set_tag(tag);
     }
 
     /// Moves the end of the task out; `None` if that has been done.
@@ -190,7 +207,8 @@ impl<F: Future, S> Cell<F, S> {
     /// Rule S: the task is complete, and the output is the caller's.
     #[inline(always)]
     pub(super) unsafe fn take(&self) -> Option<End<F::Output>> {
-        let tag = self.tag().replace(StageTag::Consumed);
+        let tag = self.tag();
+        self.set_tag(StageTag::Consumed);
         // SAFETY: exclusive access; the tag said what the bytes hold, and now says that they hold
         // nothing.
         self.stage.with_mut(|stage| unsafe {

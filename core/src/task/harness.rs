@@ -10,13 +10,13 @@ use core::{
 };
 
 use super::cell::{Cell, End, Kind};
-use super::header::{Header, Vtable};
+use super::header::{Header, Ran, Vtable};
 use super::id::Id;
 use super::join::{JoinError, JoinHandle};
 use super::memory::Memory;
 use super::observer::{Observer, TaskMeta, Tracer};
 use super::raw::RawTask;
-use super::refs::{Outcome, OwnedRef, Runnable};
+use super::refs::{OwnedRef, Runnable};
 use super::schedule::Schedule;
 use super::spawned::Spawned;
 use super::state::{EndPoll, Seen, StartPoll, Wake};
@@ -33,10 +33,12 @@ pub(crate) const fn layout<F: Future, S>() -> Layout {
     Layout::new::<Cell<F, S>>()
 }
 
-/// Makes a task that is scheduled, in a place of the caller's: run, queue or cancel its [`Runnable`].
+/// Makes a task that is scheduled, in a place of the caller's: run, queue or cancel its
+/// [`Runnable`].
 ///
 /// # Safety
-/// - The place is the caller's to give away, has [`layout`], and may be given back to `M`. If places of
+/// - The place is the caller's to give away, has [`layout`], and may be given back to `M`. If
+///   places of
 ///   `M` stay, the caller has reserved it.
 /// - One count on the scheduler has been taken for the cell, so that `scheduler` stays valid until
 ///   [`Schedule::release`].
@@ -47,7 +49,7 @@ pub(crate) unsafe fn new_in<F, S, M>(
     place: NonNull<u8>,
     future: F,
     scheduler: NonNull<S>,
-    id: Id,
+    id: Option<Id>,
     spawned: Spawned<'_>,
 ) -> (Runnable, JoinHandle<F::Output>)
 where
@@ -72,7 +74,6 @@ pub(crate) unsafe fn new_detached_in<F, S, M>(
     place: NonNull<u8>,
     future: F,
     scheduler: NonNull<S>,
-    id: Id,
     spawned: Spawned<'_>,
 ) -> Runnable
 where
@@ -81,7 +82,7 @@ where
     M: Memory<S>,
 {
     // SAFETY: passed on; the new state word counts one Runnable.
-    unsafe { Runnable::new(make::<F, S, M, false>(place, future, scheduler, id, spawned)) }
+    unsafe { Runnable::new(make::<F, S, M, false>(place, future, scheduler, None, spawned)) }
 }
 
 /// # Safety
@@ -91,7 +92,7 @@ unsafe fn make<F, S, M, const JOINED: bool>(
     place: NonNull<u8>,
     future: F,
     scheduler: NonNull<S>,
-    id: Id,
+    id: Option<Id>,
     spawned: Spawned<'_>,
 ) -> RawTask
 where
@@ -106,10 +107,10 @@ where
             trace: if S::TRACES { Some(trace::<F, S>) } else { None },
             cancel: cancel::<F, S, JOINED>,
             schedule: schedule::<S>,
-            retire: retire::<S>,
-            wake: if M::STAYS { nobody } else { wake::<S> },
-            take_output: if JOINED { take_output::<F, S> } else { nothing },
-            drop_output: if JOINED { drop_output::<F, S> } else { nobody },
+            discard: discard_task::<F, S, M, JOINED>,
+            wake: if M::STAYS { None } else { Some(wake::<S>) },
+            take_output: if JOINED { Some(take_output::<F, S>) } else { None },
+            drop_output: if JOINED { Some(drop_output::<F, S>) } else { None },
             free: free::<F, S, M>,
             abort: <S::Platform as Platform>::abort,
         }
@@ -126,36 +127,73 @@ where
     }
 }
 
-/// Stands in a vtable for what its tasks have not: wakers with references, or a `JoinHandle`.
-///
-/// # Safety
-/// Nobody calls it.
-unsafe fn nobody(_: NonNull<Header>) {
-    unreachable!()
-}
-
-/// As [`nobody`].
-///
-/// # Safety
-/// As there.
-unsafe fn nothing(_: NonNull<Header>, _: *mut (), _: bool) -> bool {
-    unreachable!()
-}
-
 /// # Safety
 /// Consumes the Runnable of a live cell of these types.
 unsafe fn run<F: Future, S: Schedule, M: Memory<S>, const JOINED: bool>(
     header: NonNull<Header>,
-) -> Outcome {
-    // SAFETY: the Runnable keeps the cell alive and gives exclusive access to the stage (rule S).
+) -> Ran {
+    // SAFETY: the Runnable keeps the cell alive and gives exclusive access to the stage (rule S). In a
+    // place that stays the task is in no list, so what that refers to it by is ours.
     unsafe {
         let task = RawTask::new(header);
-        let seen = match task.state().start_poll() {
-            StartPoll::Poll(seen) => seen,
-            StartPoll::Cancel => return Outcome::Done(cancel::<F, S, JOINED>(header)),
+        let ran = match task.state().start_poll() {
+            StartPoll::Poll(seen) => {
+                let waker = BorrowedWaker::new(task, M::STAYS);
+                poll::<F, S, JOINED>(task, M::STAYS, seen, &waker, F::poll)
+            }
+            StartPoll::Cancel => cancelled::<F, S, JOINED>(header),
         };
-        let waker = BorrowedWaker::new(task, M::STAYS);
-        poll::<F, S, JOINED>(task, M::STAYS, seen, &waker, F::poll)
+        if M::STAYS && matches!(ran, Ran::Done) {
+            leave_place::<F, S, M, JOINED>(header);
+            return Ran::Idle;
+        }
+        ran
+    }
+}
+
+/// Gives up the owned list's reference to a task in a place that stays.
+///
+/// # Safety
+/// It is the caller's, and the task, of these types, has completed.
+#[inline(always)]
+unsafe fn leave_place<F: Future, S: Schedule, M: Memory<S>, const JOINED: bool>(
+    header: NonNull<Header>,
+) {
+    // SAFETY: passed on; without a handle there is no other reference.
+    unsafe {
+        if JOINED {
+            drop(OwnedRef::new(RawTask::new(header)));
+        } else {
+            free::<F, S, M>(header);
+        }
+    }
+}
+
+/// As [`cancel`], for whoever would have polled the task.
+///
+/// # Safety
+/// As there.
+#[cold]
+unsafe fn cancelled<F: Future, S: Schedule, const JOINED: bool>(header: NonNull<Header>) -> Ran {
+    // SAFETY: passed on; the reference is the caller's by what this returns.
+    let _ = unsafe { cancel::<F, S, JOINED>(header) }.into_raw();
+    Ran::Done
+}
+
+/// # Safety
+/// Consumes the Runnable of a live cell of these types.
+unsafe fn discard_task<F: Future, S: Schedule, M: Memory<S>, const JOINED: bool>(
+    header: NonNull<Header>,
+) {
+    // SAFETY: passed on. The reference keeps the cell, and the cell's count the scheduler, until it is
+    // handed over, and the implementation promises to stay alive until it returns.
+    unsafe {
+        let done = cancel::<F, S, JOINED>(header);
+        if M::STAYS {
+            leave_place::<F, S, M, JOINED>(done.into_raw().pointer());
+        } else {
+            S::retire(done.raw().scheduler().cast(), done);
+        }
     }
 }
 
@@ -164,13 +202,13 @@ unsafe fn run<F: Future, S: Schedule, M: Memory<S>, const JOINED: bool>(
 /// # Safety
 /// As for `run`.
 #[cold]
-unsafe fn trace<F: Future, S: Schedule>(header: NonNull<Header>, tracer: &dyn Tracer) -> Outcome {
+unsafe fn trace<F: Future, S: Schedule>(header: NonNull<Header>, tracer: &dyn Tracer) -> Ran {
     // SAFETY: as in `run`. The traced waker is gone before the Runnable and the tracer are.
     unsafe {
         let task = RawTask::new(header);
         let seen = match task.state().start_poll() {
             StartPoll::Poll(seen) => seen,
-            StartPoll::Cancel => return Outcome::Done(cancel::<F, S, true>(header)),
+            StartPoll::Cancel => return cancelled::<F, S, true>(header),
         };
         let traced = TracedWaker::new(task, tracer);
         traced.lend(|waker| poll::<F, S, true>(task, false, seen, waker, __jenny_poll_traced::<F>))
@@ -200,7 +238,7 @@ unsafe fn poll<F: Future, S: Schedule, const JOINED: bool>(
     seen: Seen,
     waker: &Waker,
     poll: impl FnOnce(Pin<&mut F>, &mut Context<'_>) -> Poll<F::Output>,
-) -> Outcome {
+) -> Ran {
     // SAFETY: the Runnable keeps the cell alive and gives exclusive access to the stage (rule S).
     unsafe {
         let cell = Cell::<F, S>::of(task.pointer());
@@ -214,8 +252,8 @@ unsafe fn poll<F: Future, S: Schedule, const JOINED: bool>(
                 if let Some(observer) = observer {
                     tell::<S>(task, |task| observer.after_poll(task));
                 }
-                if S::YIELDS && task.record().yielded.take() {
-                    return Outcome::Again(Runnable::new(task));
+                if S::YIELDS && task.record().tags.take_yielded() {
+                    return Ran::Again;
                 }
                 let ended = if stays {
                     task.state().end_quiet_poll(seen)
@@ -223,11 +261,11 @@ unsafe fn poll<F: Future, S: Schedule, const JOINED: bool>(
                     task.state().end_poll(seen)
                 };
                 return match ended {
-                    EndPoll::Idle => Outcome::Idle,
-                    EndPoll::Again => Outcome::Again(Runnable::new(task)),
+                    EndPoll::Idle => Ran::Idle,
+                    EndPoll::Again => Ran::Again,
                 };
             }
-            Ok(Poll::Ready(output)) => match S::Platform::catch(|| cell.drop_future()) {
+            Ok(Poll::Ready(output)) => match S::Platform::catch(|| cell.drop_future(JOINED)) {
                 Ok(()) => leave::<F, S, JOINED>(cell, End::Output(output)),
                 Err(panic) => {
                     discard::<S, _>(output);
@@ -239,7 +277,8 @@ unsafe fn poll<F: Future, S: Schedule, const JOINED: bool>(
         if let Some(observer) = observer {
             tell::<S>(task, |task| observer.after_poll(task));
         }
-        Outcome::Done(complete::<F, S, JOINED>(task, observer, panicked))
+        complete::<F, S, JOINED>(task, observer, panicked);
+        Ran::Done
     }
 }
 
@@ -255,15 +294,15 @@ unsafe fn leave_panic<F: Future, S: Schedule, const JOINED: bool>(
 ) -> bool {
     // SAFETY: passed on from the caller.
     unsafe {
-        if let Err(second) = S::Platform::catch(|| cell.drop_future()) {
+        if let Err(second) = S::Platform::catch(|| cell.drop_future(JOINED)) {
             discard::<S, _>(second);
         }
         leave::<F, S, JOINED>(cell, End::Panicked(panic))
     }
 }
 
-/// Leaves for the `JoinHandle` what became of the task; nobody wants it if there never was one. Says
-/// whether it panicked.
+/// Leaves for the `JoinHandle` what became of the task; nobody wants it if there never was one.
+/// Says whether it panicked.
 ///
 /// # Safety
 /// Rule S: the caller holds the Runnable, and the stage is consumed.
@@ -282,32 +321,39 @@ unsafe fn leave<F: Future, S: Schedule, const JOINED: bool>(
     panicked
 }
 
+/// Runs what drops a value of the task's, which may ask whose task that is.
+#[inline]
+fn as_its_own<S: Schedule, R>(task: RawTask, run: impl FnOnce() -> R) -> R {
+    if S::HAS_FRAMES { enter_task::<S::Platform, _>(task.id().0, run) } else { run() }
+}
+
 /// # Safety
 /// Consumes the Runnable of a live cell of these types.
 unsafe fn cancel<F: Future, S: Schedule, const JOINED: bool>(header: NonNull<Header>) -> OwnedRef {
     // SAFETY: as in `run`.
     unsafe {
         let (task, cell) = (RawTask::new(header), Cell::<F, S>::of(header));
-        let drop = || S::Platform::catch(|| cell.drop_future());
+        let drop = || S::Platform::catch(|| cell.drop_future(JOINED));
         // Also where no worker has said whose future this is: a spawner is refused, or late.
-        let end = match enter_task::<S::Platform, _>(task.id().0, drop) {
+        let end = match as_its_own::<S, _>(task, drop) {
             Ok(()) => End::Cancelled,
             Err(panic) => End::Panicked(panic),
         };
         let panicked = leave::<F, S, JOINED>(cell, end);
-        complete::<F, S, JOINED>(task, observer::<S>(task), panicked)
+        complete::<F, S, JOINED>(task, observer::<S>(task), panicked);
+        OwnedRef::new(task)
     }
 }
 
 /// # Safety
-/// Consumes the Runnable; the future has been dropped, and what became of it is stored if there was a
-/// `JoinHandle`. The observer is the scheduler's. A chip is spared the second copy, in `cancel`.
+/// Consumes the Runnable; the future has been dropped, and what became of it is stored if there was
+/// a `JoinHandle`. The observer is the scheduler's. A chip is spared the second copy, in `cancel`.
 #[cfg_attr(not(target_os = "none"), inline(always))]
 unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
     task: RawTask,
     observer: Option<&dyn Observer>,
     panicked: bool,
-) -> OwnedRef {
+) {
     // SAFETY: exclusive access to the stage until `State::complete` gives it to the JoinHandle, and
     // from then on only if there is none (rules S and J). The owned list's reference keeps the cell
     // alive.
@@ -319,8 +365,8 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
             tell::<S>(task, |task| observer.terminated(task));
         }
         if !JOINED {
-            task.state().complete_detached();
-            return OwnedRef::new(task);
+            // Nobody looks at the word for the end of the task, and its place is vacant next.
+            return;
         }
         let completed = task.state().complete();
         if !completed.join_interest {
@@ -333,7 +379,6 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
                 discard::<S, _>(panic);
             }
         }
-        OwnedRef::new(task)
     }
 }
 
@@ -344,7 +389,7 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
 #[inline]
 unsafe fn observer<'a, S: Schedule>(task: RawTask) -> Option<&'a dyn Observer> {
     // SAFETY: the cell's count keeps the scheduler alive as long as the task.
-    unsafe { S::observer(task.header().scheduler.cast()) }
+    if S::HAS_OBSERVER { unsafe { S::observer(task.scheduler().cast()) } } else { None }
 }
 
 /// Calls an observer; a panic in it ends here.
@@ -385,17 +430,8 @@ unsafe fn schedule<S: Schedule>(header: NonNull<Header>, fused: Fused<'_>) {
     // SAFETY: passed on; the cell's count keeps the scheduler alive.
     unsafe {
         let task = RawTask::new(header);
-        S::schedule_fused(task.header().scheduler.cast(), Runnable::new(task), fused);
+        S::schedule_fused(task.scheduler().cast(), Runnable::new(task), fused);
     }
-}
-
-/// # Safety
-/// The task belongs to this scheduler.
-unsafe fn retire<S: Schedule>(done: OwnedRef) {
-    let scheduler = done.raw().header().scheduler.cast();
-    // SAFETY: the reference keeps the cell, and the cell's count the scheduler, until it is handed
-    // over, and the implementation promises to stay alive until it returns.
-    unsafe { S::retire(scheduler, done) }
 }
 
 /// # Safety
@@ -405,7 +441,7 @@ unsafe fn wake<S: Schedule>(header: NonNull<Header>) {
     // rule 1 the wake that says so made the Runnable, which takes over from the reference.
     unsafe {
         let task = RawTask::new(header);
-        let scheduler = task.header().scheduler.cast::<S>();
+        let scheduler = task.scheduler().cast::<S>();
         let mut is_last = false;
         let woken = S::wake_here(scheduler, |fused| match task.state().wake_by_val(fused) {
             Wake::Schedule => Some(Runnable::new(task)),
@@ -465,7 +501,7 @@ unsafe fn drop_output<F: Future, S: Schedule>(header: NonNull<Header>) {
         End::Panicked(_) => true,
     };
     if runs_code {
-        enter_task::<S::Platform, _>(task.id().0, || discard_end::<S, _>(end));
+        as_its_own::<S, _>(task, || discard_end::<S, _>(end));
     }
 }
 
@@ -475,7 +511,8 @@ unsafe fn free<F: Future, S: Schedule, M: Memory<S>>(header: NonNull<Header>) {
     // SAFETY: nobody can reach the cell any more; its count keeps the scheduler alive until the
     // memory gives it back.
     unsafe {
-        let scheduler = header.as_ref().scheduler.cast();
+        let scheduler =
+            if M::STAYS { NonNull::dangling() } else { RawTask::new(header).scheduler().cast() };
         let place = Cell::<F, S>::end(header, M::STAYS);
         M::give_back(scheduler, place, layout::<F, S>());
     }

@@ -31,7 +31,7 @@ where
 {
     let place = allocate_place(layout::<F, S>());
     // SAFETY: the place is fresh memory for this layout, from the heap; the rest is passed on.
-    unsafe { new_in::<F, S, Heap>(place, future, scheduler, id, spawned) }
+    unsafe { new_in::<F, S, Heap>(place, future, scheduler, Some(id), spawned) }
 }
 
 /// The global allocator, by way of the scheduler.

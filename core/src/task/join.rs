@@ -10,8 +10,8 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use super::header::StageTag;
 use super::id::Id;
+use super::marks::StageTag;
 use super::raw::RawTask;
 use super::state::{Cancel, DropJoin};
 use crate::{
@@ -110,8 +110,11 @@ impl<T> JoinHandle<T> {
     ) -> bool {
         let output = (&raw mut *output).cast();
         // SAFETY: the task is complete and its output is the handle's; the place has the type that the
-        // task was made with.
-        unsafe { (self.task.vtable().take_output)(self.task.pointer(), output, charged) }
+        // task was made with, together with this handle.
+        unsafe {
+            let take_output = self.task.vtable().take_output.unwrap_unchecked();
+            take_output(self.task.pointer(), output, charged)
+        }
     }
 }
 
@@ -238,18 +241,19 @@ fn abort(task: RawTask) {
 unsafe fn give_up(task: RawTask) {
     let mut waker = None;
     let dropped = task.state().drop_join(|| {
-        // SAFETY: rule J: the flag is set, so the slot holds a waker, which both sides may read. The
-        // copy becomes a waker only if the transition makes it ours.
+        // SAFETY: rule J: the flag is set, so the slot holds a waker, which both sides may read.
+        // The copy becomes a waker only if the transition makes it ours.
         waker = Some(task.record().join_waker.with(|slot| unsafe { slot.read() }));
     });
     match (dropped, waker) {
         // SAFETY: the transition made the waker ours, and nobody looks at the slot again.
         (DropJoin::Detached, Some(waker)) => drop(unsafe { MaybeUninit::assume_init(waker) }),
         (DropJoin::Detached, None) => {}
-        // SAFETY: the task is complete, and the output and the reference are ours (rule S).
+        // SAFETY: the task is complete, and the output and the reference are ours (rule S). It was
+        // made with a handle.
         (DropJoin::Complete, _) => unsafe {
-            if task.record().stage.get() != StageTag::Consumed {
-                (task.vtable().drop_output)(task.pointer());
+            if task.stage() != StageTag::Consumed {
+                (task.vtable().drop_output.unwrap_unchecked())(task.pointer());
             }
             task.drop_last_reference();
         },

@@ -12,6 +12,9 @@ pub(crate) trait Memory<S> {
     /// reference is dropped: any thread, core or interrupt.
     ///
     /// # Safety
+    /// Places that stay have no use for the scheduler, which is dangling for them. Otherwise it is
+    /// alive.
+    ///
     /// The place was given to `new_in` with this memory, this layout and this scheduler, which is
     /// alive, and not used again on the cell's behalf; the cell has ended.
     unsafe fn give_back(scheduler: NonNull<S>, place: NonNull<u8>, layout: Layout);

@@ -21,7 +21,8 @@
 //!
 //! A third reference exists from the start without a handle: the owned list's. A scheduler keeps
 //! all its tasks in lists, so that it can cancel them; the reference comes back as the [`OwnedRef`]
-//! in [`Outcome::Done`], and with it the order to take the task out of its list.
+//! in [`Outcome::Done`], and with it the order to take the task out of its list. Places that stay
+//! are in a list for ever: there [`Runnable::run`] itself gives the reference up.
 //!
 //! # Who may touch what
 //!
@@ -34,9 +35,10 @@
 //!   and the completer may read the slot, and nobody writes. Completion gives the waker to the
 //!   completer, once; a handle that withdraws with one transition before that gets it back.
 //! - **Rule L, link**: the queue that holds the task's `Runnable` or its `OwnedRef`. There is at
-//!   most one of these, and it is in at most one queue.
+//!   most one of these, and it is in at most one queue. Without an allocator there are no queues of
+//!   ended tasks, and it belongs to the stage from the end of the future on.
 //! - **Rule O, owned pointers**: the owned list of the worker that the task is bound to, under that
-//!   list's own rule (only its worker touches it).
+//!   list's own rule (only its worker touches it). A task in a place that stays is in none.
 //! - **Rule B, owner**: written once, by the holder of the `Runnable` before the first poll; read by
 //!   later holders and by whoever has the `OwnedRef`.
 //!
@@ -54,6 +56,12 @@ mod header;
 mod heap;
 mod id;
 mod join;
+mod marks;
+#[cfg(feature = "alloc")]
+mod membership;
+#[cfg(not(feature = "alloc"))]
+#[path = "no_membership.rs"]
+mod membership;
 mod memory;
 mod observer;
 #[cfg(feature = "alloc")]
@@ -94,10 +102,14 @@ pub use self::spawned::Spawned;
 pub(crate) use self::memory::Memory;
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use self::waker::is_last_of_completed;
+#[cfg(feature = "alloc")]
 pub(crate) use self::waker::{cell_of, set_yielded};
 pub use self::waker::{has_completed, id_of};
 #[cfg(feature = "critical-section")]
-pub(crate) use self::{id::Count, vacancy::Vacancy};
+pub(crate) use self::{
+    id::take_ids,
+    vacancy::{Vacancy, tasks_of},
+};
 
 #[cfg(feature = "critical-section")]
 pub(crate) use self::harness::new_detached_in;

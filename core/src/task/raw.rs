@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use super::header::{Header, Prefix, Record, Vtable};
 use super::id::Id;
+use super::marks::StageTag;
 use super::origin::Origin;
 use super::state::{State, Wake};
 use crate::{list::Pointers, sync::fused};
@@ -23,11 +24,12 @@ impl RawTask {
         Self(header)
     }
 
-    /// The links of the owned list (rule O).
+    /// The links of the owned list (rule O), of a cell that is in no place that stays.
+    #[cfg(feature = "alloc")]
     pub(crate) fn owned_pointers(self) -> NonNull<Pointers<Header>> {
         let prefix = self.0.cast::<Prefix>().as_ptr();
         // SAFETY: the cell is alive and starts with a `Prefix`; no reference is made on the way.
-        unsafe { NonNull::new_unchecked(&raw mut (*prefix).record.owned) }
+        unsafe { NonNull::new_unchecked((&raw mut (*prefix).record.membership.owned).cast()) }
     }
 
     pub(crate) fn pointer(self) -> NonNull<Header> {
@@ -58,6 +60,18 @@ impl RawTask {
     pub(super) fn id(self) -> Id {
         // SAFETY: as above.
         unsafe { &(*self.0.as_ptr()).id }.get()
+    }
+
+    #[inline]
+    pub(super) fn scheduler(self) -> NonNull<()> {
+        // SAFETY: as above.
+        unsafe { &(*self.0.as_ptr()).scheduler }.get()
+    }
+
+    /// What the bytes of the stage mean (rule S).
+    #[inline]
+    pub(super) fn stage(self) -> StageTag {
+        self.record().tags.stage(&self.header().link)
     }
 
     #[cfg(feature = "alloc")]

@@ -2,8 +2,9 @@
 
 use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
-use super::header::{Header, Owner};
+use super::header::{Header, Ran};
 use super::id::Id;
+use super::marks::Owner;
 use super::observer::Tracer;
 use super::raw::RawTask;
 use super::state::Cancel;
@@ -16,7 +17,8 @@ use crate::link::{Chain, Link};
 pub struct Runnable(RawTask);
 
 // SAFETY: the state word allows one Runnable at a time and hands the future over with it (rule 1);
-// that a future which is not `Send` only runs on its own thread is promised by `task::new`'s caller.
+// that a future which is not `Send` only runs on its own thread is promised by `task::new`'s
+// caller.
 unsafe impl Send for Runnable {}
 // SAFETY: a shared Runnable only gives the id and the place of the spawn, which never change.
 unsafe impl Sync for Runnable {}
@@ -25,12 +27,28 @@ unsafe impl Sync for Runnable {}
 #[must_use]
 #[derive(Debug)]
 pub enum Outcome {
-    /// It waits. Its waker makes the next `Runnable`.
+    /// It waits, and its waker makes the next `Runnable`; or it has ended in a place that stays.
     Idle,
     /// It was woken while it ran: queue it behind the others.
     Again(Runnable),
     /// It is complete: take it out of the owned list it is bound to, then drop the reference.
     Done(OwnedRef),
+}
+
+impl Outcome {
+    /// # Safety
+    /// The task's `Runnable` was run, and this came of it.
+    #[inline]
+    unsafe fn of(task: RawTask, ran: Ran) -> Self {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            match ran {
+                Ran::Again => Self::Again(Runnable::new(task)),
+                Ran::Idle => Self::Idle,
+                Ran::Done => Self::Done(OwnedRef::new(task)),
+            }
+        }
+    }
 }
 
 impl Runnable {
@@ -49,20 +67,21 @@ impl Runnable {
     pub fn run(self) -> Outcome {
         let task = self.into_raw();
         // SAFETY: this consumes the Runnable, which keeps the cell alive.
-        unsafe { (task.vtable().run)(task.pointer()) }
+        unsafe { Outcome::of(task, (task.vtable().run)(task.pointer())) }
     }
 
-    /// As [`run`](Self::run), and tells the tracer where the future waits. Without, if the scheduler
-    /// takes no traces.
+    /// As [`run`](Self::run), and tells the tracer where the future waits. Without, if the
+    /// scheduler takes no traces.
     #[cold]
     pub(crate) fn run_traced(self, tracer: &dyn Tracer) -> Outcome {
         let Some(trace) = self.0.vtable().trace else { return self.run() };
         let task = self.into_raw();
         // SAFETY: this consumes the Runnable, which keeps the cell alive.
-        unsafe { trace(task.pointer(), tracer) }
+        unsafe { Outcome::of(task, trace(task.pointer(), tracer)) }
     }
 
-    /// Drops the future and completes the task as cancelled. From a thread that may drop the future.
+    /// Drops the future and completes the task as cancelled. From a thread that may drop the
+    /// future.
     pub fn cancel(self) -> OwnedRef {
         let task = self.into_raw();
         // SAFETY: this consumes the Runnable, which keeps the cell alive.
@@ -88,17 +107,19 @@ impl Runnable {
     }
 
     /// The worker whose owned list the task is bound to.
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn owner(&self) -> Option<u16> {
         // Rule B: the holder of the Runnable may read.
-        self.0.record().owner.get().index()
+        self.0.record().tags.owner.get().index()
     }
 
     /// Binds the task to a worker.
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn set_owner(&self, worker: u16) {
         // Rule B: the holder of an unbound task's Runnable may write.
-        self.0.record().owner.set(Owner::worker(worker));
+        self.0.record().tags.owner.set(Owner::worker(worker));
     }
 
     pub(crate) fn raw(&self) -> RawTask {
@@ -114,11 +135,8 @@ impl Runnable {
 
 impl Drop for Runnable {
     fn drop(&mut self) {
-        // SAFETY: this consumes the Runnable, and then the reference that completing gave back.
-        unsafe {
-            let done = (self.0.vtable().cancel)(self.0.pointer());
-            (self.0.vtable().retire)(done);
-        }
+        // SAFETY: this consumes the Runnable.
+        unsafe { (self.0.vtable().discard)(self.0.pointer()) }
     }
 }
 
@@ -144,15 +162,17 @@ impl OwnedRef {
     }
 
     /// The worker whose owned list the task is in; `None` if it never was in one.
+    #[cfg(feature = "alloc")]
     pub(crate) fn owner(&self) -> Option<u16> {
         // Rule B: after completion nobody writes.
-        self.0.record().owner.get().index()
+        self.0.record().tags.owner.get().index()
     }
 
     /// Whether the task is in this worker's owned list.
+    #[cfg(feature = "alloc")]
     pub(crate) fn is_owned_by(&self, worker: u16) -> bool {
         // Rule B: as above.
-        self.0.record().owner.get() == Owner::worker(worker)
+        self.0.record().tags.owner.get() == Owner::worker(worker)
     }
 
     pub(crate) fn raw(&self) -> RawTask {

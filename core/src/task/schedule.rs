@@ -13,7 +13,8 @@ use crate::{
 /// The upward edge: implemented by the schedulers, called by wakers and by finished tasks.
 ///
 /// # Safety
-/// - [`schedule`](Self::schedule) neither loses the `Runnable` nor runs it before it returns, except
+/// - [`schedule`](Self::schedule) neither loses the `Runnable` nor runs it before it returns,
+///   except
 ///   to cancel it when it can no longer be queued. The task of a future that is not `Send` is run,
 ///   cancelled and retired on its own thread only.
 /// - A scheduler counts its cells: `this` stays valid as long as one of them has not been
@@ -30,6 +31,13 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// [`Current::yield_now`](crate::scheduler::Current::yield_now).
     const YIELDS: bool = false;
 
+    /// Whether a drop can ask whose task it belongs to, by
+    /// [`Current::task_id`](crate::scheduler::Current::task_id).
+    const HAS_FRAMES: bool = true;
+
+    /// Whether there can be an [`observer`](Self::observer).
+    const HAS_OBSERVER: bool = true;
+
     /// Queues a task. From any thread, core or interrupt.
     ///
     /// # Safety
@@ -37,7 +45,8 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// holds it, elsewhere because the caller holds a reference to the task.
     unsafe fn schedule(this: NonNull<Self>, task: Runnable);
 
-    /// As [`schedule`](Self::schedule), in the same critical section as the wake, if that takes one.
+    /// As [`schedule`](Self::schedule), in the same critical section as the wake, if that takes
+    /// one.
     ///
     /// # Safety
     /// As there.
@@ -49,8 +58,9 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
         unsafe { Self::schedule(this, task) }
     }
 
-    /// On a worker of this scheduler, where its task may be woken without a reference that keeps the
-    /// scheduler alive: calls the closure, which wakes one, and queues what it gives. False elsewhere.
+    /// On a worker of this scheduler, where its task may be woken without a reference that keeps
+    /// the scheduler alive: calls the closure, which wakes one, and queues what it gives. False
+    /// elsewhere.
     ///
     /// # Safety
     /// `this` is alive when it is called.
@@ -90,8 +100,8 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
         None
     }
 
-    /// Takes back the place of a cell that has ended, and then the cell's count. From any thread, core
-    /// or interrupt.
+    /// Takes back the place of a cell that has ended, and then the cell's count. From any thread,
+    /// core or interrupt.
     ///
     /// # Safety
     /// The count was taken for the cell; `this` is not used again on its behalf.

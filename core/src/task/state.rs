@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  high                                                                            low
-//! ┌─────────────────┬───────────┬────────────┬───────────────┬───────────┬──────────┬──────────────────┐
-//! │ wakes           │ COALESCED │ JOIN_WAKER │ JOIN_INTEREST │ CANCELLED │ COMPLETE │ references       │
-//! └─────────────────┴───────────┴────────────┴───────────────┴───────────┴──────────┴──────────────────┘
+//! ┌─────────────────┬──────────┬───────────┬────────────┬───────────────┬───────────┬──────────────────┐
+//! │ wakes           │ COMPLETE │ COALESCED │ JOIN_WAKER │ JOIN_INTEREST │ CANCELLED │ references       │
+//! └─────────────────┴──────────┴───────────┴────────────┴───────────────┴───────────┴──────────────────┘
 //!  32 bits (11 on                                                                    27 bits (16 on
 //!  32-bit machines)                                                                  32-bit machines)
 //! ```
@@ -32,13 +32,13 @@
 //!
 //! 1. *One runnable.* Whoever raises `wakes` from 0 on an incomplete task makes the task's
 //!    `Runnable`. Nobody else does, and only its holder lowers `wakes` to 0 or sets COMPLETE.
-//! 2. *No lost wake.* A wake is always a read-modify-write, even on a task that is already scheduled:
-//!    a load could be satisfied before the waker's earlier writes are visible, and the poller would
-//!    miss both. [`end_poll`](State::end_poll) goes idle only if the count is what
+//! 2. *No lost wake.* A wake is always a read-modify-write, even on a task that is already
+//!    scheduled: a load could be satisfied before the waker's earlier writes are visible, and the
+//!    poller would miss both. [`end_poll`](State::end_poll) goes idle only if the count is what
 //!    [`start_poll`](State::start_poll) saw, so each wake is either in what the poll saw, and its
-//!    writes too (release sequence, acquire load), or it leads to another poll.
-//!    A poll that wants another one for itself needs none of that: its holder keeps the `Runnable`
-//!    instead of ending the poll here, and what the poll has written it will see
+//!    writes too (release sequence, acquire load), or it leads to another poll. A poll that wants
+//!    another one for itself needs none of that: its holder keeps the `Runnable` instead of ending
+//!    the poll here, and what the poll has written it will see
 //!    ([`Schedule::YIELDS`](super::Schedule::YIELDS)).
 //! 3. *No overflow.* A wake that finds the field half full folds the count to 1 and sets COALESCED,
 //!    which [`end_poll`](State::end_poll) takes as a wake it did not see, and the next poll's start
@@ -46,19 +46,20 @@
 //!    many wakes again as can be between the add and the fold: one per thread or interrupt level.
 //!    After completion the count means nothing and its carries leave the word at the top.
 //! 4. *References.* Wakers, the `JoinHandle`, `AbortHandle`s and the owned list hold one each; but
-//!    wakers of a place that stays hold none (rule 6). A
-//!    `Runnable` holds none: while it exists the task is incomplete, and the owned list's reference
-//!    is given back only after completion. The last reference frees the memory and nothing else,
-//!    since by then the future and the output are gone. Who sees that the count is 1 and has that
-//!    one is alone with the cell, since references are made from references (and from the list's for a
-//!    task that is idle only): the completer of a
-//!    detached task and the last holder of a complete one spare their read-modify-writes.
+//!    wakers of a place that stays hold none (rule 6). A `Runnable` holds none: while it exists the
+//!    task is incomplete, and the owned list's reference is given back only after completion. The
+//!    last reference frees the memory and nothing else, since by then the future and the output are
+//!    gone. Who sees that the count is 1 and has that one is alone with the cell, since references
+//!    are made from references (and from the list's for a task that is idle only): the completer of
+//!    a detached task and the last holder of a complete one spare their read-modify-writes.
 //! 5. *Cancellation* is a flag and a wake. It takes effect where a poll would start.
-//! 6. *Places that stay.* A cell in a static never goes away, so its wakers are the place's and count
-//!    nothing. One that outlives its task may wake at any time whatever is there: a complete task, a
-//!    vacant place and one that is being written have COMPLETE, and are left alone; the next task, from
-//!    the store that [`start`](State::start)s it on, is woken once for nothing. So the word of such a
-//!    place is a valid one always, and only written by atomic operations.
+//! 6. *Places that stay.* A cell in a static never goes away, so its wakers are the place's and
+//!    count nothing. One that outlives its task may wake at any time whatever is there: a complete
+//!    task, a vacant place and one that is being written have COMPLETE, and are left alone; the
+//!    next task, from the store that [`start`](State::start)s it on, is woken once for nothing. So
+//!    the word of such a place is a valid one always, and only written by atomic operations. A task
+//!    there that nobody joins is not COMPLETE before its place is vacant: the end of both is one
+//!    store.
 //!
 //! The wake counter is the idea of nexosim's task; folding the count, and leaving references out of
 //! scheduling, are ours. `ARCHITECTURE.md` has the measurement against the usual form with a
@@ -73,19 +74,20 @@ const WAKE: usize = 1 << WAKE_SHIFT;
 /// At this count a wake folds (rule 3).
 const HALF_OF_WAKES: usize = 1 << (WAKE_BITS - 1);
 
-/// Beside the wakes, so that one comparison is about both.
-const COALESCED: usize = WAKE >> 1;
-const JOIN_WAKER: usize = WAKE >> 2;
-const JOIN_INTEREST: usize = WAKE >> 3;
-const CANCELLED: usize = WAKE >> 4;
-const COMPLETE: usize = WAKE >> 5;
+/// Next to the wakes, so that a wake asks by one comparison about both.
+const COMPLETE: usize = WAKE >> 1;
+/// At the upper end of what is left while there are polls, so that their end does so, too.
+const COALESCED: usize = WAKE >> 2;
+const JOIN_WAKER: usize = WAKE >> 3;
+const JOIN_INTEREST: usize = WAKE >> 4;
+const CANCELLED: usize = WAKE >> 5;
 
 /// At the low end, where processors take a field out of a word by one instruction.
 const REF: usize = 1;
-const REF_MASK: usize = COMPLETE - 1;
+const REF_MASK: usize = CANCELLED - 1;
 /// At this count another reference ends the program, as it does for `Arc`: only leaked wakers get
 /// here, and the field has room for every thread that is just about to notice.
-const HALF_OF_REFS: usize = COMPLETE >> 1;
+const HALF_OF_REFS: usize = CANCELLED >> 1;
 
 /// A scheduled task with its `Runnable`, a `JoinHandle` and the owned list's reference.
 const SCHEDULED: usize = WAKE | (2 * REF) | JOIN_INTEREST;
@@ -93,6 +95,10 @@ const SCHEDULED: usize = WAKE | (2 * REF) | JOIN_INTEREST;
 /// A place that stays and has no task: a join waker without a join interest is nobody's.
 #[cfg(feature = "critical-section")]
 const VACANT: usize = COMPLETE | JOIN_WAKER;
+
+/// A place that stays, and that somebody is about to write a task into.
+#[cfg(feature = "critical-section")]
+const RESERVED: usize = COMPLETE | REF;
 
 /// One reading of the word.
 #[derive(Clone, Copy, Debug)]
@@ -190,6 +196,11 @@ pub(super) enum Cancel {
     Complete,
 }
 
+/// Whether a place that stays had never been reserved before.
+#[cfg(feature = "critical-section")]
+#[derive(Debug)]
+pub(super) struct FirstUse(pub(super) bool);
+
 /// The other side of the join protocol was faster: the task is complete.
 #[derive(Debug)]
 pub(super) struct AlreadyComplete;
@@ -225,7 +236,9 @@ impl State {
     /// the owned list's reference is its only one, as long as it lives.
     pub(super) fn start(&self, is_joined: bool) {
         let word = if is_joined { SCHEDULED } else { WAKE | REF };
-        // Ordering: Release, for the Acquire of a wake by an earlier task's waker: the task is there.
+        // Ordering: Release, for the Acquire of a shutdown that looks whose task this is
+        // (`tasks_of`). A stale waker needs none: it follows pointers only if it finds the task
+        // idle, and acquires the `end_poll` before that, which comes after this.
         self.0.overwrite(word, Ordering::Release);
     }
 
@@ -235,15 +248,26 @@ impl State {
         self.load(Ordering::Relaxed).is_vacant()
     }
 
-    /// Takes a vacant place, which then has one reference.
+    /// Takes a vacant place, which then has one reference; not one in an unusual state.
     #[cfg(feature = "critical-section")]
     #[must_use]
+    #[inline]
     pub(super) fn reserve(&self) -> bool {
-        // Ordering: Acquire, for the Release of `vacate`. Relaxed: a place that is taken is left alone.
+        // Ordering: as in `reserve_unusual`.
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+        self.0.compare_exchange(VACANT, RESERVED, success, failure).is_ok()
+    }
+
+    /// Takes a place that was never used, or that stale wakers have woken since.
+    #[cfg(feature = "critical-section")]
+    #[inline]
+    pub(super) fn reserve_unusual(&self) -> Option<FirstUse> {
+        // Ordering: Acquire, for the Release of `vacate`. Relaxed: a place that is taken is left
+        // alone.
         let reserved = self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
-            Word(word).is_vacant().then_some(COMPLETE | REF)
+            Word(word).is_vacant().then_some(RESERVED)
         });
-        reserved.is_ok()
+        reserved.ok().map(|word| FirstUse(word == 0))
     }
 
     /// Gives a place back that is reserved, or whose last reference is gone.
@@ -317,8 +341,8 @@ impl State {
         if ended.is_ok() { EndPoll::Idle } else { EndPoll::Again }
     }
 
-    /// Makes the `Runnable` of an idle task for a poll that nobody has woken it for; false if there is
-    /// no idle task.
+    /// Makes the `Runnable` of an idle task for a poll that nobody has woken it for; false if there
+    /// is no idle task.
     #[must_use]
     pub(super) fn claim_idle(&self) -> bool {
         // As a wake would: one that comes from here on is a wake during that poll.
@@ -364,13 +388,13 @@ impl State {
         // Ordering: Release publishes the waker's writes to the poll that answers; Acquire takes
         // over the future from the `end_poll` that went idle.
         let previous = Word(self.0.fetch_add_fused(WAKE, Ordering::AcqRel, fused));
-        // One comparison of the word as a signed number for both of what is rare: no wakes, and half
-        // of all.
-        if previous.0.cast_signed() >= WAKE.cast_signed() {
+        // One comparison, as signed and as unsigned numbers: complete or woken already, and not by
+        // half of all wakes; not that, and not idle either.
+        if previous.0.cast_signed() >= COMPLETE.cast_signed() {
             return Wake::Nothing;
         }
-        if previous.wakes() == 0 {
-            return if previous.is(COMPLETE) { Wake::Nothing } else { Wake::Schedule };
+        if previous.0 < COMPLETE {
+            return Wake::Schedule;
         }
         self.coalesce();
         Wake::Nothing
@@ -478,10 +502,12 @@ impl State {
         !previous.is(HALF_OF_REFS)
     }
 
-    /// Counts one more reference of an idle task, for the owner of its list; false if it is not idle.
+    /// Counts one more reference of an idle task, for the owner of its list; false if it is not
+    /// idle.
     ///
-    /// Whoever runs a task may have seen that the list's reference is the only one, and relies on that
-    /// (`complete`). A task that is idle now is run by somebody who makes its `Runnable` after this.
+    /// Whoever runs a task may have seen that the list's reference is the only one, and relies on
+    /// that (`complete`). A task that is idle now is run by somebody who makes its `Runnable` after
+    /// this.
     #[must_use]
     pub(super) fn hold_idle(&self) -> bool {
         self.update(|word| {
@@ -509,8 +535,8 @@ impl State {
         word.is(COMPLETE) && word.references() == 1
     }
 
-    /// As [`drop_reference`](Self::drop_reference) on a complete task, by whoever is probably the last:
-    /// then it is one load.
+    /// As [`drop_reference`](Self::drop_reference) on a complete task, by whoever is probably the
+    /// last: then it is one load.
     #[must_use]
     #[inline]
     pub(super) fn drop_last_reference(&self) -> bool {

@@ -53,15 +53,17 @@ fn is_staying(waker: &Waker) -> bool {
     core::ptr::eq(waker.vtable(), &STAYING)
 }
 
-/// The task of a waker, if it is one of this crate's; or, in a place that stays, of whatever task is
-/// there: its state and its id can be read for as long as the waker lives.
+/// The task of a waker, if it is one of this crate's; or, in a place that stays, of whatever task
+/// is there: its state and its id can be read for as long as the waker lives.
 fn task_of(waker: &Waker) -> Option<RawTask> {
     let is_ours = core::ptr::eq(waker.vtable(), &VTABLE) || is_staying(waker);
     // SAFETY: wakers with these tables have the address of a cell.
     is_ours.then(|| unsafe { task(waker.data()) })
 }
 
-/// The cell of the task that the waker wakes, and nothing else; null if that is none of this crate's.
+/// The cell of the task that the waker wakes, and nothing else; null if that is none of this
+/// crate's.
+#[cfg(feature = "alloc")]
 #[inline]
 pub(crate) fn cell_of(waker: &Waker) -> *const () {
     if core::ptr::eq(waker.vtable(), &VTABLE) { waker.data() } else { core::ptr::null() }
@@ -71,15 +73,16 @@ pub(crate) fn cell_of(waker: &Waker) -> *const () {
 ///
 /// # Safety
 /// The calling thread is in the poll of the task with this cell.
+#[cfg(feature = "alloc")]
 #[inline]
 pub(crate) unsafe fn set_yielded(cell: *const ()) {
     // SAFETY: the poll keeps the cell alive, and the record is its poller's (rule S).
-    unsafe { task(cell) }.record().yielded.set(true);
+    unsafe { task(cell) }.record().tags.yielded.set(true);
 }
 
 /// The id of the task whose waker this is, if it is one of this crate's: inside of a poll, with the
-/// waker of the context, the task that is being polled; not in a poll for a traced dump, whose waker is
-/// another one. From anywhere, whatever the scheduler.
+/// waker of the context, the task that is being polled; not in a poll for a traced dump, whose
+/// waker is another one. From anywhere, whatever the scheduler.
 ///
 /// A waker that outlives a task in a static place is a waker of whatever task comes there next.
 ///
@@ -112,7 +115,8 @@ pub(crate) fn is_last_of_completed(waker: &Waker) -> bool {
 /// # Safety
 /// The pointer is the data of a waker with one of the tables above, which is alive.
 unsafe fn task(data: *const ()) -> RawTask {
-    // SAFETY: it is a non-null pointer to a cell, which the waker keeps alive, or whose place stays.
+    // SAFETY: it is a non-null pointer to a cell, which the waker keeps alive, or whose place
+    // stays.
     unsafe { RawTask::new(NonNull::new_unchecked(data.cast_mut().cast::<Header>())) }
 }
 
@@ -127,7 +131,8 @@ unsafe fn wake(data: *const ()) {
     // SAFETY: called by a waker that gives up its reference here.
     unsafe {
         let task = task(data);
-        (task.vtable().wake)(task.pointer())
+        // Those of cells that are freed have it.
+        (task.vtable().wake.unwrap_unchecked())(task.pointer())
     }
 }
 

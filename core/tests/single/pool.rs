@@ -151,6 +151,47 @@ fn a_shutdown_cancels_detached_tasks() {
     drop(signal.take_waker());
 }
 
+/// Two executors take turns in the same places: what one cancels is its own.
+#[test]
+fn a_shutdown_leaves_the_tasks_of_another_executor_alone() {
+    static POOL: TaskPool<256, 3> = TaskPool::new();
+    let (first, second) = (executor(), executor());
+    let (mine, theirs) = (Signal::leaked(), Signal::leaked());
+    for _ in 0..2 {
+        second.block_on(POOL.spawn(second, double(1)).unwrap()).unwrap();
+        first.block_on(POOL.spawn(first, double(1)).unwrap()).unwrap();
+    }
+    let cancelled = POOL.spawn(first, mine.wait()).unwrap();
+    let stays = POOL.spawn(second, theirs.wait()).unwrap();
+    // Both wait.
+    first.block_on(first.spawn(async {})).unwrap();
+    second.block_on(second.spawn(async {})).unwrap();
+    first.close();
+    first.run(|_| {});
+    assert!(first.block_on(cancelled).unwrap_err().is_cancelled());
+    assert!(!stays.is_finished());
+    theirs.raise();
+    assert_eq!(second.block_on(stays).unwrap(), 1);
+    assert_eq!(POOL.free(), 3);
+    drop(mine.take_waker());
+}
+
+#[test]
+fn a_task_keeps_the_id_that_it_gets_when_it_is_asked() {
+    static POOL: TaskPool<256, 2> = TaskPool::new();
+    let executor = executor();
+    let (first, second) = (POOL.spawn(executor, double(1)), POOL.spawn(executor, double(2)));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    let (later, sooner) = (second.id(), first.id());
+    assert_ne!(later, sooner);
+    assert_eq!(first.abort_handle().id(), sooner);
+    first.abort();
+    assert_eq!(executor.block_on(first).unwrap_err().id(), sooner);
+    assert_eq!(second.id(), later);
+    let next = POOL.spawn(executor, double(3)).unwrap();
+    assert!(![later, sooner].contains(&next.id()), "the id of an earlier task in the place");
+}
+
 #[test]
 fn tasks_of_several_types_share_a_pool() {
     static POOL: TaskPool<512, 3> = TaskPool::new();

@@ -93,7 +93,7 @@ impl<P: Platform> Handle<P> {
             // SAFETY: the count was taken, and the place for such a cell; the rest is the caller's
             // promise.
             let (task, join) =
-                unsafe { task::new_in::<F, _, Heap>(place, future, scheduler, id, spawned) };
+                unsafe { task::new_in::<F, _, Heap>(place, future, scheduler, Some(id), spawned) };
             core.shared.own.counters.spawns.add(1);
             if core.bind(&task) {
                 core.push(task);

@@ -56,7 +56,7 @@ impl<P: Platform> Handle<P> {
         // SAFETY: the count was taken, and the place for such a cell; the future and its output are
         // `Send` and `'static`.
         let (task, join) =
-            unsafe { task::new_in::<F, _, Heap>(place, future, scheduler, id, spawned) };
+            unsafe { task::new_in::<F, _, Heap>(place, future, scheduler, Some(id), spawned) };
         // Borrowed anew: an observer has been told of the task, and may have taken the core away.
         match Core::current(self.0.pointer()) {
             Some(core) => drop(core.take_in(task)),

@@ -61,36 +61,46 @@ async fn each(spawner: Spawner<Chip>) {
     pending().await
 }
 
-/// An interrupt comes in each sleep.
-struct Interrupted;
+/// An interrupt comes in each sleep, as long as there are some left.
+struct Interrupts {
+    left: AtomicU32,
+}
 
-impl Board for Interrupted {
+impl Board for Interrupts {
     fn wait(&self, _: Idle<'_>) {
+        let left = self.left.load(Relaxed);
+        if left == 0 {
+            return WAKING.close();
+        }
+        self.left.store(left - 1, Relaxed);
         interrupt();
         wfi();
     }
 }
 
-static INTERRUPTED: Executor<Interrupted> = Executor::new(Interrupted);
-static INTERRUPTS: TaskPool<{ task_size(&interrupts) }, 1> = TaskPool::new();
-static COUNTED: AtomicU32 = AtomicU32::new(0);
+static WAKING: Executor<Interrupts> = Executor::new(Interrupts { left: AtomicU32::new(ROUNDS) });
+static WOKEN: TaskPool<{ task_size(&interrupts) }, 1> = TaskPool::new();
+static INTERRUPTED: AtomicU32 = AtomicU32::new(0);
 
 async fn interrupts() {
-    let meter = Meter::start();
-    while COUNTED.load(Relaxed) < ROUNDS {
+    loop {
         interrupted().await;
-        COUNTED.store(COUNTED.load(Relaxed) + 1, Relaxed);
+        INTERRUPTED.store(INTERRUPTED.load(Relaxed) + 1, Relaxed);
     }
+}
+
+fn count_interrupts() {
+    let meter = Meter::start();
+    WAKING.run(|spawner| WOKEN.spawn_local_detached(spawner, interrupts()).unwrap());
     meter.report("interrupt");
-    INTERRUPTED.close();
-    pending().await
+    assert_eq!(INTERRUPTED.load(Relaxed), ROUNDS);
 }
 
 #[board::entry]
 fn main() -> ! {
     let ready = |value: u32| -> Ready<u32> { ready(value) };
     println!("bytes_per_task {}", task_size(&ready) - size_of::<Ready<u32>>());
-    INTERRUPTED.run(|spawner| drop(INTERRUPTS.spawn_local(spawner, interrupts()).unwrap()));
+    count_interrupts();
     EXECUTOR.run(|spawner| drop(EACH.spawn_local(spawner, each(spawner)).unwrap()));
     board::exit(Exit::Success)
 }
