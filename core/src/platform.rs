@@ -73,9 +73,10 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
 /// How many bytes a worker keeps at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keeps {
-    /// While it has work, and of what it has asked the allocator for since it last had none.
+    /// While it has work, and of what it has asked the allocator for since it last gave some back.
     pub at_work: usize,
-    /// In its sleep.
+    /// In its sleep; if the backend lets it [linger](crate::scheduler::stealing::Entered::linger), in a
+    /// long one.
     pub asleep: usize,
 }
 

@@ -8,10 +8,10 @@
 //!
 //! # How much is kept
 //!
-//! What a worker had to ask for since it was last without work, and no more than the platform
+//! What a worker had to ask for since it last gave places back, and no more than the platform
 //! [allows](Keeps). A worker whose tasks are spawned by others keeps nothing: it never asks. Before it
-//! sleeps it gives back what is too much then, a few places between two looks for work, so that nobody
-//! waits for it.
+//! sleeps for long it gives back what is too much then, a few places between two looks for work, so
+//! that nobody waits for it.
 //!
 //! # Checkers
 //!
@@ -61,6 +61,8 @@ pub(crate) struct Recycler {
     // all, and `held <= credit`.
     classes: [Cell<*mut Free>; CLASSES],
     held: Cell<usize>,
+    /// The least that was held since the last look.
+    least: Cell<usize>,
     /// How many bytes may be held: those that the allocator was asked for.
     credit: Cell<usize>,
     keeps: Keeps,
@@ -112,6 +114,7 @@ impl Recycler {
         Self {
             classes: [const { Cell::new(ptr::null_mut()) }; CLASSES],
             held: Cell::new(0),
+            least: Cell::new(0),
             credit: Cell::new(0),
             keeps: if RECYCLES { keeps } else { Keeps::NOTHING },
         }
@@ -123,7 +126,9 @@ impl Recycler {
         if let Some((class, place)) = class_of(layout)
             && let Some(free) = self.pop(class)
         {
-            self.held.set(self.held.get() - place.size());
+            let held = self.held.get() - place.size();
+            self.held.set(held);
+            self.least.set(self.least.get().min(held));
             return free.cast();
         }
         self.ask(layout)
@@ -156,12 +161,22 @@ impl Recycler {
         unsafe { deallocate_place(place, layout) }
     }
 
+    /// Whether it holds more than it may in a long sleep.
+    pub(crate) fn has_too_much(&self) -> bool {
+        self.held.get() > self.keeps.asleep
+    }
+
+    /// Whether what is too much was needed since the last call.
+    pub(crate) fn needed_it(&self) -> bool {
+        self.least.replace(self.held.get()) <= self.keeps.asleep
+    }
+
     /// Gives a few of the places to the allocator, for a worker without work. False if it holds no more
     /// than it may in its sleep.
     #[inline]
     pub(crate) fn shrink(&self) -> bool {
         let asleep = self.keeps.asleep;
-        if self.held.get() <= asleep {
+        if !self.has_too_much() {
             self.credit.set(self.credit.get().min(asleep));
             return false;
         }
@@ -292,6 +307,19 @@ mod tests {
         let own = take_all(&recycler, 11);
         give_all(&recycler, own);
         assert_eq!(recycler.held.get(), KEEPS.asleep + SIZE);
+    }
+
+    #[test]
+    fn what_is_too_much_was_needed_if_all_of_it_was() {
+        let recycler = Recycler::new(KEEPS);
+        let places = take_all(&recycler, 50);
+        give_all(&recycler, places);
+        recycler.needed_it();
+        for (count, needed) in [(39, false), (40, true), (0, false)] {
+            let places = take_all(&recycler, count);
+            give_all(&recycler, places);
+            assert_eq!(recycler.needed_it(), needed, "{count}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The std [`Platform`]: threads, parking_lot's lock, unwinding panics.
+//! The std [`Platform`]: threads, a lock of few instructions, unwinding panics.
 
 use std::{
     any::Any,
@@ -11,12 +11,13 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use jenny_core::{
-    lock::RawLock,
-    platform::{Frame, Keeps, Platform, Unpark},
-};
+use jenny_core::platform::{Frame, Keeps, Platform, Unpark};
 
 use crate::primitives::unmodelled::AtomicU64;
+
+mod lock;
+
+pub(crate) use lock::BriefLock;
 
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.
@@ -69,7 +70,7 @@ impl Unpark for Nobody {
 // signal handler. `catch_unwind` runs its closure once, here and now. The ids come from a counter
 // that would take centuries to wrap.
 unsafe impl<U: Unpark> Platform for Std<U> {
-    type Lock = Lock;
+    type Lock = BriefLock;
     type Unpark = U;
 
     const TRACES: bool = true;
@@ -128,21 +129,6 @@ unsafe impl<U: Unpark> Platform for Std<U> {
             next
         };
         NonZeroU64::new(first).expect("2^64 task ids have been used up")
-    }
-}
-
-/// A parking_lot mutex: one compare-and-swap to lock, one to unlock, fair to sleepers in the end.
-pub(crate) struct Lock(parking_lot::Mutex<()>);
-
-// SAFETY: the mutex excludes others until the guard is dropped, also when the closure unwinds.
-unsafe impl RawLock for Lock {
-    fn new() -> Self {
-        Self(parking_lot::Mutex::new(()))
-    }
-
-    fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
-        let _held = self.0.lock();
-        critical()
     }
 }
 

@@ -10,22 +10,28 @@ use super::{Item, Lock};
 #[derive(Clone, Debug)]
 enum Operation {
     Push,
+    /// So many, one by one.
+    PushMany(usize),
     PushBatch(usize),
     /// So many items come into the inbox.
     Arrive(usize),
     Accept,
     Take(usize),
+    TakeShare(usize),
     DrainAll,
 }
 
 fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let operation = prop_oneof![
         4 => Just(Operation::Push),
+        2 => (0..2000_usize).prop_map(Operation::PushMany),
         2 => (0..50_usize).prop_map(Operation::PushBatch),
+        1 => (50..2000_usize).prop_map(Operation::PushBatch),
         2 => (0..4 * STEPS).prop_map(Operation::Arrive),
         1 => (0..5_usize).prop_map(|off| Operation::Arrive(STEPS - 2 + off)),
         4 => Just(Operation::Accept),
         6 => (0..200_usize).prop_map(Operation::Take),
+        4 => (0..200_usize).prop_map(Operation::TakeShare),
         1 => Just(Operation::DrainAll),
     ];
     prop::collection::vec(operation, 1..60)
@@ -89,6 +95,9 @@ proptest! {
         for operation in operations {
             match operation {
                 Operation::Push => overflow.push(fresh(&mut model.ready)),
+                Operation::PushMany(count) => {
+                    (0..count).for_each(|_| overflow.push(fresh(&mut model.ready)));
+                }
                 Operation::PushBatch(count) => {
                     let mut batch = Batch::new();
                     for _ in 0..count {
@@ -108,6 +117,13 @@ proptest! {
                 Operation::Take(max) => {
                     let taken: Vec<_> = overflow.take(max).map(Item::number).collect();
                     prop_assert_eq!(taken, model.take(max));
+                }
+                Operation::TakeShare(max) => {
+                    let taken: Vec<_> = overflow.take_share(max).map(Item::number).collect();
+                    model.turn(&mut { STEPS });
+                    let least = max.min(model.ready.len());
+                    prop_assert!((least..=least.max(model.ready.len() / 2)).contains(&taken.len()));
+                    prop_assert!(model.ready.drain(..taken.len()).eq(taken));
                 }
                 Operation::DrainAll => {
                     let drained: Vec<_> = overflow.drain_all().map(Item::number).collect();

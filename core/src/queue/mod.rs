@@ -13,6 +13,7 @@
 //! Two owned chains carry items from one to the other: a [`Batch`] is oldest first and knows its
 //! length, a [`Backlog`] is what an inbox gives, newest first. Both drop what is left in them.
 
+mod chunks;
 pub mod inbox;
 pub mod overflow;
 pub mod ring;

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Both parts are behind one lock, and the work under it is bounded: a visit turns at most [`STEPS`]
-//! items of what came in and splices at most as many as the visitor asks for. Whoever visits, owner
+//! items of what came in and splices what the visitor asks for, for a thief in a few steps
+//! (`chunks.rs`). Whoever visits, owner
 //! or thief, carries the turning on, so a million of items stalls nobody and is nobody's secret.
 //! Under the lock no item is run, woken or dropped, and nothing is allocated.
 //!
@@ -20,7 +21,7 @@
 
 use core::{fmt, mem};
 
-use super::{Backlog, Batch, Chain};
+use super::{Backlog, Batch, Chain, chunks::Chunks};
 use crate::{
     lock::{Mutex, RawLock},
     sync::{AtomicUsize, Ordering, shrunk},
@@ -41,14 +42,14 @@ pub struct Overflow<T: Chain, L: RawLock> {
 }
 
 struct Lists<T: Chain> {
-    ready: Batch<T>,
+    ready: Chunks<T>,
     incoming: Backlog<T>,
 }
 
 impl<T: Chain, L: RawLock> Overflow<T, L> {
     /// Makes an empty overflow.
     pub fn new() -> Self {
-        let lists = Lists { ready: Batch::new(), incoming: Backlog::new() };
+        let lists = Lists { ready: Chunks::new(), incoming: Backlog::new() };
         Self { len: AtomicUsize::new(0), accepted: AtomicUsize::new(0), lists: Mutex::new(lists) }
     }
 
@@ -108,14 +109,26 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
         }
         self.visit(|lists| {
             self.turn(lists, STEPS);
-            lists.ready.split_front(max)
+            lists.ready.take(max)
+        })
+    }
+
+    /// As [`take`](Self::take), for a thief: it may get more, up to half of what is ready, if it would
+    /// have to walk along the items otherwise while it keeps the owner out.
+    pub fn take_share(&self, max: usize) -> Batch<T> {
+        if self.is_empty() {
+            return Batch::new();
+        }
+        self.visit(|lists| {
+            self.turn(lists, STEPS);
+            lists.ready.take_share(max)
         })
     }
 
     /// Takes everything, however long it takes to turn it around.
     pub fn drain_all(&self) -> Batch<T> {
         let (mut all, incoming) =
-            self.visit(|lists| (mem::take(&mut lists.ready), mem::take(&mut lists.incoming)));
+            self.visit(|lists| (lists.ready.take_all(), mem::take(&mut lists.incoming)));
         let turned = incoming.turned.len();
         let mut incoming = incoming.into_batch();
         self.count(incoming.len() - turned);

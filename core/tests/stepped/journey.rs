@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use jenny_core::scheduler::{Current, Tick, local};
+use jenny_core::scheduler::{Current, Tick, local, stealing};
 
 use crate::{
     alloc::{live, made, no_leaks},
@@ -229,6 +229,40 @@ fn the_memory_of_finished_tasks_serves_the_next_ones_until_there_are_none() {
             rig.settle(&mut dice);
             assert_eq!(live(), before, "given back before the sleep");
             rig.stop(&mut dice);
+        });
+    }
+}
+
+#[test]
+fn a_worker_that_lingers_keeps_the_memory_of_a_burst_in_its_sleep() {
+    const BURST: isize = 9;
+    let (handle, workers) =
+        stealing::new(Toy::new(0, false), [Unparked::default()], stealing::Config::default());
+    for mut worker in workers {
+        worker.enter(|worker| {
+            let burst = || {
+                (0..BURST).for_each(|_| drop(handle.spawn(async {})));
+                assert_eq!(worker.tick(), Tick::Idle);
+            };
+            worker.linger(true);
+            let before = live();
+            burst();
+            assert_eq!(live() - before, BURST);
+            assert!(worker.hoards());
+            worker.needed_hoard();
+            let made_before = made();
+            burst();
+            assert_eq!(made() - made_before, 0);
+            assert!(worker.needed_hoard());
+            drop(handle.spawn(async {}));
+            assert_eq!(worker.tick(), Tick::Idle);
+            assert!(!worker.needed_hoard(), "one place was enough");
+            worker.linger(false);
+            assert_eq!(worker.tick(), Tick::Idle);
+            assert_eq!(live() - before, 0);
+            assert!(!worker.hoards());
+            handle.close();
+            assert_eq!(worker.tick(), Tick::Stopped);
         });
     }
 }

@@ -26,10 +26,10 @@ use std::{fmt, sync::OnceLock, time::Duration};
 
 use jenny_core::time::{self, Timers};
 
+use crate::platform::BriefLock;
 use crate::primitives::{COUNTED, Mark, contain, own, unmodelled::Arc};
 
 pub(crate) mod clock;
-mod lock;
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) mod thread;
 #[cfg(feature = "embassy-time-driver")]
@@ -38,7 +38,6 @@ mod wake_queue;
 mod wakes;
 
 use clock::Clock;
-use lock::BriefLock;
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use wakes::Wakes;
 

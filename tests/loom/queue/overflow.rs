@@ -86,21 +86,24 @@ fn a_ring_overflows_while_it_is_robbed() {
 
 #[test]
 fn two_take_while_one_pushes() {
+    const COUNT: usize = 6;
     check("overflow: push, two takers", Bounds::preemptions(3), || {
         let overflow = Arc::new(Spill::new());
         overflow.push(Item::new(0));
         overflow.push(Item::new(1));
-        let takers = [1, 2].map(|max| {
+        // As many as make a thief walk, or take a chunk that is longer than it asks for.
+        (2..COUNT).for_each(|number| overflow.push(Item::new(number)));
+        let takers = [Spill::take, Spill::take_share].map(|take| {
             let overflow = Arc::clone(&overflow);
-            thread::spawn(move || take(&overflow, max))
+            thread::spawn(move || take(&overflow, 1).map(Item::number).collect::<Vec<_>>())
         });
-        overflow.push(Item::new(2));
+        overflow.push(Item::new(COUNT));
         let [first, second] = takers.map(|taker| taker.join().unwrap());
         let left = take_all(&overflow);
         for seen in [&first, &second, &left] {
             assert_in_order(seen);
         }
-        assert_each_once(3, [first, second, left]);
+        assert_each_once(COUNT + 1, [first, second, left]);
     });
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Core<P: Platform> {
     rng: Rng,
     credit: Credit,
     pub(super) recycler: Recycler,
+    /// Without work, the recycler keeps what it has.
+    pub(super) lingers: Cell<bool>,
     next_id: Cell<(u64, u32)>,
     spawns: Cell<u32>,
     /// Workers are made one after the other, and each writes its core with every task.
@@ -92,6 +94,7 @@ impl<P: Platform> Core<P> {
             rng: Rng::new(shared.platform.seed()),
             credit: Credit::default(),
             recycler: Recycler::new(P::KEEPS),
+            lingers: Cell::new(false),
             next_id: Cell::new((0, 0)),
             spawns: Cell::new(0),
             _apart: CachePadded(()),
@@ -261,6 +264,11 @@ impl<P: Platform> Core<P> {
         }
     }
 
+    /// Before a sleep: gives back some of the memory that is too much then; false if it was not.
+    pub(super) fn shrink(&self) -> bool {
+        !self.lingers.get() && self.recycler.shrink()
+    }
+
     /// A cell has ended on this thread.
     #[inline]
     pub(super) fn free(&self, place: Place) {
@@ -307,17 +315,25 @@ impl<P: Platform> Core<P> {
         self.take_overflow(self.index)
     }
 
-    /// Takes half a ring's worth from a worker's overflow; returns the oldest.
+    /// Takes half a ring's worth from a worker's overflow, from another's maybe more; returns the
+    /// oldest.
     fn take_overflow(&self, from: usize) -> Option<Runnable> {
-        let ring = &self.slot().ring;
+        let Slot { ring, overflow, .. } = self.slot();
         // SAFETY: this is the ring's owner.
         let room = unsafe { ring.vacancies() }.min(ring::CAPACITY / 2);
-        let mut batch = self.shared.slots[from].overflow.take(room + 1);
+        let mut batch = if from == self.index {
+            overflow.take(room + 1)
+        } else {
+            self.shared.slots[from].overflow.take_share(room + 1)
+        };
         let first = batch.pop_front()?;
         // SAFETY: this is the ring's owner.
         let moved = unsafe { ring.extend(room, || batch.pop_front()) };
-        debug_assert!(moved <= room && batch.is_empty());
-        if moved > 0 {
+        let shares = moved > 0 || !batch.is_empty();
+        if !batch.is_empty() {
+            overflow.push_batch(batch);
+        }
+        if shares {
             self.share();
         }
         Some(first)

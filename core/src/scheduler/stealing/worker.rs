@@ -138,7 +138,7 @@ impl<P: Platform> Entered<'_, P> {
             // Borrowed anew for each task: the one before may have handed the core off.
             let Some(core) = self.core() else { return Tick::HandedOff };
             let Some(task) = core.next().or_else(|| search(core)) else {
-                if core.recycler.shrink() {
+                if core.shrink() {
                     looks.restart(left);
                     continue;
                 }
@@ -189,7 +189,27 @@ impl<P: Platform> Entered<'_, P> {
     /// If true, the promise of [`Tick::Idle`] holds.
     pub fn rest(&self) -> bool {
         let Some(core) = self.core() else { return false };
-        !self.has_work() && !core.recycler.shrink() && core.sleep()
+        !self.has_work() && !core.shrink() && core.sleep()
+    }
+
+    /// Whether this worker, when it finds nothing to do, keeps for the next burst all the memory of
+    /// finished tasks that it may keep [at work](crate::platform::Keeps). Off at first. A backend that
+    /// lets it linger says otherwise, and ticks once more, when the worker [hoards](Self::hoards) what
+    /// it has [not needed](Self::needed_hoard) for a while.
+    pub fn linger(&self, for_now: bool) {
+        if let Some(core) = self.core() {
+            core.lingers.set(for_now);
+        }
+    }
+
+    /// Whether this worker keeps more than it may in a long sleep.
+    pub fn hoards(&self) -> bool {
+        self.core().is_some_and(|core| core.recycler.has_too_much())
+    }
+
+    /// Whether all that is too much was in use at some time since the last call.
+    pub fn needed_hoard(&self) -> bool {
+        self.core().is_some_and(|core| core.recycler.needed_it())
     }
 
     /// Runs code during which the worker may be [taken out](super::Handle::detached) of this scope, as

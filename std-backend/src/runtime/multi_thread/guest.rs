@@ -11,8 +11,8 @@
 //!
 //! So all that is different for others is who ticks a worker that has work. What a guest owes the
 //! resident is to look, before it leaves, for what that one would have looked for before it slept: a
-//! queue that is not empty ([`Entered::rest`](stealing::Entered::rest)), an earlier timer, and a driver
-//! that nobody is in any more. In each of these cases it brings the seat instead.
+//! queue that is not empty ([`Entered::rest`](stealing::Entered::rest)), an earlier timer, memory to
+//! give back, and a driver that nobody is in any more. In each of these cases it brings the seat instead.
 
 use std::{
     cell::Cell,
@@ -161,13 +161,25 @@ struct Visit<'a> {
     has_turned: bool,
     /// The worker is registered as asleep.
     is_asleep: bool,
+    /// The resident knows already that the worker has memory to give back.
+    hoarded: bool,
 }
 
 impl<'a> Visit<'a> {
     fn new(desk: &'a Desk, worker: &'a Entered<'a>, woken: &'a CachedParker) -> Self {
         let stats = &desk.team.ambient.stats;
         let recorder = worker.index().map(|index| stats.record(index, worker.polls()));
-        Self { desk, worker, recorder, woken, turns: 0, has_turned: false, is_asleep: false }
+        let hoarded = worker.hoards();
+        Self {
+            desk,
+            worker,
+            recorder,
+            woken,
+            turns: 0,
+            has_turned: false,
+            is_asleep: false,
+            hoarded,
+        }
     }
 
     fn run<T>(&mut self, mut poll: impl FnMut() -> Poll<T>, place: &Surroundings) -> Poll<T> {
@@ -230,8 +242,10 @@ impl<'a> Visit<'a> {
     fn end(mut self) -> bool {
         let Desk { team, timers, .. } = self.desk;
         let is_driven = !self.has_turned || team.driver.is_held();
-        let may_sleep_on =
-            self.is_asleep && is_driven && timers.deadline() >= self.desk.resident_wakes_at();
+        let may_sleep_on = self.is_asleep
+            && is_driven
+            && (self.hoarded || !self.worker.hoards())
+            && timers.deadline() >= self.desk.resident_wakes_at();
         if let (true, Some(index), Some(recorder)) =
             (may_sleep_on, self.worker.index(), &mut self.recorder)
         {

@@ -1,6 +1,10 @@
 //! A worker's loop: tick, look after the driver and the timers, sleep.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use jenny_core::scheduler::{Tick, stealing};
 
@@ -13,6 +17,9 @@ use crate::{
 };
 
 type Entered<'a> = stealing::Entered<'a, RuntimePlatform>;
+
+/// How long a worker keeps the memory of a burst of tasks for the next one, if that does not come.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// What makes a thread a worker.
 pub(super) struct Seat {
@@ -39,6 +46,8 @@ pub(super) struct Desk {
     wakes_at: Cell<u64>,
     occupied: Cell<Option<Occupied>>,
     has_slept: Cell<bool>,
+    /// Since when the worker, which then went to sleep, has had more memory than it may keep for long.
+    hoards_since: Cell<Option<Instant>>,
 }
 
 /// Why a thread has ceased to work.
@@ -119,6 +128,7 @@ impl Seat {
             wakes_at: Cell::default(),
             occupied: Cell::default(),
             has_slept: Cell::new(false),
+            hoards_since: Cell::default(),
         };
         let worker = desk.restore(self);
         (Rc::new(desk), worker)
@@ -151,6 +161,7 @@ impl Desk {
     fn work(&self, worker: &Entered<'_>) -> Break {
         let Some(index) = worker.index() else { return Break::Over };
         let _own = self.timers.own();
+        worker.linger(true);
         let mut recorder = self.team.ambient.stats.record(index, worker.polls());
         if self.has_slept.take() {
             worker.wake_up();
@@ -193,15 +204,40 @@ impl Desk {
         let team = &*self.team;
         team.hooks.thread_park();
         // The hook may have spawned, on this very worker.
-        if !worker.has_work() {
+        if !worker.has_work() && self.may_linger(worker) {
             recorder.park(worker.polls());
             let parked = team.monitor.as_ref().map(|monitor| monitor.parks(index));
-            self.with_parker(|parker| parker.park_for(self.timers.time_left()));
+            self.with_parker(|parker| parker.park_for(self.time_left()));
             drop(parked);
             recorder.unpark();
             worker.wake_up();
         }
         team.hooks.thread_unpark();
+    }
+
+    /// Whether the worker may sleep with what it keeps. Otherwise its next tick gives back what is too
+    /// much for a long sleep.
+    fn may_linger(&self, worker: &Entered<'_>) -> bool {
+        let may_linger = match self.hoards_since.get() {
+            _ if !worker.hoards() => {
+                self.hoards_since.set(None);
+                true
+            }
+            Some(since) if since.elapsed() < LINGER => true,
+            since => {
+                let again = worker.needed_hoard() || since.is_none();
+                self.hoards_since.set(again.then(Instant::now));
+                again
+            }
+        };
+        worker.linger(may_linger);
+        may_linger
+    }
+
+    /// How long the worker may sleep; `None` for ever.
+    fn time_left(&self) -> Option<Duration> {
+        let lingers = self.hoards_since.get().map(|since| LINGER.saturating_sub(since.elapsed()));
+        [self.timers.time_left(), lingers].into_iter().flatten().min()
     }
 
     /// Whether this is the worker's own thread, and others may have its seat while it sleeps.
@@ -226,7 +262,7 @@ impl Desk {
     fn gets_up(&self, worker: &Entered<'_>, index: usize, recorder: &mut Recorder<'_>) -> bool {
         let team = &*self.team;
         team.hooks.thread_park();
-        if worker.has_work() {
+        if worker.has_work() || !self.may_linger(worker) {
             team.hooks.thread_unpark();
             return false;
         }
@@ -249,7 +285,7 @@ impl Desk {
         let mut bed = self.bed.take().expect(MOVED);
         // In this order: a timer that comes in between has the seat unparked.
         self.wakes_at.set(self.timers.deadline());
-        let time = self.timers.time_left();
+        let time = self.time_left();
         let seat = self.clear(worker).expect(MOVED);
         let seat = self.team.berths[index].sleep(seat, &mut bed, time, |seat, dispatch| {
             // What the driver's events wake stays on this worker.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 use super::{Countdown, in_task};
@@ -45,16 +46,7 @@ pub(super) fn ring<P: Peer>(runtime: &P, operations: u64) {
             (0..TASKS).map(|_| async_channel::bounded::<u64>(TOKENS as usize)).unzip();
         for (task, receiver) in receivers.into_iter().enumerate() {
             let (next, countdown) = (senders[(task + 1) % TASKS].clone(), countdown.clone());
-            drop(P::spawn(async move {
-                // An error: the ring has been closed.
-                while let Ok(hops) = receiver.recv().await {
-                    if hops == 0 {
-                        countdown.task_ran();
-                    } else {
-                        next.send(hops - 1).await.expect("closed after the last token");
-                    }
-                }
-            }));
+            drop(P::spawn(pass_on(receiver, next, countdown)));
         }
         for token in 0..TOKENS {
             let start = token as usize * TASKS / TOKENS as usize;
@@ -65,4 +57,15 @@ pub(super) fn ring<P: Peer>(runtime: &P, operations: u64) {
             sender.close();
         }
     });
+}
+
+/// A task of the ring, until that is closed.
+pub(super) async fn pass_on(tokens: Receiver<u64>, next: Sender<u64>, countdown: Arc<Countdown>) {
+    while let Ok(hops) = tokens.recv().await {
+        if hops == 0 {
+            countdown.task_ran();
+        } else {
+            next.send(hops - 1).await.expect("closed after the last token");
+        }
+    }
 }

@@ -40,8 +40,10 @@ pub(super) const AROUND: Floor = Floor {
     sampler: bare!(40_000, tasks::yields::<200>),
 };
 
-pub(super) const RING: Floor =
-    Floor { what: "the channels, with nobody who waits", sampler: bare!(40_000, tasks::hops) };
+pub(super) const RING: Floor = Floor {
+    what: "the tasks' futures in boxes, polled by one thread where the tokens are",
+    sampler: bare!(40_000, tasks::hops),
+};
 
 pub(super) const PARTNER: Floor = Floor {
     what: "two threads that park and unpark each other",

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::super::Countdown;
-use super::super::channel::{TASKS, TOKENS};
+use super::super::channel::{TASKS, TOKENS, pass_on};
 
 /// Opaque to the optimizer, which would see through the call and spare the allocation.
 type Task<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -68,20 +68,20 @@ pub(super) fn yields<const TASKS: u64>(operations: u64) {
     assert_eq!(yielded, operations);
 }
 
-/// The ring's channels without tasks: nobody waits, so nobody is woken.
+/// The tokens of the ring, all together from the start, and its tasks polled in the order in which the
+/// tokens come by.
 pub(super) fn hops(operations: u64) {
-    let ring: Vec<_> = (0..TASKS).map(|_| async_channel::bounded(TOKENS as usize)).collect();
-    for token in 0..TOKENS {
-        ring[0].0.try_send(token).expect("there is room for all");
+    let (countdown, mut done) = Countdown::new(TOKENS);
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..TASKS).map(|_| async_channel::bounded(TOKENS as usize)).unzip();
+    let task = |(task, receiver): (usize, _)| {
+        new(pass_on(receiver, senders[(task + 1) % TASKS].clone(), countdown.clone()))
+    };
+    let mut tasks: Vec<_> = receivers.into_iter().enumerate().map(task).collect();
+    for _ in 0..TOKENS {
+        senders[0].try_send(operations / TOKENS).expect("there is room for all");
     }
-    let mut hops = 0;
-    for place in (0..TASKS).cycle() {
-        while let Ok(token) = ring[place].1.try_recv() {
-            if hops == operations {
-                return;
-            }
-            hops += 1;
-            ring[(place + 1) % TASKS].0.try_send(token).expect("there is room for all");
-        }
+    while done.try_recv().is_err() {
+        tasks.iter_mut().for_each(|task| assert!(poll(task).is_pending()));
     }
 }

@@ -1,10 +1,10 @@
-//! The lock of a wheel: one read-modify-write, and a store to open it.
+//! The lock of the core's queues and of the wheels: one read-modify-write, and a store to open it.
 //!
 //! A mutex that lets threads sleep has to ask, when it is opened, whether somebody does: a second
-//! read-modify-write, for what happens all but never here. A wheel is locked by its own worker, now
-//! and then by one that a task has moved to, for some dozens of nanoseconds and never while foreign
-//! code runs. So whoever comes too late looks again, and has itself woken by the clock if the
-//! holder's thread was interrupted: also where that one runs only if this one sleeps.
+//! read-modify-write, for what happens all but never here. A queue or a wheel is locked by its own
+//! worker, now and then by a thief or by one that a task has moved to, for some dozens of nanoseconds
+//! and never while foreign code runs. So whoever comes too late looks again, and has itself woken by
+//! the clock if the holder's thread was interrupted: also where that one runs only if this one sleeps.
 
 use std::{
     hint,
@@ -15,7 +15,7 @@ use std::{
 
 use jenny_core::lock::RawLock;
 
-/// So many times to look at once: about as long as the longest use, a turn of the wheel.
+/// So many times to look at once: about as long as the longest use, a turn of a wheel.
 const LOOKS: u32 = 64;
 /// So many times to look, the last of them after others were let run.
 const LOOKS_AND_YIELDS: u32 = 80;
