@@ -234,7 +234,7 @@ impl<P: Platform> Core<P> {
         if self.queued() < enough {
             self.holds_back.set(true);
         } else if let Some(thief) = self.shared.call(self.index) {
-            self.call.set(Call { thief, polls, enough: (2 * enough).min(ring::CAPACITY / 2) });
+            self.call.set(Call { thief, polls, enough: 2 * enough });
         }
     }
 
