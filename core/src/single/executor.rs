@@ -382,9 +382,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
     #[cold]
     fn attend(&self) -> bool {
         self.graves.free(&self.attention);
-        if !self.attention.has(STOPPED)
-            && let Some(shut_down) =
-                critical_section::with(|masked| self.shutdown.borrow(masked).get())
+        if let Some(shut_down) = critical_section::with(|masked| self.shutdown.borrow(masked).get())
         {
             shut_down(self);
         }
@@ -397,7 +395,8 @@ impl<B: Board, C: Counters> Executor<B, C> {
     fn shut_down(&self) {
         if self.attention.take(CLOSING) {
             self.attention.raise(CLOSED);
-        } else if !self.attention.has(CLOSED) {
+        }
+        if !self.attention.has(CLOSED) || self.attention.has(STOPPED) {
             return;
         }
         // A task that is idle ends here and now; another one is flagged for who would poll it.
