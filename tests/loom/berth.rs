@@ -172,6 +172,21 @@ fn a_timeout_against_two_guests_and_an_unpark() {
     });
 }
 
+/// The call that has ended one sleep gives the resident no right to the seat in the next.
+#[test]
+fn a_timeout_after_a_call() {
+    check("berth: a time-out after a call, against a guest", Bounds::preemptions(3), || {
+        let mut lent = undriven();
+        let unparker = lent.parker.unparker();
+        let other = thread::spawn(move || unparker.unpark());
+        let seat = lent.sleep(Seat::new(), None);
+        other.join().unwrap();
+        let guest = lent.guest();
+        let seat = lent.sleep(seat, SOON);
+        assert_eq!(seat.visits(), guest.join().unwrap());
+    });
+}
+
 /// A guest that brings the seat instead of leaving it, as it does when there is work.
 #[test]
 fn a_seat_that_is_brought() {
@@ -337,6 +352,18 @@ fn tasks_of_a_guest_and_of_another_thread() {
         let inside = handle.clone();
         assert!(block_on(async move { inside.spawn(ready()).await }, Some(&berth)).is_ok());
         other.join().unwrap();
+        handle.close();
+        resident.join().unwrap();
+    });
+}
+
+/// A guest that leaves the worker has registered it as asleep: who spawns then wakes it.
+#[test]
+fn a_spawn_after_a_guest() {
+    check("berth: a spawn after a guest", Bounds::preemptions(2), || {
+        let (handle, berth, resident) = start();
+        block_on(async {}, Some(&berth));
+        assert!(block_on(handle.spawn(ready()), None).is_ok());
         handle.close();
         resident.join().unwrap();
     });
