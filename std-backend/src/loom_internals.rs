@@ -26,5 +26,5 @@ pub mod runtime {
 
 #[cfg(feature = "net")]
 pub mod io {
-    pub use crate::io::driver::{Direction, Interest, Readiness, Ready, WakeList};
+    pub use crate::io::driver::{Direction, Doubt, Doubts, Interest, Readiness, Ready, WakeList};
 }

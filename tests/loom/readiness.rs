@@ -7,12 +7,12 @@ use std::{
 };
 
 use jenny::loom_internals::{
-    io::{Direction, Interest, Readiness, Ready, WakeList},
+    io::{Direction, Doubts, Interest, Readiness, Ready, WakeList},
     park::ThreadParker,
 };
 use loom::{
     sync::{
-        Arc,
+        Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering::AcqRel},
     },
     thread,
@@ -179,5 +179,126 @@ fn a_shutdown_ends_every_wait() {
         assert!(block_on(|cx| socket.readiness.poll(cx, Direction::Write)).shutdown);
         waiter.join().unwrap();
         driver.join().unwrap();
+    });
+}
+
+/// A socket and the whole of its driver: what comes is an event, which ends the driver's wait.
+struct Driven {
+    socket: Socket,
+    doubts: Doubts<()>,
+    system: Mutex<System>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct System {
+    readable: bool,
+    writable: bool,
+    over: bool,
+}
+
+impl Driven {
+    fn new() -> Arc<Self> {
+        let socket = Socket { received: AtomicUsize::new(0), readiness: Readiness::new() };
+        // Two reads in vain, and a doubt is worth a try.
+        socket.readiness.was_vain();
+        socket.readiness.was_vain();
+        let (doubts, system, changed) = Default::default();
+        Arc::new(Self { socket, doubts, system, changed })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut System)) {
+        change(&mut self.system.lock().unwrap());
+        self.changed.notify_one();
+    }
+
+    /// Bytes arrive at once: one event, whatever their number.
+    fn receive(&self, bytes: usize) {
+        self.socket.received.fetch_add(bytes, AcqRel);
+        self.change(|system| system.readable = true);
+    }
+
+    /// Turns the driver, as `IoDriver` does, until nobody needs it any more.
+    fn drive(&self) {
+        let (mut unsettled, mut wakers) = (Vec::new(), WakeList::default());
+        loop {
+            let waits = self.doubts.take(&mut unsettled, true);
+            let mut system = self.system.lock().unwrap();
+            while waits && !system.readable && !system.writable && !system.over {
+                system = self.changed.wait(system).unwrap();
+            }
+            let System { readable, writable, over } = std::mem::take(&mut *system);
+            drop(system);
+            if waits {
+                self.doubts.has_waited();
+            }
+            if over {
+                return;
+            }
+            // Some systems report each direction by itself.
+            for (reported, ready) in [(readable, Ready::READABLE), (writable, Ready::WRITABLE)] {
+                if reported {
+                    self.socket.readiness.set(ready, &mut wakers);
+                }
+            }
+            let is_quiet = !readable && !writable;
+            unsettled
+                .retain_mut(|doubt| !doubt.settle(&self.socket.readiness, is_quiet, &mut wakers));
+            wakers.wake_all();
+        }
+    }
+
+    /// Reads a byte at a time, so that each read fills its buffer.
+    fn read_all(&self, wanted: usize) {
+        let readiness = &self.socket.readiness;
+        let mut done = 0;
+        block_on(|cx| {
+            while done < wanted {
+                let Poll::Ready(event) = readiness.poll(cx, Direction::Read) else {
+                    return Poll::Pending;
+                };
+                if self.socket.read(1).is_some() {
+                    done += 1;
+                    self.doubts.leave((), readiness, event);
+                } else {
+                    readiness.clear(event);
+                }
+            }
+            Poll::Ready(())
+        });
+    }
+}
+
+fn bytes_against_doubts(arrivals: &'static [usize], writable: bool) {
+    let driven = Driven::new();
+    let driver = {
+        let driven = Arc::clone(&driven);
+        thread::spawn(move || driven.drive())
+    };
+    let peer = {
+        let driven = Arc::clone(&driven);
+        thread::spawn(move || {
+            arrivals.iter().for_each(|&bytes| driven.receive(bytes));
+            if writable {
+                driven.change(|system| system.writable = true);
+            }
+        })
+    };
+    driven.read_all(arrivals.iter().sum());
+    peer.join().unwrap();
+    driven.change(|system| system.over = true);
+    driver.join().unwrap();
+}
+
+#[test]
+fn no_byte_is_left_in_doubt() {
+    check("readiness, a doubt and one more byte", Bounds::preemptions(3), || {
+        bytes_against_doubts(&[2], false);
+    });
+    check("readiness, a doubt and the next message", Bounds::preemptions(3), || {
+        bytes_against_doubts(&[1, 1], false);
+    });
+    check("readiness, a doubt and the other direction", Bounds::preemptions(3), || {
+        bytes_against_doubts(&[2], true);
     });
 }

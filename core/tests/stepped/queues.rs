@@ -163,6 +163,21 @@ fn a_thief_takes_half() {
 }
 
 #[test]
+fn a_worker_may_leave_the_tasks_of_others_alone_while_it_has_its_own() {
+    let mut rig = Rig::new(Kind::Stealing(2));
+    let (handle, order) = (rig.handle.clone(), Order::default());
+    rig.inside(0, || spawn_numbered(&handle, &order, 0..3));
+    rig.inside(1, || spawn_numbered(&handle, &order, 10..13));
+    assert_eq!(rig.tick_own(1), Tick::Ran);
+    assert_eq!(ran(&order), [12, 10, 11]);
+    // It has none any more, so it searches as in any tick.
+    while rig.tick_own(1) == Tick::Ran {}
+    assert_eq!(ran(&order), [0, 1], "all but what is in the LIFO slot");
+    rig.settle(&mut Dice::new(0));
+    assert_eq!(ran(&order), [2]);
+}
+
+#[test]
 fn a_worker_that_is_stuck_does_not_keep_its_tasks() {
     // The second worker takes whatever the first has, which is never stepped: 700 from its ring and
     // its overflow, all but the one in the LIFO slot, and 900 from its inbox.

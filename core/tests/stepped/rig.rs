@@ -177,6 +177,19 @@ impl Rig {
     /// One round of this worker's loop, whether it was unparked or not.
     pub(crate) fn tick(&mut self, worker: usize) -> Tick {
         let tick = self.workers[worker].tick();
+        self.ticked(worker, tick)
+    }
+
+    /// As [`tick`](Self::tick), of a stealing worker's own tasks.
+    pub(crate) fn tick_own(&mut self, worker: usize) -> Tick {
+        let Worker::Stealing(ticked) = &mut self.workers[worker] else {
+            panic!("this is the local scheduler");
+        };
+        let tick = ticked.enter(|worker| worker.tick_own());
+        self.ticked(worker, tick)
+    }
+
+    fn ticked(&mut self, worker: usize, tick: Tick) -> Tick {
         self.loops[worker] = match tick {
             Tick::Ran => Loop::Running,
             Tick::Idle => Loop::Parked,

@@ -7,6 +7,7 @@
 //! - `alarm`: what the monitor sleeps on meanwhile.
 //! - [`thread`]: a plain parker per thread, for `block_on` on threads that are not workers.
 //! - [`patience`]: when a thread looks for a while before it sleeps.
+//! - `rush`: when it asks the driver before it sleeps.
 //!
 //! This floor does not know what a driver waits for; it declares what it needs of one.
 
@@ -20,6 +21,7 @@ mod alarm;
 mod berth;
 mod dormancy;
 mod patience;
+mod rush;
 mod shared;
 mod thread;
 mod try_lock;
@@ -29,6 +31,7 @@ pub(crate) use alarm::Alarm;
 pub use berth::Berth;
 pub use dormancy::Dormancy;
 pub(crate) use patience::Patience;
+pub(crate) use rush::Rush;
 pub use shared::{Parker, SharedDriver, Unparker};
 pub use thread::{CachedParker, ThreadParker, block_on_waker};
 

@@ -175,9 +175,9 @@ impl<D: Driver> Parker<D> {
         self.park_for(Some(timeout));
     }
 
-    /// As [`park`](Self::park), for at most `timeout` if there is one.
-    pub fn park_for(&mut self, timeout: Option<Duration>) {
-        self.park_around(timeout, |dispatch| dispatch());
+    /// As [`park`](Self::park), for at most `timeout` if there is one. True if I/O was dispatched.
+    pub fn park_for(&mut self, timeout: Option<Duration>) -> bool {
+        self.park_around(timeout, |dispatch| dispatch())
     }
 
     /// As [`park_for`](Self::park_for); the closure is called where the park dispatches I/O, and does
@@ -186,32 +186,36 @@ impl<D: Driver> Parker<D> {
         &mut self,
         timeout: Option<Duration>,
         around: impl FnOnce(&mut dyn FnMut()),
-    ) {
+    ) -> bool {
         let Self { inner, patience } = self;
         let mut looks = || {
             let worth_it = timeout.is_none_or(|timeout| timeout > LOOK);
             worth_it && patience.look(|| inner.is_notified())
         };
         if inner.take_notification() || (looks() && inner.take_notification()) {
-            return;
+            return false;
         }
-        inner.park(timeout, around);
+        inner.park(timeout, around)
     }
 
-    /// Dispatches the I/O events that are there, without sleeping. Does nothing while another
-    /// parker has the driver, for that one dispatches them. Consumes no unpark.
-    pub fn turn_now(&mut self) {
-        self.inner.shared.try_with(|driver| {
+    /// Dispatches the I/O events that are there, without sleeping; false if there were none. Does
+    /// nothing while another parker has the driver, for that one dispatches them. Consumes no unpark.
+    pub fn turn_now(&mut self) -> bool {
+        let turned = self.inner.shared.try_with(|driver| {
             driver.wait(Some(Duration::ZERO));
-            driver.dispatch();
+            driver.dispatch()
         });
+        turned.unwrap_or(false)
     }
 }
 
 impl<D: Driver> Inner<D> {
-    fn park(&self, timeout: Option<Duration>, around: impl FnOnce(&mut dyn FnMut())) {
+    fn park(&self, timeout: Option<Duration>, around: impl FnOnce(&mut dyn FnMut())) -> bool {
         let in_driver = self.shared.try_with(|driver| self.park_in_driver(driver, timeout, around));
-        in_driver.unwrap_or_else(|| self.park_on_condvar(timeout));
+        in_driver.unwrap_or_else(|| {
+            self.park_on_condvar(timeout);
+            false
+        })
     }
 
     fn is_notified(&self) -> bool {
@@ -247,16 +251,18 @@ impl<D: Driver> Inner<D> {
         driver: &mut D,
         timeout: Option<Duration>,
         around: impl FnOnce(&mut dyn FnMut()),
-    ) {
+    ) -> bool {
         if !self.announce(PARKED_DRIVER) {
-            return;
+            return false;
         }
         driver.wait(timeout);
         // Before the dispatch: from here on the owner is awake, and an unpark is for its next park.
         self.reset();
         // Even without an unpark the park ends here, because what is dispatched may have made tasks
         // of this very worker runnable.
-        around(&mut || _ = driver.dispatch());
+        let mut dispatched = false;
+        around(&mut || dispatched = driver.dispatch());
+        dispatched
     }
 
     fn park_on_condvar(&self, timeout: Option<Duration>) {

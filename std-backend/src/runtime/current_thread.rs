@@ -22,7 +22,7 @@ use jenny_core::{
 use super::{hooks::Hooks, stop::stop, timing::LoopTimers};
 use crate::{
     context::{self, RuntimeDriver, RuntimePlatform},
-    park::{Parker, SharedDriver, Unparker, block_on_waker},
+    park::{Parker, Rush, SharedDriver, Unparker, block_on_waker},
     stats::Stats,
 };
 
@@ -213,7 +213,7 @@ impl Taken<'_> {
         let waker = Waker::from(Arc::clone(root));
         let mut context = Context::from_waker(&waker);
         root.woken_here.store(true, Ordering::Relaxed);
-        let mut turns = 0_u32;
+        let (mut turns, rush) = (0_u32, Rush::default());
         worker.enter(|worker| {
             let _own = timers.own();
             let mut recorder = stats.record(0, worker.polls());
@@ -229,7 +229,10 @@ impl Taken<'_> {
                     return Some(output);
                 }
                 let due = || root.is_woken() || home.has_panicked();
-                match worker.tick_beside(due) {
+                let tick = worker.tick_beside(due);
+                // In a rush the driver has its turn before there is a sleep.
+                let goes_on = tick == Tick::Idle && rush.is_on();
+                match if goes_on { Tick::Ran } else { tick } {
                     // Driver and timers have their turn now and then, not after each task.
                     Tick::Ran | Tick::Idle if due() => {
                         turns = turns.wrapping_add(1);
@@ -241,7 +244,7 @@ impl Taken<'_> {
                     }
                     Tick::Ran => {
                         recorder.ran(worker.polls());
-                        parker.turn_now();
+                        rush.turned(parker.turn_now());
                         timers.fire_due();
                     }
                     Tick::Idle => {
@@ -250,8 +253,8 @@ impl Taken<'_> {
                         let is_idle = || !due() && !worker.has_work();
                         if is_idle() {
                             recorder.park(worker.polls());
-                            timers.park_or_advance(parker, is_idle);
-                            recorder.unpark();
+                            let had_events = timers.park_or_advance(parker, is_idle);
+                            rush.waited(had_events, recorder.unpark());
                         }
                         hooks.thread_unpark();
                         timers.fire_due();

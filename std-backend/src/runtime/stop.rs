@@ -17,7 +17,7 @@ where
 {
     loop {
         match worker.tick() {
-            Tick::Ran => parker.turn_now(),
+            Tick::Ran => _ = parker.turn_now(),
             // Some thread has a task in its hands and is about to bring it.
             Tick::Idle => parker.park(),
             Tick::Stopped | Tick::HandedOff => return,

@@ -93,35 +93,36 @@ impl LoopTimers {
     }
 
     /// Parks until the next deadline at most. To be called after `Tick::Idle`.
-    fn park(&self, parker: &mut Parker<RuntimeDriver>) {
-        parker.park_for(self.time_left());
+    fn park(&self, parker: &mut Parker<RuntimeDriver>) -> bool {
+        parker.park_for(self.time_left())
     }
 
     /// As [`park`](Self::park), on the only thread of a runtime. If the clock stands still and
-    /// nothing else is going to happen, it jumps to the next deadline.
+    /// nothing else is going to happen, it jumps to the next deadline. True if I/O was dispatched.
     pub(super) fn park_or_advance(
         &self,
         parker: &mut Parker<RuntimeDriver>,
         is_idle: impl Fn() -> bool,
-    ) {
+    ) -> bool {
         let clock = self.ambient.time.clock();
         if !clock.deviates() || !clock.is_stopped() {
             return self.park(parker);
         }
         // What the driver has to report happens before any deadline.
-        parker.park_timeout(Duration::ZERO);
+        let had_events = parker.park_for(Some(Duration::ZERO));
         if !is_idle() {
-            return;
+            return had_events;
         }
         // The last of these closures unparks this thread when it has ended, and so does whoever
         // moves the clock.
         if self.ambient.blocking.alive_jobs() > 0 {
-            return parker.park();
+            return parker.park_for(None);
         }
         match self.home.as_ref().and_then(Home::earliest) {
-            None => parker.park(),
+            None => return parker.park_for(None),
             Some(next) => clock.jump_to(next),
         }
+        had_events
     }
 
     /// Ends all timers of the runtime. To be called when no worker will fire its wheel again.
@@ -154,8 +155,8 @@ impl LoopTimers {
         &self,
         parker: &mut Parker<RuntimeDriver>,
         _is_idle: impl Fn() -> bool,
-    ) {
-        parker.park();
+    ) -> bool {
+        parker.park_for(None)
     }
 
     pub(super) fn close(&self) {}

@@ -116,6 +116,7 @@ impl Stats {
             worker: this,
             since: now,
             polls,
+            parked: now,
             outer: SEAT.replace(Some(worker)),
             _own: own(this),
             _this_thread: PhantomData,
@@ -159,6 +160,7 @@ pub(crate) struct Recorder<'a> {
     /// When, and after how many polls, the mean was last brought up to date.
     since: u64,
     polls: usize,
+    parked: u64,
     outer: Option<usize>,
     _own: Mark,
     _this_thread: PhantomData<*mut ()>,
@@ -174,15 +176,17 @@ impl Recorder<'_> {
     pub(crate) fn park(&mut self, polls: usize) {
         let now = self.stats.now();
         self.average(now, polls);
+        self.parked = now;
         self.worker.busy.pause(now);
         self.turn_parity();
     }
 
-    /// The worker has slept.
-    pub(crate) fn unpark(&mut self) {
+    /// The worker has slept: for how long.
+    pub(crate) fn unpark(&mut self) -> Duration {
         self.since = self.stats.now();
         self.worker.busy.resume(self.since);
         self.turn_parity();
+        Duration::from_nanos(self.since.saturating_sub(self.parked))
     }
 
     fn turn_parity(&self) {

@@ -113,10 +113,22 @@ impl<P: Platform> Entered<'_, P> {
         self.tick_until(|| false)
     }
 
+    /// As [`tick`](Self::tick), but ends with `Ran` when this worker's own tasks have run, if it had
+    /// any: for a backend whose driver is likely to have more for it. Not to be used for ever, since
+    /// what others are stuck with is found by a search.
+    pub fn tick_own(&self) -> Tick {
+        self.tick_with(true, || false)
+    }
+
     /// As [`tick`](Self::tick), but ends with `Ran` after the task in which `is_due` has become true:
     /// for a thread that has more to do than tasks.
     #[inline]
     pub fn tick_until(&self, is_due: impl Fn() -> bool) -> Tick {
+        self.tick_with(false, is_due)
+    }
+
+    #[inline(always)]
+    fn tick_with(&self, ends_with_own: bool, is_due: impl Fn() -> bool) -> Tick {
         // The tick borrows the core, also where it was called inside of `detachable`.
         self.frame.set_detachable(false);
         let Some(mut core) = self.core() else { return Tick::HandedOff };
@@ -137,7 +149,11 @@ impl<P: Platform> Entered<'_, P> {
         while let Some(left) = self.frame.count_task() {
             // Borrowed anew for each task: the one before may have handed the core off.
             let Some(core) = self.core() else { return Tick::HandedOff };
-            let Some(task) = core.next().or_else(|| search(core)) else {
+            let own = core.next();
+            if ends_with_own && own.is_none() && left + 1 < tasks {
+                break;
+            }
+            let Some(task) = own.or_else(|| search(core)) else {
                 if core.shrink() {
                     looks.restart(left);
                     continue;

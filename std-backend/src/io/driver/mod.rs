@@ -17,7 +17,9 @@ use crate::{
     primitives::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering},
 };
 
+mod doubts;
 mod evented;
+mod habit;
 mod interest;
 mod readiness;
 mod ready;
@@ -31,6 +33,7 @@ pub(crate) use readiness::{Direction, Event, Readiness};
 pub use ready::Ready;
 pub(crate) use registration::Registration;
 
+use doubts::{Doubt, Doubts};
 use slots::{Mailbox, Table, Token};
 use wake_list::WakeList;
 
@@ -47,6 +50,7 @@ pub(crate) struct IoDriver {
     events: mio::Events,
     table: Table,
     wakers: WakeList,
+    doubts: Vec<Doubt<Token>>,
     shared: Arc<Shared>,
 }
 
@@ -60,6 +64,7 @@ struct Shared {
     registry: mio::Registry,
     waker: mio::Waker,
     mailbox: Mutex<Mailbox>,
+    doubts: Doubts<Token>,
     /// Hints for the driver, written under the lock, read without: what the mailbox would say.
     registered: AtomicUsize,
     departed: AtomicUsize,
@@ -96,6 +101,7 @@ impl IoDriver {
             registry: poll.registry().try_clone()?,
             waker: mio::Waker::new(poll.registry(), Token::WAKER.into())?,
             mailbox: Mutex::new(Mailbox::default()),
+            doubts: Doubts::default(),
             registered: AtomicUsize::new(0),
             departed: AtomicUsize::new(0),
             counts: Counts::default(),
@@ -105,6 +111,7 @@ impl IoDriver {
             events: mio::Events::with_capacity(events.unwrap_or(EVENT_CAPACITY)),
             table: Table::default(),
             wakers: WakeList::default(),
+            doubts: Vec::new(),
             shared: Arc::new(shared),
         })
     }
@@ -129,7 +136,14 @@ impl Driver for IoDriver {
             self.events.clear();
             return;
         }
-        if let Err(error) = self.poll.poll(&mut self.events, timeout) {
+        let doubts = &self.shared.doubts;
+        let waits = doubts.take(&mut self.doubts, timeout != Some(Duration::ZERO));
+        let timeout = if waits { timeout } else { Some(Duration::ZERO) };
+        let result = self.poll.poll(&mut self.events, timeout);
+        if waits {
+            doubts.has_waited();
+        }
+        if let Err(error) = result {
             // The buffer holds whatever it did before.
             self.events.clear();
             assert_eq!(
@@ -141,7 +155,7 @@ impl Driver for IoDriver {
     }
 
     fn dispatch(&mut self) -> bool {
-        let Self { events, table, wakers, shared, .. } = self;
+        let Self { events, table, wakers, doubts, shared, .. } = self;
         let (mut settled, mut told, mut count) = (false, false, 0);
         for event in events.iter() {
             let token = Token::from(event.token());
@@ -165,6 +179,14 @@ impl Driver for IoDriver {
         let total = &shared.counts.events;
         // Not a read-modify-write: one at a time holds the driver.
         total.store(total.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+        if !settled && doubts.iter().any(|doubt| table.get(doubt.resource).is_none()) {
+            shared.settle(table);
+            settled = true;
+        }
+        doubts.retain_mut(|doubt| {
+            let readiness = table.get(doubt.resource);
+            readiness.is_some_and(|readiness| !doubt.settle(readiness, count == 0, wakers))
+        });
         wakers.wake_all();
         // Ordering: Relaxed, a hint; what is missed now is freed by a later turn.
         if !settled && shared.departed.load(Ordering::Relaxed) > 0 {

@@ -22,6 +22,7 @@
 //!
 //! Clearing before any `WouldBlock`, after a read that filled only a part of its buffer, is the same
 //! step (3): the resource was empty when that read returned, so whatever comes later is a new edge.
+//! After a read that filled its buffer that is not known; `doubts.rs` has what makes up for it.
 //! The tick would have to wrap within one operation to deceive it, which takes 2^25 events on a
 //! single resource even on a 32-bit machine.
 
@@ -33,7 +34,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use super::{interest::Interest, ready::Ready, wake_list::WakeList};
+use super::{habit::Habit, interest::Interest, ready::Ready, wake_list::WakeList};
 use crate::primitives::{AtomicUsize, Mutex, Ordering};
 
 const SHUTDOWN: usize = 1 << Ready::BITS;
@@ -86,6 +87,7 @@ impl Direction {
 /// The readiness of one resource. Shared by the driver and the resource's registration.
 pub struct Readiness {
     word: AtomicUsize,
+    habit: Habit,
     waiters: Mutex<Waiters>,
 }
 
@@ -107,7 +109,11 @@ struct Waiter {
 impl Readiness {
     /// Nothing is known yet, and nobody waits.
     pub fn new() -> Self {
-        Self { word: AtomicUsize::new(0), waiters: Mutex::new(Waiters::default()) }
+        Self {
+            word: AtomicUsize::new(0),
+            habit: Habit::default(),
+            waiters: Mutex::new(Waiters::default()),
+        }
     }
 
     /// Records a report of the system and collects those who wait for it.
@@ -125,6 +131,34 @@ impl Readiness {
         // Ordering: Relaxed; it reports nothing, so there is nothing to be seen behind it. No tick: a
         // report that has come already stays newer than what is assumed.
         self.word.fetch_or(ready.bits(), Ordering::Relaxed);
+    }
+
+    /// Says that a read has found nothing.
+    pub fn was_vain(&self) {
+        self.habit.was_vain();
+    }
+
+    /// Whether a doubt (`doubts.rs`) may pay.
+    pub(super) fn may_be_doubted(&self) -> bool {
+        self.habit.is_good()
+    }
+
+    /// Whether a doubt that was left after `event` is settled, for the driver: there has been a report
+    /// that nobody has dealt with yet, or it `is_late` and this is the report.
+    pub(super) fn settle(&self, event: Event, is_late: bool, wakers: &mut WakeList) -> bool {
+        // Ordering: Relaxed; the driver itself sets the bits and counts the ticks.
+        let word = self.word.load(Ordering::Relaxed);
+        // With the old tick the bits may be about to be forgotten, and with a new one they may be those
+        // of the other direction alone.
+        let was_reported = word >> TICK_SHIFT != event.tick
+            && Ready::from_low_bits(word).intersects(Direction::Read.mask());
+        if was_reported || is_late {
+            self.habit.learn(was_reported);
+        }
+        if is_late && !was_reported {
+            self.set(Ready::READABLE, wakers);
+        }
+        was_reported || is_late
     }
 
     /// Ends all waits, now and in the future.

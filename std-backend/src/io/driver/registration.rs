@@ -124,7 +124,9 @@ impl Registration {
         if event.shutdown {
             return Err(shutting_down());
         }
-        if event.ready.is_empty() {
+        // Whoever tries does not wait for the turn in which the driver settles a doubt.
+        let may_hide = interest.is_readable() && self.readiness.may_be_doubted();
+        if event.ready.is_empty() && !may_hide {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let result = operation();
@@ -132,6 +134,20 @@ impl Registration {
             self.clear(event);
         }
         result
+    }
+
+    /// After a read that filled its buffer, begun with `event`: may leave it to the driver whether
+    /// there is more.
+    pub(crate) fn doubt(&self, event: Event) {
+        // The end of the stream stays ready.
+        if !event.ready.is_read_closed() {
+            self.handle.shared.doubts.leave(self.token, &self.readiness, event);
+        }
+    }
+
+    /// Says that a read has found nothing.
+    pub(crate) fn was_vain(&self) {
+        self.readiness.was_vain();
     }
 
     /// Forgets what `event` saw, unless the system has reported since.

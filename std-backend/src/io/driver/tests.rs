@@ -1,6 +1,7 @@
 //! Real sockets over a driver that is turned by parkers, as a runtime does it.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     io::{self, Read, Write},
     net::TcpListener,
@@ -78,6 +79,98 @@ async fn write_all(stream: &Evented<TcpStream>, mut buf: &[u8]) -> io::Result<()
         buf = &buf[poll_fn(write).await?..];
     }
     Ok(())
+}
+
+/// Two tasks of one thread answer each other, as often as there is a message.
+#[test]
+fn a_dialogue_is_read_without_vain_attempts() {
+    const ROUNDS: u8 = 100;
+
+    async fn hear(stream: &Evented<TcpStream>, vain: &Cell<u8>) -> u8 {
+        let mut message = [0];
+        let registration = stream.registration();
+        poll_fn(|cx| {
+            registration.poll_io(cx, Direction::Read, |event| {
+                match (&**stream).read(&mut message) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        vain.set(vain.get() + 1);
+                        registration.was_vain();
+                        Err(error)
+                    }
+                    read => {
+                        registration.doubt(event);
+                        read
+                    }
+                }
+            })
+        })
+        .await
+        .unwrap();
+        message[0]
+    }
+
+    let (handle, shared) = driver();
+    let mut parker = Parker::new(shared);
+    let (here, there) = connection(&handle);
+    there.set_nonblocking(true).unwrap();
+    let there = Evented::new(handle, TcpStream::from_std(there)).unwrap();
+    let vain = Cell::new(0);
+    let dialogue = async {
+        let ask = async {
+            for number in 0..ROUNDS {
+                write_all(&here, &[number]).await.unwrap();
+                assert_eq!(hear(&here, &vain).await, number);
+            }
+        };
+        let answer = async {
+            for number in 0..ROUNDS {
+                assert_eq!(hear(&there, &vain).await, number);
+                write_all(&there, &[number]).await.unwrap();
+            }
+        };
+        let (mut ask, mut answer) = (pin!(ask), pin!(answer));
+        let mut over = [false; 2];
+        poll_fn(|cx| {
+            over[0] = over[0] || ask.as_mut().poll(cx).is_ready();
+            over[1] = over[1] || answer.as_mut().poll(cx).is_ready();
+            if over == [true; 2] { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    };
+    block_on(&mut parker, dialogue);
+    let vain = vain.get();
+    assert!(vain < 20, "{vain} for {ROUNDS} questions and answers");
+}
+
+/// A doubt whose resource is never reported ends with the next turn, and keeps nobody from
+/// sleeping.
+#[test]
+fn a_doubt_is_settled_by_a_turn_without_events() {
+    let (handle, shared) = driver();
+    let mut parker = Parker::new(shared);
+    let (stream, mut peer) = connection(&handle);
+    peer.write_all(b"more").unwrap();
+    let registration = stream.registration();
+    (0..2).for_each(|_| registration.was_vain());
+    let mut message = [0];
+    let read = poll_fn(|cx| {
+        registration.poll_io(cx, Direction::Read, |event| {
+            let read = (&*stream).read(&mut message);
+            registration.doubt(event);
+            read
+        })
+    });
+    assert_eq!(block_on(&mut parker, read).unwrap(), 1);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(registration.poll_event(&mut cx, Direction::Read).is_pending(), "forgotten");
+    let tried = registration.try_io(Interest::READABLE, || (&*stream).read(&mut message));
+    assert_eq!((tried.unwrap(), message), (1, *b"o"), "but not out of reach");
+    // There is no event any more, so only the doubt ends this.
+    let start = Instant::now();
+    let mut rest = [0; 2];
+    block_on(&mut parker, read_exact(&stream, &mut rest)).unwrap();
+    assert_eq!(&rest, b"re");
+    assert!(start.elapsed() < LONG / 2);
 }
 
 #[test]

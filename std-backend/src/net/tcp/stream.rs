@@ -418,7 +418,12 @@ impl TcpStream {
             // any of it.
             let room = unsafe { buf.unfilled_mut() };
             let wanted = room.len();
-            let done = self.io.try_io(|| receive(&SockRef::from(&*self.io), room))?;
+            let done = self.io.try_io(|| receive(&SockRef::from(&*self.io), room));
+            let done = done.inspect_err(|error| {
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    self.io.registration().was_vain();
+                }
+            })?;
             received(event, done, wanted);
             // SAFETY: the system says that it has written so many bytes to the start of the room.
             unsafe { buf.assume_init(done) };
@@ -437,7 +442,12 @@ impl TcpStream {
             cx,
             buf,
             |socket, room| socket.recv(room),
-            |event, done, wanted| self.exhausted(event, done, wanted),
+            |event, done, wanted| {
+                self.exhausted(event, done, wanted);
+                if EDGE_TRIGGERED && done > 0 && done == wanted {
+                    self.io.registration().doubt(event);
+                }
+            },
         )
         .map_ok(drop)
     }

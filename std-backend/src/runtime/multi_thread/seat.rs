@@ -11,7 +11,7 @@ use jenny_core::scheduler::{Tick, stealing};
 use super::{super::timing::LoopTimers, Occupied, Team, Worker};
 use crate::{
     context::{self, Running, RuntimeDriver, RuntimePlatform, worker},
-    park::Parker,
+    park::{Parker, Rush},
     primitives::{contain, unmodelled::Arc},
     stats::Recorder,
 };
@@ -48,6 +48,7 @@ pub(super) struct Desk {
     has_slept: Cell<bool>,
     /// Since when the worker, which then went to sleep, has had more memory than it may keep for long.
     hoards_since: Cell<Option<Instant>>,
+    rush: Rush,
 }
 
 /// Why a thread has ceased to work.
@@ -129,6 +130,7 @@ impl Seat {
             occupied: Cell::default(),
             has_slept: Cell::new(false),
             hoards_since: Cell::default(),
+            rush: Rush::default(),
         };
         let worker = desk.restore(self);
         (Rc::new(desk), worker)
@@ -170,10 +172,11 @@ impl Desk {
         // The driver is turned inside the worker's scope: what its events wake stays on this worker.
         loop {
             self.timers.fire_due();
-            match worker.tick() {
+            let tick = if self.rush.is_on() { worker.tick_own() } else { worker.tick() };
+            match tick {
                 Tick::Ran => {
                     recorder.ran(worker.polls());
-                    self.with_parker(Parker::turn_now);
+                    self.rush.turned(self.with_parker(Parker::turn_now));
                 }
                 Tick::Idle if self.is_resident() => {
                     if self.gets_up(worker, index, &mut recorder) {
@@ -207,9 +210,9 @@ impl Desk {
         if !worker.has_work() && self.may_linger(worker) {
             recorder.park(worker.polls());
             let parked = team.monitor.as_ref().map(|monitor| monitor.parks(index));
-            self.with_parker(|parker| parker.park_for(self.time_left()));
+            let had_events = self.with_parker(|parker| parker.park_for(self.time_left()));
             drop(parked);
-            recorder.unpark();
+            self.rush.waited(had_events, recorder.unpark());
             worker.wake_up();
         }
         team.hooks.thread_unpark();

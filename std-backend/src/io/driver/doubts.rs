@@ -1,0 +1,107 @@
+//! Reads after which nobody knows whether there is more.
+//!
+//! A read that fills its buffer may have emptied the socket. To find out costs a system call, in
+//! vain where each message is answered before the next one comes. But the driver will ask the
+//! system anyway. So such a read may forget the readiness, as if it had found nothing more, and
+//! leave a **doubt**: if the driver hears nothing of the resource, it makes up a report.
+//!
+//! # Why nothing stays unread
+//! A doubt is like an event that nobody has fetched from the system yet: whoever turns the driver
+//! next deals with it. It stays for as long as other resources have events, [`TURNS`] turns at
+//! most, since what they lead to may be the report of this one; a turn without events ends it.
+//!
+//! The one difference to an event is that it ends no wait. So nobody waits in the driver while
+//! there is a doubt, and none is taken while somebody does; both are decided under one lock.
+//!
+//! The doubt is left *before* the readiness is forgotten. If it is dealt with in between, the
+//! report counts the tick up, and is not forgotten.
+//!
+//! # When it pays
+//! If the system's report comes first, a system call was saved. If not, the reader was woken later
+//! than it might have been, perhaps for nothing. Which of the two it will be is a
+//! [`Habit`](super::habit::Habit) of the resource.
+
+#![allow(unreachable_pub, reason = "re-exported for the loom models only")]
+
+use super::{
+    readiness::{Event, Readiness},
+    wake_list::WakeList,
+};
+use crate::primitives::{AtomicBool, Mutex, Ordering};
+
+/// How many turns with events a doubt may last.
+const TURNS: u32 = 8;
+
+/// A resource `R` that may have more to read, whatever its readiness says.
+#[derive(Debug)]
+pub struct Doubt<R> {
+    /// Which.
+    pub resource: R,
+    event: Event,
+    turns: u32,
+}
+
+impl<R> Doubt<R> {
+    /// After a turn, with the readiness of the resource: whether the doubt is settled. If the
+    /// driver `is_quiet`, having had no events, it is.
+    pub fn settle(&mut self, readiness: &Readiness, is_quiet: bool, wakers: &mut WakeList) -> bool {
+        self.turns += 1;
+        let is_late = is_quiet || self.turns >= TURNS;
+        readiness.settle(self.event, is_late, wakers)
+    }
+}
+
+/// The doubts that the driver has not heard of yet.
+#[derive(Debug)]
+pub struct Doubts<R> {
+    left: Mutex<Vec<Doubt<R>>>,
+    /// Somebody waits in the driver, or is about to.
+    is_asleep: AtomicBool,
+}
+
+impl<R> Default for Doubts<R> {
+    fn default() -> Self {
+        Self { left: Mutex::new(Vec::new()), is_asleep: AtomicBool::new(false) }
+    }
+}
+
+impl<R> Doubts<R> {
+    /// After a read that filled its buffer, begun with this event: forgets the readiness and leaves
+    /// a doubt, if that promises something.
+    pub fn leave(&self, resource: R, readiness: &Readiness, event: Event) {
+        if readiness.may_be_doubted() && self.push(Doubt { resource, event, turns: 0 }) {
+            readiness.clear(event);
+        }
+    }
+
+    /// False if the next turn may be far away.
+    fn push(&self, doubt: Doubt<R>) -> bool {
+        let mut left = self.left.lock();
+        // Ordering: Relaxed, since it becomes true under the lock. If it is false by now, the
+        // outdated answer costs a system call.
+        if self.is_asleep.load(Ordering::Relaxed) {
+            return false;
+        }
+        left.push(doubt);
+        true
+    }
+
+    /// At the start of a turn, adds what was left to the doubts that are not settled. Whether the
+    /// driver may wait, as it `wants` to: if there are none. It says when it
+    /// [`has_waited`](Self::has_waited).
+    #[must_use]
+    pub fn take(&self, unsettled: &mut Vec<Doubt<R>>, wants: bool) -> bool {
+        let mut left = self.left.lock();
+        unsettled.append(&mut left);
+        let waits = wants && unsettled.is_empty();
+        if waits {
+            self.is_asleep.store(true, Ordering::Relaxed);
+        }
+        waits
+    }
+
+    /// Says that the driver is awake.
+    pub fn has_waited(&self) {
+        self.is_asleep.store(false, Ordering::Relaxed);
+    }
+}
