@@ -48,7 +48,7 @@ use self::{
 #[cfg(feature = "time")]
 pub(crate) use self::{
     listed::Listed,
-    timers::{Home, LateHome, RuntimeTimers, WorkerLoop},
+    timers::{Home, LateHome, RuntimeTimers, Wheel, WorkerLoop},
 };
 
 /// What a runtime's parkers sleep in.

@@ -54,6 +54,34 @@ pub fn poll_proceed(context: &mut Context<'_>) -> Poll<RestoreOnPending> {
     }
 }
 
+/// Polls a resource of this crate's, which takes a unit of the current task's budget if it is ready.
+/// `Pending` if there is none left; the task is woken.
+///
+/// As [`poll_proceed`], and writes nothing for what is pending.
+#[inline]
+pub(crate) fn poll_charged<T>(
+    context: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    if !has_budget_remaining() {
+        return refuse(context);
+    }
+    let polled = poll(context);
+    if polled.is_ready() {
+        // It was there before. A waker that was cloned or called may have taken the last, and so be it.
+        budget::proceed::<AnyRuntime>();
+    }
+    polled
+}
+
+/// Notes that the task found no unit, and wakes it.
+#[cold]
+fn refuse<T>(context: &mut Context<'_>) -> Poll<T> {
+    budget::proceed::<AnyRuntime>();
+    context.waker().wake_by_ref();
+    Poll::Pending
+}
+
 /// Whether the current task may go on in this poll. Takes nothing.
 #[inline]
 pub fn has_budget_remaining() -> bool {

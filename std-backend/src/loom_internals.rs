@@ -20,6 +20,11 @@ pub mod park {
     };
 }
 
+#[cfg(feature = "time")]
+pub mod biased_lock {
+    pub use crate::biased_lock::BiasedLock;
+}
+
 pub mod runtime {
     pub use crate::runtime::stop::stop;
 }

@@ -15,8 +15,14 @@ pub(crate) use self::real::*;
 
 pub(crate) use std::sync::atomic::Ordering;
 
+#[cfg(feature = "time")]
+pub(crate) mod asymmetric;
 #[cfg(jenny_count)]
 mod counted;
+#[cfg(feature = "time")]
+mod thread_number;
+#[cfg(feature = "time")]
+pub(crate) use self::thread_number::thread_number;
 
 /// What no model needs: what is in a static, or around the protocols.
 pub(crate) mod unmodelled {
@@ -39,7 +45,12 @@ mod real {
         Arc,
         atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence},
     };
-    pub(crate) use std::{thread, thread_local};
+    pub(crate) use std::{hint::spin_loop, thread, thread_local};
+
+    /// Sleeps.
+    pub(crate) fn nap(duration: std::time::Duration) {
+        thread::sleep(duration);
+    }
 
     /// [`std::cell::UnsafeCell`] with the closure-scoped access that a model checker can watch.
     #[derive(Debug, Default)]
@@ -67,12 +78,18 @@ mod checked {
 
     pub(crate) use loom::{
         cell::UnsafeCell,
+        hint::spin_loop,
         sync::{
             Arc,
             atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence},
         },
         thread_local,
     };
+
+    /// Lets others run: loom has no clock.
+    pub(crate) fn nap(_: Duration) {
+        loom::thread::yield_now();
+    }
 
     /// loom's threads, with a token of our own to park on: an unpark of loom's lets a thread run on
     /// that is blocked elsewhere, in a join or on a mutex.

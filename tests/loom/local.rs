@@ -1,6 +1,10 @@
 //! The local scheduler against threads that wake, spawn and close.
 
-use std::future::{Future, poll_fn};
+use std::{
+    future::{Future, poll_fn},
+    sync::{Arc as StdArc, Mutex as StdMutex},
+    task::Waker,
+};
 
 use jenny_core::scheduler::{
     Current, Tick,
@@ -163,5 +167,47 @@ fn yield_against_wake_and_abort() {
         assert!(result(join).map_or_else(|error| error.is_cancelled(), |_| true));
         handle.close();
         run(&mut worker, &parker, || false);
+    });
+}
+
+/// A task clones its waker in each poll and gets the one before back unused, as with a timer that is
+/// cancelled. What it has to spare is given up when it ends, whoever holds the others then.
+#[test]
+fn spare_references_against_wakers_elsewhere() {
+    check("local: spare references against wakers elsewhere", Bounds::preemptions(2), || {
+        let (handle, mut worker, parker) = new();
+        let (future, [announcement], place) = Waits::new();
+        let mut future = Box::pin(future);
+        // No part of the model, so it is std's.
+        let second = StdArc::new(StdMutex::new(None::<Waker>));
+        let mut kept = None::<Waker>;
+        let join = handle.spawn({
+            let second = StdArc::clone(&second);
+            poll_fn(move |context| {
+                let clone = || Current::<Modelled>::clone_waker(context.waker());
+                if let Some(unused) = kept.replace(clone()) {
+                    Current::<Modelled>::drop_waker(unused);
+                } else {
+                    *second.lock().unwrap() = Some(clone());
+                }
+                future.as_mut().poll(context)
+            })
+        });
+        worker.enter(|worker| assert_eq!(worker.tick(), Tick::Idle));
+        let (first, second) = (place.take(), second.lock().unwrap().take());
+        let others = [
+            thread::spawn(move || {
+                announcement.make();
+                first.wake();
+            }),
+            thread::spawn(move || drop(second)),
+        ];
+        run(&mut worker, &parker, || join.is_finished());
+        drop(join);
+        handle.close();
+        run(&mut worker, &parker, || false);
+        for other in others {
+            other.join().unwrap();
+        }
     });
 }

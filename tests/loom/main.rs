@@ -5,6 +5,7 @@ mod harness;
 mod platform;
 
 mod berth;
+mod biased_lock;
 mod block_on;
 mod broken;
 mod dormancy;

@@ -37,14 +37,18 @@ impl Worker {
     fn new() -> Self {
         Self { shared: Arc::new((Timers::new(), Parker::new())), told: true }
     }
+
+    fn timers(&self) -> &Timers<Lock> {
+        &self.shared.0
+    }
 }
 
 // SAFETY: the reference count keeps the timers alive, in their allocation.
 unsafe impl Home for Worker {
     type Lock = Lock;
 
-    fn timers(&self) -> &Timers<Lock> {
-        &self.shared.0
+    fn with<R>(&self, use_timers: impl FnOnce(&Timers<Lock>) -> R) -> Option<R> {
+        Some(use_timers(self.timers()))
     }
 
     fn earlier(&self) {

@@ -368,7 +368,9 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
             // Nobody looks at the word for the end of the task, and its place is vacant next.
             return;
         }
-        let completed = task.state().complete();
+        // Only who may yield is known to be polled, and keeps references.
+        let spare = if S::YIELDS { task.record().tags.close_spares() } else { 0 };
+        let completed = task.state().complete(spare);
         if !completed.join_interest {
             if let Some(end) = Cell::<F, S>::of(task.pointer()).take() {
                 discard_end::<S, _>(end);

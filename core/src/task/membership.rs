@@ -3,6 +3,7 @@
 use core::{cell::Cell, mem::ManuallyDrop};
 
 use super::marks::{Owner, StageTag};
+use super::spares::Spares;
 use crate::{link::Link, list::Pointers};
 
 /// The place in a cell for the neighbours in the list of what a shutdown cancels.
@@ -28,8 +29,8 @@ pub(super) struct Tags {
     pub(super) owner: Cell<Owner>,
     /// Rule S: what the stage holds.
     stage: Cell<StageTag>,
-    /// Rule S: the poll has asked for another one, without a wake.
-    pub(super) yielded: Cell<bool>,
+    /// Rule S: what a poll does without the state word.
+    pub(super) spares: Spares,
 }
 
 impl Tags {
@@ -38,7 +39,7 @@ impl Tags {
         Self {
             owner: Cell::new(if stays { Owner::NEVER } else { Owner::NONE }),
             stage: Cell::new(StageTag::Future),
-            yielded: Cell::new(false),
+            spares: Spares::new(),
         }
     }
 
@@ -55,6 +56,12 @@ impl Tags {
     /// Whether the poll has asked for another one, which this answers.
     #[inline]
     pub(super) fn take_yielded(&self) -> bool {
-        self.yielded.take()
+        self.spares.take_yielded()
+    }
+
+    /// Gives up the references that the poller has to spare: so many there were.
+    #[inline]
+    pub(super) fn close_spares(&self) -> usize {
+        self.spares.close()
     }
 }

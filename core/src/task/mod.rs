@@ -79,6 +79,8 @@ mod refs;
 mod schedule;
 #[cfg(feature = "alloc")]
 mod snapshot;
+#[cfg(feature = "alloc")]
+mod spares;
 mod spawned;
 mod state;
 mod trace;
@@ -103,7 +105,7 @@ pub(crate) use self::memory::Memory;
 #[cfg(feature = "embassy-time-driver")]
 pub(crate) use self::waker::is_last_of_completed;
 #[cfg(feature = "alloc")]
-pub(crate) use self::waker::{cell_of, set_yielded};
+pub(crate) use self::waker::{cell_of, clone_in_poll, drop_in_poll, set_yielded};
 pub use self::waker::{has_completed, id_of};
 #[cfg(feature = "critical-section")]
 pub(crate) use self::{

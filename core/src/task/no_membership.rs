@@ -49,4 +49,9 @@ impl Tags {
     pub(super) fn take_yielded(&self) -> bool {
         false
     }
+
+    #[inline]
+    pub(super) fn close_spares(&self) -> usize {
+        0
+    }
 }

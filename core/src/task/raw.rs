@@ -6,6 +6,8 @@ use super::header::{Header, Prefix, Record, Vtable};
 use super::id::Id;
 use super::marks::StageTag;
 use super::origin::Origin;
+#[cfg(feature = "alloc")]
+use super::spares::{BATCH, Empty};
 use super::state::{State, Wake};
 use crate::{list::Pointers, sync::fused};
 
@@ -85,8 +87,44 @@ impl RawTask {
 
     /// Counts one more reference.
     pub(super) fn clone_reference(self) {
-        if !self.state().clone_reference() {
+        self.clone_references(1);
+    }
+
+    fn clone_references(self, count: usize) {
+        if !self.state().clone_references(count) {
             (self.vtable().abort)();
+        }
+    }
+
+    /// Makes one more reference, of those that the poller has to spare if there are any.
+    ///
+    /// # Safety
+    /// The calling thread is in the poll of this task, which does not stay (rule S).
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) unsafe fn clone_in_poll(self) {
+        let spares = &self.record().tags.spares;
+        match spares.take() {
+            Ok(()) => {}
+            Err(Empty::Open) => {
+                self.clone_references(BATCH.into());
+                spares.refill();
+            }
+            Err(Empty::Closed) => self.clone_reference(),
+        }
+    }
+
+    /// Gives up a reference, to the spare ones of the poller if they are not too many.
+    ///
+    /// # Safety
+    /// As for [`clone_in_poll`](Self::clone_in_poll); and the caller holds a reference and does not use
+    /// it again.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) unsafe fn drop_in_poll(self) {
+        if !self.record().tags.spares.put() {
+            // SAFETY: passed on from the caller.
+            unsafe { self.drop_reference() }
         }
     }
 

@@ -47,11 +47,13 @@
 //!    After completion the count means nothing and its carries leave the word at the top.
 //! 4. *References.* Wakers, the `JoinHandle`, `AbortHandle`s and the owned list hold one each; but
 //!    wakers of a place that stays hold none (rule 6). A `Runnable` holds none: while it exists the
-//!    task is incomplete, and the owned list's reference is given back only after completion. The
-//!    last reference frees the memory and nothing else, since by then the future and the output are
-//!    gone. Who sees that the count is 1 and has that one is alone with the cell, since references
-//!    are made from references (and from the list's for a task that is idle only): the completer of
-//!    a detached task and the last holder of a complete one spare their read-modify-writes.
+//!    task is incomplete, and the owned list's reference is given back only after completion. Its
+//!    holder has some to spare (`spares.rs`), which completion gives up. The last reference frees
+//!    the memory and nothing else, since by then the future and the output are gone. Who sees that
+//!    the count is 1, beside its own spare ones, and has that one is alone with the cell, since
+//!    references are made from references (and from the list's for a task that is idle only): the
+//!    completer of a detached task and the last holder of a complete one spare their
+//!    read-modify-writes.
 //! 5. *Cancellation* is a flag and a wake. It takes effect where a poll would start.
 //! 6. *Places that stay.* A cell in a static never goes away, so its wakers are the place's and
 //!    count nothing. One that outlives its task may wake at any time whatever is there: a complete
@@ -362,20 +364,20 @@ impl State {
     }
 
     /// One `fetch_add`; one load and one store if nobody is left who could ask. The output has been
-    /// stored.
+    /// stored. Gives up the references that the poller has to spare.
     #[inline]
-    pub(super) fn complete(&self) -> Completed {
+    pub(super) fn complete(&self, spare: usize) -> Completed {
         // Ordering: Acquire, as below; and it pairs with the Release of those who gave their
         // references up.
         let word = self.load(Ordering::Acquire);
-        if word.references() == 1 {
+        if word.references() == 1 + spare {
             debug_assert!(!word.is(JOIN_INTEREST), "the interest and its reference go together");
             self.complete_detached();
             return Completed { join_interest: false, join_waker: false };
         }
         // Ordering: Release publishes the output to the JoinHandle's load; Acquire takes over the
         // join waker from `set_join_waker`.
-        let previous = Word(self.0.fetch_add(COMPLETE, Ordering::AcqRel));
+        let previous = Word(self.0.fetch_add(COMPLETE - spare * REF, Ordering::AcqRel));
         debug_assert!(!previous.is(COMPLETE) && previous.wakes() > 0, "completed twice");
         Completed { join_interest: previous.is(JOIN_INTEREST), join_waker: previous.is(JOIN_WAKER) }
     }
@@ -493,12 +495,13 @@ impl State {
 
     // ---- references ----
 
-    /// One `fetch_add`. False if there are too many references for the program to go on.
+    /// One `fetch_add`, for one reference or for several. False if there are too many references for
+    /// the program to go on.
     #[must_use]
     #[inline]
-    pub(super) fn clone_reference(&self) -> bool {
+    pub(super) fn clone_references(&self, count: usize) -> bool {
         // Ordering: Relaxed; a new reference is made from one that keeps the cell alive.
-        let previous = Word(self.0.fetch_add(REF, Ordering::Relaxed));
+        let previous = Word(self.0.fetch_add(count * REF, Ordering::Relaxed));
         !previous.is(HALF_OF_REFS)
     }
 

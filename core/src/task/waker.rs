@@ -77,7 +77,34 @@ pub(crate) fn cell_of(waker: &Waker) -> *const () {
 #[inline]
 pub(crate) unsafe fn set_yielded(cell: *const ()) {
     // SAFETY: the poll keeps the cell alive, and the record is its poller's (rule S).
-    unsafe { task(cell) }.record().tags.yielded.set(true);
+    unsafe { task(cell) }.record().tags.spares.set_yielded();
+}
+
+/// A waker of the task that is being polled, which may cost no read-modify-write.
+///
+/// # Safety
+/// The calling thread is in the poll of the task with this cell, which [`cell_of`] has found.
+#[cfg(feature = "alloc")]
+#[inline]
+pub(crate) unsafe fn clone_in_poll(cell: *const ()) -> Waker {
+    // SAFETY: the poll keeps the cell alive; the waker gets the reference that is made.
+    unsafe {
+        let task = task(cell);
+        task.clone_in_poll();
+        Waker::from_raw(raw(task))
+    }
+}
+
+/// Drops a waker of the task that is being polled, which may cost no read-modify-write.
+///
+/// # Safety
+/// As for [`clone_in_poll`]; and the cell is that of the waker.
+#[cfg(feature = "alloc")]
+#[inline]
+pub(crate) unsafe fn drop_in_poll(waker: Waker) {
+    let waker = ManuallyDrop::new(waker);
+    // SAFETY: the waker's reference is given up, and not used again.
+    unsafe { task(waker.data()).drop_in_poll() }
 }
 
 /// The id of the task whose waker this is, if it is one of this crate's: inside of a poll, with the

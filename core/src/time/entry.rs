@@ -15,6 +15,9 @@
 //! | Idle, Fired, Closed | no | the timer, which is borrowed mutably | no |
 //! | Armed | yes | the timer *and* under the wheel's lock | yes |
 //!
+//! Before it is Armed for the first time it has neither: a timer that nobody waits for writes its state
+//! and no more.
+//!
 //! # Rules
 //!
 //! 1. *Armed is left under the lock*, whoever leaves it, and entered under the lock. So under the
@@ -29,6 +32,7 @@
 
 use core::{
     fmt,
+    mem::MaybeUninit,
     ptr::{self, NonNull},
     task::{RawWakerVTable, Waker},
 };
@@ -68,8 +72,8 @@ impl Parts {
 /// The node of one timer.
 pub(super) struct Entry {
     pointers: Pointers<Entry>,
-    deadline: UnsafeCell<u64>,
-    waker: UnsafeCell<Parts>,
+    deadline: UnsafeCell<MaybeUninit<u64>>,
+    waker: UnsafeCell<MaybeUninit<Parts>>,
     position: UnsafeCell<u16>,
     state: AtomicU8,
 }
@@ -81,11 +85,12 @@ unsafe impl Send for Entry {}
 unsafe impl Sync for Entry {}
 
 impl Entry {
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             pointers: Pointers::new(),
-            deadline: UnsafeCell::new(0),
-            waker: UnsafeCell::new(Parts::of(Waker::noop())),
+            deadline: UnsafeCell::new(MaybeUninit::uninit()),
+            waker: UnsafeCell::new(MaybeUninit::uninit()),
             position: UnsafeCell::new(0),
             state: AtomicU8::new(State::Idle as u8),
         }
@@ -111,11 +116,11 @@ impl Entry {
     }
 
     /// # Safety
-    /// The caller is the timer and not Armed, or it has the lock.
+    /// It has been given a deadline, and the caller is the timer and not Armed, or has the lock.
     #[inline]
     pub(super) unsafe fn deadline(&self) -> u64 {
-        // SAFETY: nobody else may write it now, as the caller says.
-        self.deadline.with(|deadline| unsafe { *deadline })
+        // SAFETY: it was written, and nobody else may write it now, as the caller says.
+        self.deadline.with(|deadline| unsafe { (*deadline).assume_init() })
     }
 
     /// # Safety
@@ -123,17 +128,17 @@ impl Entry {
     #[inline]
     pub(super) unsafe fn set_deadline(&self, deadline: u64) {
         // SAFETY: nobody else may access it now, as the caller says.
-        self.deadline.with_mut(|its| unsafe { *its = deadline });
+        self.deadline.with_mut(|its| unsafe { (*its).write(deadline) });
     }
 
     /// Whether this waker is the one that the entry was given last.
     ///
     /// # Safety
-    /// The caller is the timer.
+    /// The caller is the timer, and it has been given one.
     #[inline]
     pub(super) unsafe fn is_for(&self, waker: &Waker) -> bool {
-        // SAFETY: nobody but the caller writes the waker (rule 3).
-        let Parts { data, vtable } = self.waker.with(|parts| unsafe { *parts });
+        // SAFETY: it was written, and nobody but the caller writes it again (rule 3).
+        let Parts { data, vtable } = self.waker.with(|parts| unsafe { (*parts).assume_init() });
         data == waker.data() && ptr::eq(vtable, waker.vtable())
     }
 
@@ -146,7 +151,7 @@ impl Entry {
         let parts = Parts::of(&waker);
         core::mem::forget(waker);
         // SAFETY: nobody else may access it now, as the caller says.
-        self.waker.with_mut(|its| unsafe { *its = parts });
+        self.waker.with_mut(|its| unsafe { (*its).write(parts) });
     }
 
     /// Takes the waker that the entry owns; its bytes stay (rule 3).
@@ -156,8 +161,8 @@ impl Entry {
     /// taken it leaves Armed before the lock is open, or puts another.
     #[inline]
     pub(super) unsafe fn take_waker(&self) -> Waker {
-        // SAFETY: nobody else may write it now, as the caller says.
-        let Parts { data, vtable } = self.waker.with(|parts| unsafe { *parts });
+        // SAFETY: it was written, and nobody else may write it now, as the caller says.
+        let Parts { data, vtable } = self.waker.with(|parts| unsafe { (*parts).assume_init() });
         // SAFETY: these are the parts of a waker that was forgotten in `put_waker`, and it is made
         // again once.
         unsafe { Waker::new(data, vtable) }

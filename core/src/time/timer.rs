@@ -15,19 +15,33 @@ use crate::lock::RawLock;
 /// Where a timer registers: a handle to the [`Timers`] of one worker.
 ///
 /// # Safety
-/// [`timers`](Self::timers) returns the same `Timers` each time, and they stay alive and in place as
-/// long as the handle lives, wherever it is moved.
+/// [`with`](Self::with) gives the same `Timers` each time, wherever the handle is moved, and they stay in
+/// place; or, from some time on, none. Timers that have been given are gone only after they were
+/// [closed](Timers::close), and that has happened before any `with` that gives none.
 pub unsafe trait Home {
     /// The lock of the timers.
     type Lock: RawLock;
 
-    /// The timers.
-    fn timers(&self) -> &Timers<Self::Lock>;
+    /// Gives the timers to the closure; `None` if they are gone.
+    fn with<R>(&self, use_timers: impl FnOnce(&Timers<Self::Lock>) -> R) -> Option<R>;
 
     /// A deadline has been registered that comes before all others. The worker that looks after the
     /// timers has to be unparked, unless it is the caller: it may be waiting for a later one. Called
     /// without a lock, on the thread that polls or resets the timer.
     fn earlier(&self);
+
+    /// Clones the waker of a poll, which waits for a timer: for a scheduler that knows a cheaper way.
+    #[inline]
+    fn clone_waker(waker: &Waker) -> Waker {
+        waker.clone()
+    }
+
+    /// Drops the waker of a timer that is not needed any more: as for
+    /// [`clone_waker`](Self::clone_waker).
+    #[inline]
+    fn drop_waker(waker: Waker) {
+        drop(waker);
+    }
 }
 
 /// For one thread, or core, that registers timers and fires them, so that nobody else has to be told.
@@ -35,8 +49,9 @@ pub unsafe trait Home {
 unsafe impl<L: RawLock> Home for &Timers<L> {
     type Lock = L;
 
-    fn timers(&self) -> &Timers<L> {
-        self
+    #[inline]
+    fn with<R>(&self, use_timers: impl FnOnce(&Timers<L>) -> R) -> Option<R> {
+        Some(use_timers(self))
     }
 
     fn earlier(&self) {}
@@ -55,6 +70,7 @@ pub struct Timer<H: Home> {
 
 impl<H: Home> Timer<H> {
     /// A timer that is not registered yet.
+    #[inline]
     pub fn new(home: H) -> Self {
         Self { entry: Entry::new(), home }
     }
@@ -118,8 +134,8 @@ impl<H: Home> Timer<H> {
     pub fn reset(self: Pin<&mut Self>, deadline: u64) {
         let entry = &self.entry;
         if entry.state() == State::Armed {
-            // SAFETY: it is registered with this home, which is never set while it is.
-            match unsafe { self.home.timers().reset(entry, deadline) } {
+            // SAFETY: it was registered with this home, which is never set while it is.
+            match self.home.with(|timers| unsafe { timers.reset(entry, deadline) }).flatten() {
                 Some(Registered::Armed { earlier }) => return self.tell(earlier),
                 Some(Registered::Reached | Registered::Closed) => {
                     // SAFETY: the timer is ours and not Armed; its waker has not been taken.
@@ -132,9 +148,13 @@ impl<H: Home> Timer<H> {
     }
 
     fn cancel(&mut self) {
-        // SAFETY: it is registered with this home, which is never set while it is. The waker is
-        // dropped here, without the lock.
-        drop(unsafe { self.home.timers().cancel(&self.entry) });
+        // SAFETY: it was registered with this home, which is never set while it is.
+        let cancelled = self.home.with(|timers| unsafe { timers.cancel(&self.entry) });
+        debug_assert!(!self.is_registered(), "timers were gone without having been closed");
+        // Without the lock.
+        if let Some(waker) = cancelled.flatten() {
+            H::drop_waker(waker);
+        }
     }
 
     fn register(&self, deadline: u64, now: u64, waker: &Waker) -> Poll<Result<(), Closed>> {
@@ -144,13 +164,13 @@ impl<H: Home> Timer<H> {
             return Poll::Ready(Ok(()));
         }
         // SAFETY: the timer is ours, Idle, and owns no waker. It is pinned, and its drop takes it out
-        // of the wheel; the home keeps the wheel alive until then.
+        // of the wheel, or finds that a close has.
         let registered = unsafe {
             entry.set_deadline(deadline);
-            entry.put_waker(waker.clone());
-            self.home.timers().register(entry, now)
+            entry.put_waker(H::clone_waker(waker));
+            self.home.with(|timers| timers.register(entry, now))
         };
-        let (state, result) = match registered {
+        let (state, result) = match registered.unwrap_or(Registered::Closed) {
             Registered::Armed { earlier } => {
                 self.tell(earlier);
                 return Poll::Pending;
@@ -160,7 +180,7 @@ impl<H: Home> Timer<H> {
         };
         entry.set_state(state);
         // SAFETY: the timer is ours and not Armed, and its waker has not been taken.
-        drop(unsafe { entry.take_waker() });
+        H::drop_waker(unsafe { entry.take_waker() });
         Poll::Ready(result)
     }
 
@@ -175,12 +195,13 @@ impl<H: Home> Timer<H> {
 
     #[cold]
     fn replace(&self, waker: &Waker) -> Poll<Result<(), Closed>> {
-        let waker = waker.clone();
-        // SAFETY: it is registered with this home, which is never set while it is.
-        match unsafe { self.home.timers().replace(&self.entry, waker) } {
-            Ok(_old) => Poll::Pending,
-            Err(_unused) if self.is_fired() => Poll::Ready(Ok(())),
-            Err(_unused) => Poll::Ready(Err(Closed)),
+        let waker = H::clone_waker(waker);
+        // SAFETY: it was registered with this home, which is never set while it is.
+        let replaced = self.home.with(|timers| unsafe { timers.replace(&self.entry, waker) });
+        match replaced {
+            Some(Ok(_old)) => Poll::Pending,
+            _ if self.is_fired() => Poll::Ready(Ok(())),
+            _ => Poll::Ready(Err(Closed)),
         }
     }
 
@@ -245,6 +266,10 @@ mod tests {
             Self(Arc::new((Timers::new(), AtomicUsize::new(0))))
         }
 
+        fn timers(&self) -> &Timers<Lock> {
+            &self.0.0
+        }
+
         fn told(&self) -> usize {
             self.0.1.load(Relaxed)
         }
@@ -254,8 +279,8 @@ mod tests {
     unsafe impl Home for Shared {
         type Lock = Lock;
 
-        fn timers(&self) -> &Timers<Lock> {
-            &self.0.0
+        fn with<R>(&self, use_timers: impl FnOnce(&Timers<Lock>) -> R) -> Option<R> {
+            Some(use_timers(self.timers()))
         }
 
         fn earlier(&self) {

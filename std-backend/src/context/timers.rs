@@ -6,13 +6,17 @@
 
 #[cfg(feature = "embassy-time-driver")]
 use std::sync::Arc;
+use std::{ptr::NonNull, task::Waker};
 
 use jenny_core::{
     platform::{Platform, Unpark},
+    scheduler::Current,
     time::{self, Closed, Timers},
 };
 
-use super::{Ambient, Id, RuntimeDriver, Scheduler, current_pointer, listed, try_with};
+#[cfg(feature = "embassy-time-driver")]
+use super::try_with;
+use super::{Ambient, Id, NoContext, RuntimeDriver, Scheduler, current_pointer, listed};
 #[cfg(feature = "embassy-time-driver")]
 use crate::timekeeper::Wakes;
 use crate::{
@@ -25,6 +29,9 @@ use crate::{
 pub(crate) type RuntimeTimers = Timekeeper<WorkerLoop>;
 
 /// The wheel of a worker.
+pub(crate) type Wheel = timekeeper::Wheel<WorkerLoop>;
+
+/// A handle to it.
 pub(crate) type Home = timekeeper::Home<WorkerLoop>;
 
 /// The loop of one worker.
@@ -60,7 +67,7 @@ impl Owner for WorkerLoop {
 }
 
 impl Ambient {
-    /// The wheel for a timer that is made on this thread; `None` if the runtime has no timers.
+    /// The wheel for a timer that begins to wait on this thread; `None` if the runtime has no timers.
     fn home(&self) -> Option<&Home> {
         match self.time.wheels() {
             [] => None,
@@ -99,87 +106,128 @@ pub(crate) fn wakes() -> Option<Arc<Wakes<WorkerLoop>>> {
     try_with(|ambient| ambient.wakes().cloned()).ok().flatten()
 }
 
-/// The home of a timer that may not be waited for.
-pub(crate) struct LateHome(Place);
-
-enum Place {
-    SomewhereIn(Id),
-    Found(Home),
+/// The home of a timer that may not be waited for: a runtime, and a wheel of its once it waits.
+///
+/// It keeps neither of them alive, so that nobody counts. A wheel is as old as its runtime, which is
+/// alive where it is current; a timer that is polled or dropped elsewhere looks for it in the list of all
+/// runtimes, and one that is not there any more has closed its wheels before it left.
+#[derive(Clone, Copy)]
+pub(crate) struct LateHome {
+    runtime: Id,
+    wheel: Option<NonNull<Wheel>>,
 }
+
+// SAFETY: it is an address and the right to ask whether there still is something at it; wheels are
+// `Sync`.
+unsafe impl Send for LateHome {}
+// SAFETY: as above.
+unsafe impl Sync for LateHome {}
 
 impl LateHome {
     /// In the current runtime.
     ///
     /// # Panics
     /// If there is none, or if it has no timers.
+    #[inline]
     #[track_caller]
     pub(crate) fn in_current() -> Self {
-        match current_pointer() {
-            // SAFETY: it is current, and nothing here changes that.
-            Ok(ambient) => match unsafe { ambient.as_ref() } {
-                Ambient { time, id, .. } if !time.wheels().is_empty() => {
-                    Self(Place::SomewhereIn(*id))
-                }
-                _ => panic!(
-                    "the current jenny runtime has no timers: call `enable_time` or `enable_all` on \
-                     its runtime builder"
-                ),
-            },
-            Err(error) => panic!("{error}"),
+        // SAFETY: it is current, and nothing here changes that.
+        match current_pointer().map(|ambient| unsafe { ambient.as_ref() }) {
+            Ok(Ambient { time, id, .. }) if !time.wheels().is_empty() => {
+                Self { runtime: *id, wheel: None }
+            }
+            other => no_timers(other.err()),
         }
     }
 
-    /// The wheel, once it was found.
-    pub(crate) fn found(&self) -> Option<&Home> {
-        match &self.0 {
-            Place::SomewhereIn(_) => None,
-            Place::Found(home) => Some(home),
-        }
-    }
-
-    /// The wheel for a timer that begins to wait on this thread, if it is not there already: the one
-    /// of the worker that polls, so that no other has to be told.
+    /// The home of a timer that begins to wait on this thread, in the wheel of the worker that polls, so
+    /// that no other has to be told; and what the closure makes of the wheel. It runs nobody's code.
     ///
     /// # Errors
     /// [`Closed`] if the runtime is gone.
-    pub(crate) fn follow(&self) -> Result<Option<Self>, Closed> {
-        let here = try_with(|ambient| {
-            let is_ours = match &self.0 {
-                Place::SomewhereIn(runtime) => *runtime == ambient.id,
-                Place::Found(home) => home.is_of(&ambient.time),
-            };
-            ambient.home().filter(|here| is_ours && !self.is(here)).cloned()
-        });
-        let home = match (&self.0, here) {
-            (_, Ok(Some(here))) => here,
-            (Place::Found(_), _) => return Ok(None),
-            // Made in one runtime and polled in another, or outside of all.
-            (&Place::SomewhereIn(runtime), _) => {
-                let ambient = listed::find(runtime).ok_or(Closed)?;
-                ambient.home().ok_or(Closed)?.clone()
-            }
+    #[inline]
+    pub(crate) fn settle<R>(self, look: impl FnOnce(&Wheel) -> R) -> Result<(Self, R), Closed> {
+        let settle = |home: &Home| {
+            let wheel = Some(NonNull::from(&**home));
+            (Self { wheel, ..self }, look(home))
         };
-        Ok(Some(Self(Place::Found(home))))
+        if let Some(ambient) = self.current() {
+            return ambient.home().map(settle).ok_or(Closed);
+        }
+        // Made in one runtime and polled in another, or outside of all.
+        let ambient = listed::find(self.runtime).ok_or(Closed)?;
+        ambient.home().map(settle).ok_or(Closed)
     }
 
-    fn is(&self, other: &Home) -> bool {
-        self.found().is_some_and(|home| home.is(other))
+    /// What the closure makes of the wheel of a timer that waits; `None` if it is gone. It runs nobody's
+    /// code.
+    #[inline]
+    pub(crate) fn with_wheel<R>(self, look: impl FnOnce(&Wheel) -> R) -> Option<R> {
+        let wheel = self.wheel?;
+        if self.current().is_none() {
+            return self.with_wheel_elsewhere(wheel, look);
+        }
+        // SAFETY: it is one of the runtime's wheels, which are as old as the runtime. That stays current
+        // here until the closure, which is ours, returns.
+        Some(look(unsafe { wheel.as_ref() }))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn with_wheel_elsewhere<R>(
+        self,
+        wheel: NonNull<Wheel>,
+        look: impl FnOnce(&Wheel) -> R,
+    ) -> Option<R> {
+        let _timers = listed::timers(self.runtime)?;
+        // SAFETY: it is one of these timers' wheels, which are kept until the closure returns.
+        Some(look(unsafe { wheel.as_ref() }))
+    }
+
+    /// The runtime, if it is current.
+    #[inline]
+    fn current(&self) -> Option<&Ambient> {
+        // SAFETY: the callers use it only as long as nothing changes what is current.
+        let ambient = unsafe { current_pointer().ok()?.as_ref() };
+        (ambient.id == self.runtime).then_some(ambient)
     }
 }
 
-// SAFETY: once it was found, the home is that home; before, there are no timers to get.
+#[cold]
+#[track_caller]
+fn no_timers(error: Option<NoContext>) -> ! {
+    match error {
+        Some(error) => panic!("{error}"),
+        None => panic!(
+            "the current jenny runtime has no timers: call `enable_time` or `enable_all` on its \
+             runtime builder"
+        ),
+    }
+}
+
+// SAFETY: a home that is set for a timer to register is that of one wheel, which does not move. It is
+// gone only with its runtime, which closes its timers before it leaves the list (`Listed`); so whoever
+// does not find it there comes after that.
 unsafe impl time::Home for LateHome {
     type Lock = <Home as time::Home>::Lock;
 
     #[inline]
-    fn timers(&self) -> &Timers<Self::Lock> {
-        self.found().expect(FOUND).timers()
+    fn with<R>(&self, use_timers: impl FnOnce(&Timers<Self::Lock>) -> R) -> Option<R> {
+        self.with_wheel(|wheel| use_timers(wheel.timers()))
+    }
+
+    #[cold]
+    fn earlier(&self) {
+        let _ = self.with_wheel(Wheel::call_owner);
     }
 
     #[inline]
-    fn earlier(&self) {
-        self.found().expect(FOUND).earlier();
+    fn clone_waker(waker: &Waker) -> Waker {
+        Current::<AnyRuntime>::clone_waker(waker)
+    }
+
+    #[inline]
+    fn drop_waker(waker: Waker) {
+        Current::<AnyRuntime>::drop_waker(waker);
     }
 }
-
-const FOUND: &str = "the home is found before the timer registers";

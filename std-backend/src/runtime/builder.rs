@@ -476,7 +476,7 @@ impl Builder {
             let on_quiet = self.on_quiet(ambient);
             let id = Id::next();
             #[cfg(feature = "time")]
-            let listed = context::Listed::new(id, ambient);
+            let listed = context::Listed::new(id, ambient, &time);
             let ambient = ambient.clone();
             let blocking = Blocking::new(pool::Config {
                 max_threads: self.max_blocking_threads,

@@ -11,7 +11,7 @@ use crate::{
 };
 #[cfg(feature = "time")]
 use crate::{
-    context::{Home, RuntimeTimers, Scheduler, WorkerLoop},
+    context::{Home, RuntimeTimers, Scheduler, Wheel, WorkerLoop},
     park::Unparker,
     timekeeper::clock::{Clock, Refused},
 };
@@ -48,7 +48,7 @@ impl TimeSettings {
 #[cfg(feature = "rt-multi-thread")]
 pub(super) fn fire_neglected(_ambient: &Ambient, _worker: usize) -> bool {
     #[cfg(feature = "time")]
-    return _ambient.time.wheels().get(_worker).is_some_and(Home::fire_neglected);
+    return _ambient.time.wheels().get(_worker).is_some_and(|home| home.fire_neglected());
     #[cfg(not(feature = "time"))]
     return false;
 }
@@ -70,7 +70,7 @@ impl LoopTimers {
 
     /// Lets the calling thread have the wheel as its own.
     pub(super) fn own(&self) -> impl Sized {
-        self.home.as_ref().map(Home::own)
+        self.home.as_deref().map(Wheel::own)
     }
 
     /// Fires what is due. To be called between ticks.
@@ -84,12 +84,12 @@ impl LoopTimers {
     /// The tick until which the worker may sleep for its own timers' sake; the last one for ever.
     #[cfg(feature = "rt-multi-thread")]
     pub(super) fn deadline(&self) -> u64 {
-        self.home.as_ref().and_then(Home::deadline).unwrap_or(u64::MAX)
+        self.home.as_deref().and_then(Wheel::deadline).unwrap_or(u64::MAX)
     }
 
     /// How long the worker may sleep for its own timers' sake; `None` for ever.
     pub(super) fn time_left(&self) -> Option<Duration> {
-        self.home.as_ref().and_then(Home::time_left)
+        self.home.as_deref().and_then(Wheel::time_left)
     }
 
     /// Parks until the next deadline at most. To be called after `Tick::Idle`.
@@ -118,7 +118,7 @@ impl LoopTimers {
         if self.ambient.blocking.alive_jobs() > 0 {
             return parker.park_for(None);
         }
-        match self.home.as_ref().and_then(Home::earliest) {
+        match self.home.as_deref().and_then(Wheel::earliest) {
             None => return parker.park_for(None),
             Some(next) => clock.jump_to(next),
         }

@@ -121,13 +121,21 @@ impl Interval {
     pub fn poll_tick(&mut self, context: &mut Context<'_>) -> Poll<Instant> {
         ready!(self.sleep.as_mut().poll(context));
         let due = self.sleep.deadline();
-        let now = Instant::now();
-        let next = if now - due > PUNCTUAL {
-            self.missed_tick_behavior.next(due, now, self.period)
-        } else {
-            due.after(self.period)
+        let (seen, next) = match self.missed_tick_behavior {
+            // Whatever the clock says, which was at `due` at least.
+            MissedTickBehavior::Burst => (due, due.after(self.period)),
+            behavior => {
+                let now = Instant::now();
+                let is_late = now - due > PUNCTUAL;
+                let next = if is_late {
+                    behavior.next(due, now, self.period)
+                } else {
+                    due.after(self.period)
+                };
+                (now, next)
+            }
         };
-        self.sleep.as_mut().reset_at(now, next);
+        self.sleep.as_mut().reset_after(seen, next);
         Poll::Ready(due)
     }
 

@@ -12,10 +12,7 @@ use jenny_core::time::{Closed, Timer};
 use pin_project_lite::pin_project;
 
 use super::{Instant, error::Error};
-use crate::{
-    context::{Home, LateHome},
-    coop,
-};
+use crate::{context::LateHome, coop};
 
 /// Waits until `duration` is over, never shorter. A duration that the clock cannot express waits for
 /// decades; one of zero does not wait.
@@ -61,6 +58,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///
 /// # Panics
 /// As [`sleep`].
+#[inline]
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { deadline, ahead: 0, timer: Timer::new(LateHome::in_current()) }
@@ -113,9 +111,9 @@ pin_project! {
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Sleep {
         deadline: Instant,
-        // The clock was at most so many ticks before the deadline when that was set, and it was
-        // before; 0 if nobody knows. It spares the first poll the clock. A clock that was stopped may
-        // have been moved meanwhile, and is asked again.
+        // The clock was at most so many ticks before the deadline when that was set; 0 if nobody knows.
+        // It spares the first poll the clock. A clock that was stopped may have been moved meanwhile,
+        // and is asked again.
         ahead: u32,
         #[pin]
         timer: Timer<LateHome>,
@@ -140,9 +138,9 @@ impl Sleep {
         self.set(deadline, 0);
     }
 
-    /// As [`reset`](Self::reset), by somebody who knows the time.
-    pub(super) fn reset_at(self: Pin<&mut Self>, now: Instant, deadline: Instant) {
-        let ahead = if now < deadline { ticks_above(deadline - now) } else { 0 };
+    /// As [`reset`](Self::reset), by somebody who has seen the clock at an instant, or later.
+    pub(super) fn reset_after(self: Pin<&mut Self>, seen: Instant, deadline: Instant) {
+        let ahead = if seen < deadline { ticks_above(deadline - seen) } else { 0 };
         self.set(deadline, ahead);
     }
 
@@ -150,39 +148,43 @@ impl Sleep {
         let this = self.project();
         *this.deadline = deadline;
         *this.ahead = ahead;
-        let tick = match this.timer.home().found() {
-            // It is in no wheel. It may be over all the same, if its runtime is gone.
-            None => 0,
-            Some(home) => {
-                let (clock, deadline) = (home.clock(), deadline.into_std());
+        let tick = if this.timer.is_registered() {
+            this.timer.home().with_wheel(|wheel| {
+                let (clock, deadline) = (wheel.clock(), deadline.into_std());
                 // A clock that stands still may never come to the tick after a deadline that is over.
                 let is_over = clock.deviates() && deadline <= clock.now();
                 if is_over { 0 } else { clock.tick_at(deadline) }
-            }
+            })
+        } else {
+            // It says when it begins to wait.
+            None
         };
-        this.timer.reset(tick);
+        this.timer.reset(tick.unwrap_or(0));
     }
 
     /// Registers, unless the deadline is over.
+    #[inline]
     fn begin(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let mut this = self.project();
-        let deadline = this.deadline.into_std();
-        match this.timer.home().follow() {
-            Ok(None) => {}
-            Ok(Some(home)) => this.timer.as_mut().set_home(home),
-            Err(Closed) if deadline > time::Instant::now() => return Poll::Ready(Err(Closed)),
-            Err(Closed) => return this.timer.poll(0, || 0, context),
-        }
-        let clock = this.timer.home().found().map(Home::clock).expect("it was just set");
-        let tick = clock.tick_at(deadline);
-        let now = if *this.ahead > 0 && !clock.deviates() {
-            tick.saturating_sub((*this.ahead).into())
-        } else {
+        let (deadline, ahead) = (this.deadline.into_std(), u64::from(*this.ahead));
+        let settled = this.timer.home().settle(|wheel| {
+            let clock = wheel.clock();
+            let tick = clock.tick_at(deadline);
+            if ahead > 0 && !clock.deviates() {
+                return (tick, tick.saturating_sub(ahead));
+            }
             let now = clock.now();
             // Between two ticks, a deadline that is over is not worth waiting for the next one.
-            if deadline <= now { tick } else { clock.tick_of(now) }
-        };
-        this.timer.poll(tick, || now, context)
+            (tick, if deadline <= now { tick } else { clock.tick_of(now) })
+        });
+        match settled {
+            Ok((home, (tick, now))) => {
+                this.timer.as_mut().set_home(home);
+                this.timer.poll(tick, || now, context)
+            }
+            Err(Closed) if deadline > time::Instant::now() => Poll::Ready(Err(Closed)),
+            Err(Closed) => this.timer.poll(0, || 0, context),
+        }
     }
 }
 
@@ -190,16 +192,13 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let unit = ready!(coop::poll_proceed(context));
-        let begun = self.timer.is_registered() || self.timer.is_fired();
-        // A timer that has begun to wait knows until when.
-        let polled =
-            if begun { self.project().timer.poll(0, || 0, context) } else { self.begin(context) };
+        let polled = coop::poll_charged(context, |context| {
+            let begun = self.timer.is_registered() || self.timer.is_fired();
+            // A timer that has begun to wait knows until when.
+            if begun { self.project().timer.poll(0, || 0, context) } else { self.begin(context) }
+        });
         match ready!(polled) {
-            Ok(()) => {
-                unit.made_progress();
-                Poll::Ready(())
-            }
+            Ok(()) => Poll::Ready(()),
             Err(_closed) => panic!("{}", Error::shutdown()),
         }
     }

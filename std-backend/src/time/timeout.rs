@@ -46,6 +46,7 @@ use crate::{coop, platform::AnyRuntime};
 /// assert_eq!(timeout(Duration::from_secs(1), async { 42 }).await, Ok(42));
 /// # }
 /// ```
+#[inline]
 #[track_caller]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
     Timeout { future: future.into_future(), sleep: super::sleep(duration) }
@@ -58,6 +59,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 ///
 /// # Panics
 /// As [`timeout`].
+#[inline]
 #[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout { future: future.into_future(), sleep: super::sleep_until(deadline) }

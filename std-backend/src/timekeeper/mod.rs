@@ -3,7 +3,7 @@
 //! # Who fires a wheel
 //! Each wheel has an owner: the loop of one worker. It fires the wheel between two ticks, and sleeps
 //! no longer than until the wheel's next deadline. Timers are in the wheel of the worker on which
-//! they were made, so that workers share nothing here; a thread that is no worker uses the wheel
+//! they began to wait, so that workers share nothing here; a thread that is no worker uses the wheel
 //! that its affinity selects. Anybody may fire a wheel, which is how timers go on when its owner is
 //! stuck.
 //!
@@ -22,12 +22,14 @@
 //! The wheel's side of this, that what it says is never too late, is in `jenny_core::time`. A
 //! deadline that goes away lets the owner wake up in vain, once.
 
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{fmt, ops::Deref, sync::OnceLock, time::Duration};
 
 use jenny_core::time::{self, Timers};
 
-use crate::platform::BriefLock;
-use crate::primitives::{COUNTED, Mark, contain, own, unmodelled::Arc};
+use crate::{
+    biased_lock::BiasedLock,
+    primitives::{COUNTED, Mark, asymmetric, contain, own, unmodelled::Arc},
+};
 
 pub(crate) mod clock;
 #[cfg(feature = "embassy-time-driver")]
@@ -73,6 +75,10 @@ impl<O: Owner> Timekeeper<O> {
             Home(Arc::new(Wheel { timers: OnceLock::new(), clock, owner }))
         };
         let wheels: Arc<[Home<O>]> = owners.into_iter().map(wheel).collect();
+        if !wheels.is_empty() {
+            // For their locks, and now: before it has threads, a process gets it at once.
+            asymmetric::prepare();
+        }
         Self {
             #[cfg(feature = "embassy-time-driver")]
             wakes: wheels.iter().cloned().map(Wakes::new).collect(),
@@ -105,7 +111,7 @@ impl<O: Owner> Timekeeper<O> {
 
     /// Makes every owner look at the clock again: it was stopped, started or moved.
     pub(crate) fn clock_changed(&self) {
-        for Home(wheel) in &*self.wheels {
+        for wheel in &*self.wheels {
             wheel.call_owner();
         }
     }
@@ -122,7 +128,7 @@ impl<O: Owner> Timekeeper<O> {
 
     /// Ends all timers: those that wait are woken, and find out.
     pub(crate) fn close(&self) {
-        for Home(wheel) in &*self.wheels {
+        for wheel in &*self.wheels {
             wheel.timers().close_with(|waker| contain(|| waker.wake()));
         }
     }
@@ -148,66 +154,50 @@ impl<O: Owner> fmt::Debug for Timekeeper<O> {
     }
 }
 
-struct Wheel<O: Owner> {
+/// The wheel of one worker.
+pub(crate) struct Wheel<O: Owner> {
     /// Made by the first timer. They take 6 KiB, and many workers have none.
-    timers: OnceLock<Box<Timers<BriefLock>>>,
+    timers: OnceLock<Box<Timers<BiasedLock>>>,
     clock: Arc<Clock>,
     owner: O,
 }
 
 impl<O: Owner> Wheel<O> {
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     #[inline]
-    fn timers(&self) -> &Timers<BriefLock> {
+    pub(crate) fn timers(&self) -> &Timers<BiasedLock> {
         self.timers.get_or_init(Box::default)
     }
 
     /// The timers, unless there has been none.
     #[inline]
-    fn used(&self) -> Option<&Timers<BriefLock>> {
+    fn used(&self) -> Option<&Timers<BiasedLock>> {
         self.timers.get().map(|timers| &**timers)
     }
 
     /// Makes the owner look again before it sleeps on.
-    fn call_owner(&self) {
+    pub(crate) fn call_owner(&self) {
         if !self.owner.is_here() {
             self.owner.unpark();
         }
-    }
-}
-
-/// A worker's wheel, as its timers and its owner hold it.
-///
-/// Each wheel is counted by itself: making and dropping a timer writes only to its worker's memory.
-pub(crate) struct Home<O: Owner>(Arc<Wheel<O>>);
-
-impl<O: Owner> Home<O> {
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.0.clock
-    }
-
-    /// Whether both are one wheel.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// Whether it is one of these wheels.
-    pub(crate) fn is_of(&self, timekeeper: &Timekeeper<O>) -> bool {
-        Arc::ptr_eq(&self.0.clock, &timekeeper.clock)
     }
 
     /// Lets the calling thread have the wheel as its own.
     pub(crate) fn own(&self) -> (Mark, Option<Mark>) {
         // Whose memory it is can be said of memory that is there.
-        let timers = if COUNTED { Some(self.0.timers()) } else { None };
-        (own(&*self.0), timers.map(own))
+        let timers = if COUNTED { Some(self.timers()) } else { None };
+        (own(self), timers.map(own))
     }
 
     /// Fires what is due. Where no timer waits this is one load, and the clock is not read.
     pub(crate) fn fire_due(&self) {
         // At any time whatever there is a next deadline, or there is none.
-        if let Some(timers) = self.0.used().filter(|timers| timers.next(0).is_some()) {
+        if let Some(timers) = self.used().filter(|timers| timers.next(0).is_some()) {
             // A panic is that of a stranger's waker, and no reason to keep the others waiting.
-            timers.fire_with(self.0.clock.tick(), |waker| contain(|| waker.wake()));
+            timers.fire_with(self.clock.tick(), |waker| contain(|| waker.wake()));
         }
     }
 
@@ -215,10 +205,10 @@ impl<O: Owner> Home<O> {
     /// left.
     #[cfg(feature = "rt-multi-thread")]
     pub(crate) fn fire_neglected(&self) -> bool {
-        let Some(timers) = self.0.used().filter(|timers| timers.next(0).is_some()) else {
+        let Some(timers) = self.used().filter(|timers| timers.next(0).is_some()) else {
             return false;
         };
-        let now = self.0.clock.tick();
+        let now = self.clock.tick();
         if timers.next(now).is_some_and(|next| next + NEGLECTED_AFTER <= now) {
             timers.fire_with(now, |waker| contain(|| waker.wake()));
         }
@@ -227,28 +217,37 @@ impl<O: Owner> Home<O> {
 
     /// The first deadline, as a tick. Takes the lock.
     pub(crate) fn earliest(&self) -> Option<u64> {
-        self.0.used()?.earliest()
+        self.used()?.earliest()
     }
 
     /// The tick until which the owner may sleep; `None` for ever. Takes no lock, and reads the clock
     /// only if there is a timer.
     #[cfg(feature = "rt-multi-thread")]
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let timers = self.0.used()?;
+        let timers = self.used()?;
         timers.next(0)?;
-        timers.next(self.0.clock.tick())
+        timers.next(self.clock.tick())
     }
 
     /// How long the owner may sleep; `None` for ever. Takes no lock, and reads the clock only if
     /// there is a timer.
     pub(crate) fn time_left(&self) -> Option<Duration> {
-        let Wheel { clock, .. } = &*self.0;
-        let timers = self.0.used()?;
+        let timers = self.used()?;
         timers.next(0)?;
-        let now = clock.now();
-        timers.next(clock.tick_of(now)).and_then(|next| clock.time_until(next, now))
+        let now = self.clock.now();
+        timers.next(self.clock.tick_of(now)).and_then(|next| self.clock.time_until(next, now))
     }
 }
+
+impl<O: Owner> fmt::Debug for Wheel<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timers = self.used().map_or(0, Timers::len);
+        f.debug_struct("Wheel").field("timers", &timers).finish_non_exhaustive()
+    }
+}
+
+/// A worker's wheel, as those hold it who keep it alive.
+pub(crate) struct Home<O: Owner>(Arc<Wheel<O>>);
 
 impl<O: Owner> Clone for Home<O> {
     fn clone(&self) -> Self {
@@ -256,23 +255,31 @@ impl<O: Owner> Clone for Home<O> {
     }
 }
 
-// SAFETY: the wheel is in an `Arc` that the home holds and never exchanges.
-unsafe impl<O: Owner> time::Home for Home<O> {
-    type Lock = BriefLock;
+impl<O: Owner> Deref for Home<O> {
+    type Target = Wheel<O>;
 
     #[inline]
-    fn timers(&self) -> &Timers<BriefLock> {
-        self.0.timers()
+    fn deref(&self) -> &Wheel<O> {
+        &self.0
+    }
+}
+
+// SAFETY: the wheel is in an `Arc` that the home holds and never exchanges.
+unsafe impl<O: Owner> time::Home for Home<O> {
+    type Lock = BiasedLock;
+
+    #[inline]
+    fn with<R>(&self, use_timers: impl FnOnce(&Timers<BiasedLock>) -> R) -> Option<R> {
+        Some(use_timers(self.timers()))
     }
 
     fn earlier(&self) {
-        self.0.call_owner();
+        self.call_owner();
     }
 }
 
 impl<O: Owner> fmt::Debug for Home<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let timers = self.0.used().map_or(0, Timers::len);
-        f.debug_struct("Wheel").field("timers", &timers).finish_non_exhaustive()
+        (**self).fmt(f)
     }
 }

@@ -62,7 +62,7 @@ fn cancelling_claims_an_idle_task_and_flags_a_busy_one() {
     assert_eq!(idle.end_poll(poll), EndPoll::Idle);
     assert_eq!(idle.cancel(), Cancel::Claimed);
     assert_eq!(idle.cancel(), Cancel::Busy);
-    let done = idle.complete();
+    let done = idle.complete(0);
     assert!(done.join_interest && !done.join_waker);
     assert_eq!(idle.cancel(), Cancel::Complete);
 }
@@ -79,17 +79,34 @@ fn only_an_idle_task_is_claimed_and_a_wake_meanwhile_is_answered() {
     let unasked = seen(&state);
     assert_eq!(fused(|f| state.wake_by_ref(f)), Wake::Nothing);
     assert_eq!(state.end_poll(unasked), EndPoll::Again);
-    let _ = state.complete();
+    let _ = state.complete(0);
     assert!(!state.claim_idle(), "complete");
 }
 
 #[test]
 fn the_last_reference_is_told_so() {
     let state = State::new();
-    assert!(state.clone_reference());
-    let _ = state.complete();
+    assert!(state.clone_references(1));
+    let _ = state.complete(0);
     assert!(matches!(state.drop_join(|| {}), DropJoin::Complete));
     assert!(!state.drop_reference());
     assert_eq!(fused(|f| state.wake_by_val(f)), Wake::Nothing);
     assert!(state.drop_reference());
+}
+
+#[test]
+fn completion_gives_up_what_the_poller_has_to_spare() {
+    let shared = State::new();
+    assert!(shared.clone_references(3));
+    // One was given away.
+    assert!(shared.complete(2).join_interest);
+    assert!(matches!(shared.drop_join(|| {}), DropJoin::Complete));
+    assert!(!shared.drop_reference() && !shared.drop_reference());
+    assert!(shared.drop_reference());
+
+    let alone = State::new();
+    assert!(alone.clone_references(3));
+    assert!(matches!(alone.drop_join(|| {}), DropJoin::Detached));
+    assert!(!alone.complete(3).join_interest);
+    assert!(alone.drop_last_reference());
 }

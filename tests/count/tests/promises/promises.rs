@@ -137,7 +137,7 @@ const WITH_THREADS: &[(&str, u64, u64)] = &[
     ("spawn_local + join, LocalRuntime", 3_10, 10),
     ("block_on, ready future", 2_00, 2_00),
     ("sleep, create + drop", 0, 0),
-    ("sleep, insert + cancel", 6_00, 0),
+    ("sleep, insert + cancel", 5, 0),
 ];
 
 fn few_read_modify_writes_in_runtimes() {

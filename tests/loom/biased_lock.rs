@@ -1,0 +1,82 @@
+//! The lock of a wheel: one thread at a time, whichever way it goes, and none that waits for ever.
+
+use std::sync::Arc as StdArc;
+
+use jenny::loom_internals::biased_lock::BiasedLock;
+use jenny_core::lock::RawLock;
+use loom::{cell::UnsafeCell, thread};
+
+use crate::harness::{Bounds, check};
+
+/// What the lock is around: loom reports an access that is not ordered with the others.
+struct Guarded {
+    lock: BiasedLock,
+    uses: UnsafeCell<usize>,
+}
+
+impl Guarded {
+    fn new() -> StdArc<Self> {
+        StdArc::new(Self { lock: BiasedLock::new(), uses: UnsafeCell::new(0) })
+    }
+
+    fn use_times(&self, times: usize) {
+        for _ in 0..times {
+            // SAFETY: the lock keeps others out, or else loom reports it.
+            self.lock.with(|| self.uses.with_mut(|uses| unsafe { *uses += 1 }));
+        }
+    }
+
+    fn uses(&self) -> usize {
+        // SAFETY: as in `use_times`.
+        self.lock.with(|| self.uses.with(|uses| unsafe { *uses }))
+    }
+}
+
+/// The second use in a row makes a favourite, the third goes the short way, and a stranger comes.
+#[test]
+fn a_stranger_against_the_favourite() {
+    check("biased lock: a stranger against the favourite", Bounds::preemptions(3), || {
+        let guarded = Guarded::new();
+        guarded.use_times(2);
+        let stranger = {
+            let guarded = StdArc::clone(&guarded);
+            thread::spawn(move || guarded.use_times(1))
+        };
+        guarded.use_times(2);
+        stranger.join().unwrap();
+        assert_eq!(guarded.uses(), 5);
+    });
+}
+
+/// Both become the favourite, one after the other, and end each other's preference.
+#[test]
+fn two_that_become_the_favourite() {
+    check("biased lock: two that become the favourite", Bounds::preemptions(2), || {
+        let guarded = Guarded::new();
+        let other = {
+            let guarded = StdArc::clone(&guarded);
+            thread::spawn(move || guarded.use_times(3))
+        };
+        guarded.use_times(4);
+        other.join().unwrap();
+        assert_eq!(guarded.uses(), 7);
+    });
+}
+
+/// Two strangers at once: one of them ends the preference.
+#[test]
+fn two_strangers_against_the_favourite() {
+    check("biased lock: two strangers against the favourite", Bounds::preemptions(2), || {
+        let guarded = Guarded::new();
+        guarded.use_times(2);
+        let strangers = [(); 2].map(|()| {
+            let guarded = StdArc::clone(&guarded);
+            thread::spawn(move || guarded.use_times(1))
+        });
+        guarded.use_times(1);
+        for stranger in strangers {
+            stranger.join().unwrap();
+        }
+        assert_eq!(guarded.uses(), 5);
+    });
+}
