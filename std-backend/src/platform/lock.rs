@@ -1,10 +1,10 @@
 //! The lock of the core's queues: one read-modify-write, and a store to open it.
 //!
 //! A mutex that lets threads sleep has to ask, when it is opened, whether somebody does: a second
-//! read-modify-write, for what happens all but never here. A queue is locked by its own
-//! worker, now and then by a thief or by one that a task has moved to, for some dozens of nanoseconds
-//! and never while foreign code runs. So whoever comes too late looks again, and has itself woken by
-//! the clock if the holder's thread was interrupted: also where that one runs only if this one sleeps.
+//! read-modify-write, for what happens all but never here. A queue is locked by its own worker, now
+//! and then by a thief, for some dozens of nanoseconds and never while foreign code runs. So whoever
+//! comes too late looks again, and has itself woken by the clock if the holder's thread was
+//! interrupted: also where that one runs only if this one sleeps.
 
 use std::{
     hint,
