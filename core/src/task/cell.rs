@@ -9,7 +9,7 @@ use core::{
     task::{Context, Poll},
 };
 
-use super::header::{Header, Prefix, SchedulerCell, Vtable};
+use super::header::{Header, Prefix, Record, SchedulerCell, Vtable};
 use super::id::{Id, IdCell};
 use super::marks::StageTag;
 use super::membership::{Membership, Tags};
@@ -76,6 +76,8 @@ impl<F: Future, S> Cell<F, S> {
         id: Option<Id>,
         spawned: Spawned<'_>,
     ) -> NonNull<Header> {
+        // Before the future is in the way: a name is copied, which may unwind.
+        let origin = Origin::new(spawned);
         let stage = UnsafeCell::new(Stage { future: ManuallyDrop::new(future) });
         let cell = place.cast::<Self>().as_ptr();
         // SAFETY: unused memory of the right layout, as the caller says, but for what is there
@@ -84,22 +86,26 @@ impl<F: Future, S> Cell<F, S> {
             let header = &raw mut (*cell).prefix.header;
             let record = &raw mut (*cell).prefix.record;
             (&raw mut (*header).vtable).write(vtable);
-            (&raw mut (*record).join_waker).write(UnsafeCell::new(MaybeUninit::uninit()));
-            (&raw mut (*record).origin).write(Origin::new(spawned));
-            (&raw mut (*record).tags).write(Tags::new(stays));
             (&raw mut (*cell).stage).write(stage);
-            // A model checker's links are more than their bytes.
-            if !stays || shrunk(false, true) {
-                (&raw mut (*header).link).write(Link::new());
-            }
+            let join_waker = UnsafeCell::new(MaybeUninit::uninit());
+            let tags = Tags::new(stays);
             if stays {
+                // A model checker's links are more than their bytes.
+                if shrunk(false, true) {
+                    (&raw mut (*header).link).write(Link::new());
+                }
+                (&raw mut (*record).join_waker).write(join_waker);
+                (&raw mut (*record).origin).write(origin);
+                (&raw mut (*record).tags).write(tags);
                 (*header).scheduler.set(scheduler);
                 (*header).id.renew(id);
                 (*header).state.start(is_joined);
             } else {
+                let membership = Membership::new();
+                (&raw mut (*header).link).write(Link::new());
                 (&raw mut (*header).scheduler).write(SchedulerCell::new(scheduler.as_ptr()));
                 (&raw mut (*header).id).write(IdCell::new(id));
-                (&raw mut (*record).membership).write(Membership::new());
+                record.write(Record { membership, join_waker, origin, tags });
                 (&raw mut (*header).state).write(State::new());
             }
         }

@@ -74,8 +74,9 @@ type Trace = unsafe fn(NonNull<Header>, &dyn super::Tracer) -> Ran;
 /// Moves an output.
 type TakeOutput = unsafe fn(NonNull<Header>, *mut (), charged: bool) -> bool;
 
-/// What became of the `Runnable` that was run: an [`Outcome`](super::Outcome) in one register. The
-/// first two are numbered as the state word's exchange fails and succeeds.
+/// What became of the `Runnable` that was run: an [`Outcome`](super::Outcome) in one register, with
+/// its variants in the same order. The first two are numbered as the state word's exchange fails and
+/// succeeds.
 #[repr(usize)]
 pub(super) enum Ran {
     /// It is to be queued again.

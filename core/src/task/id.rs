@@ -1,7 +1,7 @@
 //! A task's name for others.
 
 use core::{
-    fmt,
+    array, fmt,
     num::{NonZeroU64, NonZeroUsize},
     sync::atomic::AtomicUsize,
 };
@@ -83,11 +83,8 @@ const WORDS: usize = size_of::<Count>() / size_of::<usize>();
 impl IdCell {
     #[inline]
     pub(super) fn new(id: Option<Id>) -> Self {
-        let cell = Self([const { AtomicUsize::new(0) }; WORDS]);
-        if let Some(id) = id {
-            cell.set(id);
-        }
-        cell
+        let id = id.map_or(0, |id| id.0.get());
+        Self(array::from_fn(|word| AtomicUsize::new((id >> (word as u32 * usize::BITS)) as usize)))
     }
 
     fn set(&self, id: Id) {
@@ -111,6 +108,11 @@ impl IdCell {
 
     #[inline]
     pub(super) fn get(&self) -> Id {
+        if usize::BITS == 64 && cfg!(not(feature = "critical-section")) {
+            let id = self.0[0].load(Ordering::Relaxed) as u64;
+            // SAFETY: only ids are stored, and this is all of one; each task is made with one.
+            return Id(unsafe { NonZeroU64::new_unchecked(id) });
+        }
         self.known().unwrap_or_else(|| self.choose())
     }
 

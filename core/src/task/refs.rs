@@ -27,10 +27,10 @@ unsafe impl Sync for Runnable {}
 #[must_use]
 #[derive(Debug)]
 pub enum Outcome {
-    /// It waits, and its waker makes the next `Runnable`; or it has ended in a place that stays.
-    Idle,
     /// It was woken while it ran: queue it behind the others.
     Again(Runnable),
+    /// It waits, and its waker makes the next `Runnable`; or it has ended in a place that stays.
+    Idle,
     /// It is complete: take it out of the owned list it is bound to, then drop the reference.
     Done(OwnedRef),
 }
