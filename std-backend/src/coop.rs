@@ -58,6 +58,7 @@ pub fn poll_proceed(context: &mut Context<'_>) -> Poll<RestoreOnPending> {
 /// `Pending` if there is none left; the task is woken.
 ///
 /// As [`poll_proceed`], and writes nothing for what is pending.
+#[cfg(feature = "time")]
 #[inline]
 pub(crate) fn poll_charged<T>(
     context: &mut Context<'_>,
@@ -75,6 +76,7 @@ pub(crate) fn poll_charged<T>(
 }
 
 /// Notes that the task found no unit, and wakes it.
+#[cfg(feature = "time")]
 #[cold]
 fn refuse<T>(context: &mut Context<'_>) -> Poll<T> {
     budget::proceed::<AnyRuntime>();
