@@ -37,8 +37,13 @@ use doubts::{Doubt, Doubts};
 use slots::{Mailbox, Table, Token};
 use wake_list::WakeList;
 
-/// Events taken from the system at once, unless the user says how many; more remain for the next turn.
-const EVENT_CAPACITY: usize = 1024;
+/// Events taken from the system at once at most, unless the user says how many; more remain for the
+/// next turn.
+const MOST_EVENTS: usize = 1024;
+
+/// Room for events at first. A turn that fills it makes it twice as large: 12 KiB from the start would be
+/// a third of what a runtime takes, and most never have so many events at once.
+const FIRST_EVENTS: usize = 64;
 
 /// Freed slots for which a sleeping driver gets up: what a foreign thread registers and deregisters
 /// in a loop may not pile up.
@@ -48,6 +53,7 @@ const MAX_DEPARTED: usize = 64;
 pub(crate) struct IoDriver {
     poll: mio::Poll,
     events: mio::Events,
+    most_events: usize,
     table: Table,
     wakers: WakeList,
     doubts: Vec<Doubt<Token>>,
@@ -91,11 +97,12 @@ pub(crate) struct DriverMetrics {
 }
 
 impl IoDriver {
-    /// Makes a driver that takes up to `events` at once.
+    /// Makes a driver that takes up to `most_events` at once.
     ///
     /// # Errors
     /// The system is out of file descriptors.
-    pub(crate) fn new(events: Option<usize>) -> io::Result<Self> {
+    pub(crate) fn new(most_events: Option<usize>) -> io::Result<Self> {
+        let most_events = most_events.unwrap_or(MOST_EVENTS);
         let poll = mio::Poll::new()?;
         let shared = Shared {
             registry: poll.registry().try_clone()?,
@@ -108,7 +115,8 @@ impl IoDriver {
         };
         Ok(Self {
             poll,
-            events: mio::Events::with_capacity(events.unwrap_or(EVENT_CAPACITY)),
+            events: mio::Events::with_capacity(most_events.min(FIRST_EVENTS)),
+            most_events,
             table: Table::default(),
             wakers: WakeList::default(),
             doubts: Vec::new(),
@@ -119,6 +127,15 @@ impl IoDriver {
     /// What sockets register with.
     pub(crate) fn handle(&self) -> Handle {
         Handle { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Lets the next turn take twice as many events. Those of this one are forgotten.
+    #[cold]
+    fn make_room(&mut self) {
+        let room = self.events.capacity();
+        if room < self.most_events {
+            self.events = mio::Events::with_capacity(self.most_events.min(2 * room));
+        }
     }
 }
 
@@ -191,6 +208,10 @@ impl Driver for IoDriver {
         // Ordering: Relaxed, a hint; what is missed now is freed by a later turn.
         if !settled && shared.departed.load(Ordering::Relaxed) > 0 {
             shared.settle(table);
+        }
+        // One may have been the driver's own waker's.
+        if count as usize + 1 >= self.events.capacity() {
+            self.make_room();
         }
         told
     }

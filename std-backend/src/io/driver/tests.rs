@@ -352,3 +352,22 @@ fn slots_are_freed_even_while_the_driver_sleeps() {
     sleeper.1.unpark();
     sleeper.0.join().unwrap();
 }
+
+#[test]
+fn there_is_room_for_as_many_events_as_come_at_once() {
+    const SOCKETS: usize = 3 * FIRST_EVENTS;
+    let mut driver = IoDriver::new(Some(2 * FIRST_EVENTS)).unwrap();
+    let handle = driver.handle();
+    let connections: Vec<_> = (0..SOCKETS).map(|_| connection(&handle)).collect();
+    let mut turns = Vec::new();
+    // Each is writable, and says so once.
+    while turns.iter().sum::<u64>() < SOCKETS as u64 {
+        let before = handle.metrics().events;
+        driver.wait(Some(LONG));
+        driver.dispatch();
+        turns.push(handle.metrics().events - before);
+    }
+    let first = FIRST_EVENTS as u64;
+    assert_eq!(turns, [first, 2 * first]);
+    drop(connections);
+}
