@@ -13,6 +13,9 @@
 //! The one difference to an event is that it ends no wait. So nobody waits in the driver while
 //! there is a doubt, and none is taken while somebody does; both are decided under one lock.
 //!
+//! A report of the resource settles it, also one of writing: where doubts are left, it would have
+//! told of data, too.
+//!
 //! The doubt is left *before* the readiness is forgotten. If it is dealt with in between, the
 //! report counts the tick up, and is not forgotten.
 //!

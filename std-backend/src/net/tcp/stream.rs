@@ -61,6 +61,10 @@ const EDGE_TRIGGERED: bool = cfg!(any(
     target_os = "dragonfly",
 ));
 
+/// Where a report of either direction says how it stands with both, as epoll's does. kqueue's are
+/// about one each, so one of writing would settle a doubt about reading (`io/driver/doubts.rs`).
+const REPORTS_BOTH: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 impl TcpStream {
     /// Connects to the first of the addresses that accepts.
     ///
@@ -444,7 +448,7 @@ impl TcpStream {
             |socket, room| socket.recv(room),
             |event, done, wanted| {
                 self.exhausted(event, done, wanted);
-                if EDGE_TRIGGERED && done > 0 && done == wanted {
+                if REPORTS_BOTH && done > 0 && done == wanted {
                     self.io.registration().doubt(event);
                 }
             },
