@@ -10,12 +10,13 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --quiet --locked --workspace --lib --bins --tests --examples
 fi
-# Needs a critical section, which nothing else in the workspace provides.
+# Needs a critical section, which these tests bring along and nothing else in the workspace provides.
 say "jenny-core with 'embassy-time-driver'"
-cargo test --quiet --locked -p jenny-core --features embassy-time-driver --tests
+cargo test --quiet --locked -p jenny-core --features embassy-time-driver \
+    --lib --test single --test embassy --test embassy_integrated
 say "documentation tests"
 cargo test --quiet --locked --workspace --doc
-cargo test --quiet --locked -p jenny-core --features embassy-time-driver --doc
+cargo test --quiet --locked -p jenny-core --features embassy-time-driver --doc -- src/embassy src/single
 
 # The executor for one core: in the workspace tests as far as other packages turn it on, here for sure.
 # Optimised, its way into sleep is so short that an interrupt can come at each instruction of it.
