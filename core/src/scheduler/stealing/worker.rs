@@ -149,16 +149,17 @@ impl<P: Platform> Entered<'_, P> {
         while let Some(left) = self.frame.count_task() {
             // Borrowed anew for each task: the one before may have handed the core off.
             let Some(core) = self.core() else { return Tick::HandedOff };
-            let own = core.next();
-            if ends_with_own && own.is_none() && left + 1 < tasks {
-                break;
-            }
-            let Some(task) = own.or_else(|| search(core)) else {
-                if core.shrink() {
-                    looks.restart(left);
-                    continue;
-                }
-                return if core.sleep() { Tick::Idle } else { Tick::Ran };
+            let task = match core.next() {
+                Some(own) => own,
+                None if ends_with_own && left + 1 < tasks => break,
+                None => match search(core) {
+                    Some(found) => found,
+                    None if core.shrink() => {
+                        looks.restart(left);
+                        continue;
+                    }
+                    None => return if core.sleep() { Tick::Idle } else { Tick::Ran },
+                },
             };
             core.end_search();
             if looks.is_due(left) {
