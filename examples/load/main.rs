@@ -7,8 +7,9 @@
 //! - *unanswered*: the connection was closed before the first byte of an answer;
 //! - *broken*: the answer was cut off, wrong, or did not come in time.
 //!
-//! A server that loses no accepted request leaves nothing broken, and has handled exactly as many
-//! requests as were answered.
+//! A server that loses no accepted request leaves nothing broken, has handled exactly as many
+//! requests as were answered, and has left unanswered only what came on connections that it never
+//! accepted: as many as were *connected* here more than there.
 //!
 //! ```text
 //! cargo run --release --example load -- --connections 32 --seconds 5 127.0.0.1:8080
@@ -97,6 +98,7 @@ struct Tally {
     refused: u64,
     unanswered: u64,
     broken: u64,
+    connected: u64,
 }
 
 impl AddAssign for Tally {
@@ -105,13 +107,18 @@ impl AddAssign for Tally {
         self.refused += other.refused;
         self.unanswered += other.unanswered;
         self.broken += other.broken;
+        self.connected += other.connected;
     }
 }
 
 impl Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { answered, refused, unanswered, broken } = self;
-        write!(f, "answered {answered} refused {refused} unanswered {unanswered} broken {broken}")
+        let Self { answered, refused, unanswered, broken, connected } = self;
+        write!(
+            f,
+            "answered {answered} refused {refused} unanswered {unanswered} broken {broken} \
+             connected {connected}"
+        )
     }
 }
 
@@ -142,9 +149,16 @@ impl Client<'_> {
             if Instant::now() >= end {
                 break;
             }
-            let Ok(stream) = kept.take().map_or_else(|| self.connect(), Ok) else {
-                tally.refused += 1;
-                break;
+            let stream = match kept.take() {
+                Some(kept) => kept,
+                None => {
+                    let Ok(new) = self.connect() else {
+                        tally.refused += 1;
+                        break;
+                    };
+                    tally.connected += 1;
+                    new
+                }
             };
             match request.send(stream, self.keep_alive) {
                 Ok(stream) => {
