@@ -207,46 +207,19 @@ impl Drop for Leave<'_> {
 
 #[cfg(all(test, not(jenny_loom)))]
 mod tests {
-    use std::{
-        panic::{AssertUnwindSafe, catch_unwind},
-        thread,
-    };
-
-    use jenny_core::lock::Mutex;
+    use std::thread;
 
     use super::*;
+    use crate::platform::trials;
 
     #[test]
     fn one_at_a_time_has_it() {
-        const THREADS: u64 = 4;
-        const ROUNDS: u64 = if cfg!(miri) { 50 } else { 20_000 };
-        let counts = Mutex::<_, BiasedLock>::new((0, 0));
-        thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(|| {
-                    for round in 0..ROUNDS {
-                        counts.with(|(first, second)| {
-                            assert_eq!(first, second);
-                            *first += 1;
-                            if round % 1024 == 0 {
-                                // Some have to wait for long.
-                                thread::sleep(NAP);
-                            }
-                            *second += 1;
-                        });
-                    }
-                });
-            }
-        });
-        assert_eq!(counts.with(|counts| *counts), (THREADS * ROUNDS, THREADS * ROUNDS));
+        trials::one_at_a_time_has_it::<BiasedLock>();
     }
 
     #[test]
     fn a_panic_opens_it() {
-        let lock = BiasedLock::new();
-        let panics = || lock.with(|| panic!("in the critical section"));
-        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
-        assert!(lock.with(|| true));
+        trials::a_panic_opens_it::<BiasedLock>();
     }
 
     #[test]

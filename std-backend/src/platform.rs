@@ -18,6 +18,8 @@ use crate::primitives::unmodelled::AtomicU64;
 mod lock;
 
 pub(crate) use lock::BriefLock;
+#[cfg(all(test, feature = "time", not(jenny_loom)))]
+pub(crate) use lock::trials;
 
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.

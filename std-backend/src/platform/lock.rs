@@ -80,19 +80,19 @@ impl Drop for Unlock<'_> {
     }
 }
 
+/// What any lock has to stand.
 #[cfg(all(test, not(jenny_loom)))]
-mod tests {
+pub(crate) mod trials {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use jenny_core::lock::Mutex;
 
     use super::*;
 
-    #[test]
-    fn one_at_a_time_has_it() {
+    pub(crate) fn one_at_a_time_has_it<L: RawLock + Sync + Send>() {
         const THREADS: u64 = 4;
         const ROUNDS: u64 = if cfg!(miri) { 50 } else { 20_000 };
-        let counts = Mutex::<_, BriefLock>::new((0, 0));
+        let counts = Mutex::<_, L>::new((0, 0));
         thread::scope(|scope| {
             for _ in 0..THREADS {
                 scope.spawn(|| {
@@ -113,11 +113,25 @@ mod tests {
         assert_eq!(counts.with(|counts| *counts), (THREADS * ROUNDS, THREADS * ROUNDS));
     }
 
-    #[test]
-    fn a_panic_opens_it() {
-        let lock = BriefLock::new();
+    pub(crate) fn a_panic_opens_it<L: RawLock>() {
+        let lock = L::new();
         let panics = || lock.with(|| panic!("in the critical section"));
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert!(lock.with(|| true));
+    }
+}
+
+#[cfg(all(test, not(jenny_loom)))]
+mod tests {
+    use super::{BriefLock, trials};
+
+    #[test]
+    fn one_at_a_time_has_it() {
+        trials::one_at_a_time_has_it::<BriefLock>();
+    }
+
+    #[test]
+    fn a_panic_opens_it() {
+        trials::a_panic_opens_it::<BriefLock>();
     }
 }

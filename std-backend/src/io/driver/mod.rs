@@ -42,7 +42,7 @@ use wake_list::WakeList;
 const MOST_EVENTS: usize = 1024;
 
 /// Room for events at first. A turn that fills it makes it twice as large: 12 KiB from the start would be
-/// a third of what a runtime takes, and most never have so many events at once.
+/// a fifth of what a runtime of two workers takes, and most never have so many events at once.
 const FIRST_EVENTS: usize = 64;
 
 /// Freed slots for which a sleeping driver gets up: what a foreign thread registers and deregisters
