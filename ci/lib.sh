@@ -32,10 +32,13 @@ component() {
         die "please install the Rust component '$1'"
 }
 
-# has_target TARGET: whether the toolchain builds for a target, which rustup may have to add.
+# has_target TARGET: whether the toolchain builds for a target, which rustup may have to add. Where rustup
+# could not, it is left alone for an hour: with a network that only loses packets each try takes minutes.
 has_target() {
-    compgen -G "$(rustc --print sysroot)/lib/rustlib/$1/lib/libcore-*.rlib" >/dev/null ||
-        timeout 120 rustup target add "$1" >/dev/null 2>&1
+    local failed=$TARGET/rustup-failed
+    if compgen -G "$(rustc --print sysroot)/lib/rustlib/$1/lib/libcore-*.rlib" >/dev/null; then return; fi
+    [ -z "$(find "$failed" -mmin -60 2>/dev/null)" ] || return 1
+    timeout 120 rustup target add "$1" >/dev/null 2>&1 || { mkdir -p "$TARGET"; touch "$failed"; return 1; }
 }
 
 # chip TARGET: makes cargo build for a chip without an operating system: with the target of the
