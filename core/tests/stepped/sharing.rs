@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -11,7 +12,7 @@ use std::{
 
 use jenny_core::scheduler::{
     Tick,
-    stealing::{self, Config, Handle, Worker},
+    stealing::{self, Config, Entered, Handle, Worker},
 };
 
 use crate::{
@@ -153,6 +154,52 @@ fn one_that_sleeps_again_is_called_for_more() {
         assert_eq!(worker.tick(), Tick::Ran);
     });
     assert_eq!(ran.load(Relaxed), 20);
+    close(&handle, first, &other);
+}
+
+/// Whatever wakes them has all of them ready before a thief is called, once, also if it panics.
+#[test]
+fn those_who_are_woken_together_are_shared_together() {
+    let (handle, mut first, other) = two();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let spawn = |tasks| {
+        for _ in 0..tasks {
+            let ran = Arc::clone(&ran);
+            drop(handle.spawn(async move {
+                ran.fetch_add(1, Relaxed);
+            }));
+        }
+    };
+    let run_all = |worker: &Entered<'_, Toy>| while worker.tick() != Tick::Idle {};
+    first.enter(|worker| {
+        let turn = |tasks| {
+            worker.gather(|| {
+                spawn(tasks);
+                assert!(!other.unparked.take(), "in the middle");
+            });
+        };
+        turn(1);
+        assert!(!other.unparked.take(), "for the only task");
+        run_all(worker);
+        // Of a worker that is registered as asleep, as that of a driver is.
+        turn(8);
+        let before = ran.load(Relaxed);
+        assert!(other.answer(), "there is work for two");
+        assert_eq!(ran.load(Relaxed), before + 7, "all but the one in the LIFO slot");
+        run_all(worker);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            worker.gather(|| {
+                spawn(3);
+                panic!("a driver");
+            })
+        }));
+        assert!(panicked.is_err() && other.answer());
+        run_all(worker);
+        spawn(2);
+        assert!(other.answer(), "it gathers no more");
+        run_all(worker);
+    });
+    assert_eq!(ran.load(Relaxed), 14);
     close(&handle, first, &other);
 }
 

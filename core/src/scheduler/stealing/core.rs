@@ -47,6 +47,8 @@ pub(super) struct Core<P: Platform> {
     polls_at_sleep: Cell<usize>,
     /// Calls for help wait for the end of the poll.
     pub(super) holds_back: Cell<bool>,
+    /// They wait until the code has ended that wakes task after task.
+    pub(super) gathers: Cell<bool>,
     call: Cell<Call>,
     lifo_in_a_row: Cell<u8>,
     rng: Rng,
@@ -89,6 +91,7 @@ impl<P: Platform> Core<P> {
             // Nobody has woken it yet, so its first sleep follows no empty wake.
             polls_at_sleep: Cell::new(usize::MAX),
             holds_back: Cell::new(false),
+            gathers: Cell::new(false),
             call: Cell::new(Call { thief: index, polls: 0, enough: 1 }),
             lifo_in_a_row: Cell::new(0),
             rng: Rng::new(shared.platform.seed()),
@@ -214,7 +217,7 @@ impl<P: Platform> Core<P> {
     pub(super) fn share(&self) {
         // A driver that this worker turns in its sleep has woken tasks: it is awake, do not choose it.
         self.wake_up();
-        if self.shared.idle.worth_waking() {
+        if self.shared.idle.worth_waking() && !self.gathers.get() {
             self.call_thief();
         }
     }
@@ -244,6 +247,15 @@ impl<P: Platform> Core<P> {
         self.holds_back.set(false);
         // This worker does not sleep, so whoever is called next is not called in vain.
         self.call.set(Call { thief: self.index, ..self.call.get() });
+        if self.has_to_share() {
+            self.share();
+        }
+    }
+
+    /// The code has ended that woke task after task.
+    #[inline]
+    pub(super) fn share_gathered(&self) {
+        self.gathers.set(false);
         if self.has_to_share() {
             self.share();
         }

@@ -200,6 +200,27 @@ impl<P: Platform> Entered<'_, P> {
         }
     }
 
+    /// Runs code that wakes tasks and does little else, such as a driver's: a thief is called at the
+    /// end of it, if there is work for two. One that is called earlier finds less to share, and
+    /// whoever calls it is kept from waking the others for longer than that takes.
+    pub fn gather<R>(&self, wake: impl FnOnce() -> R) -> R {
+        struct End<'a, 'b, P: Platform>(&'a Entered<'b, P>);
+
+        impl<P: Platform> Drop for End<'_, '_, P> {
+            fn drop(&mut self) {
+                if let Some(core) = self.0.core() {
+                    core.share_gathered();
+                }
+            }
+        }
+
+        if let Some(core) = self.core() {
+            core.gathers.set(true);
+        }
+        let _end = End(self);
+        wake()
+    }
+
     /// Goes to sleep as a tick does that finds nothing to run, but runs nothing. False if there is
     /// something to do: the worker is to be ticked soon.
     ///

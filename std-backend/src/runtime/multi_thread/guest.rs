@@ -233,8 +233,10 @@ impl<'a> Visit<'a> {
     fn turn(&mut self) {
         self.has_turned = true;
         contain(|| {
-            self.desk.with_parker(Parker::turn_now);
-            self.desk.timers.fire_due();
+            self.worker.gather(|| {
+                self.desk.with_parker(Parker::turn_now);
+                self.desk.timers.fire_due();
+            });
         });
     }
 

@@ -171,12 +171,13 @@ impl Desk {
         }
         // The driver is turned inside the worker's scope: what its events wake stays on this worker.
         loop {
-            self.timers.fire_due();
+            worker.gather(|| self.timers.fire_due());
             let tick = if self.rush.is_on() { worker.tick_own() } else { worker.tick() };
             match tick {
                 Tick::Ran => {
                     recorder.ran(worker.polls());
-                    self.rush.turned(self.with_parker(Parker::turn_now));
+                    let had_events = worker.gather(|| self.with_parker(Parker::turn_now));
+                    self.rush.turned(had_events);
                 }
                 Tick::Idle if self.is_resident() => {
                     if self.gets_up(worker, index, &mut recorder) {
@@ -210,7 +211,8 @@ impl Desk {
         if !worker.has_work() && self.may_linger(worker) {
             recorder.park(worker.polls());
             let parked = team.monitor.as_ref().map(|monitor| monitor.parks(index));
-            let had_events = self.with_parker(|parker| parker.park_for(self.time_left()));
+            let time = self.time_left();
+            let had_events = worker.gather(|| self.with_parker(|parker| parker.park_for(time)));
             drop(parked);
             self.rush.waited(had_events, recorder.unpark());
             worker.wake_up();
@@ -292,7 +294,7 @@ impl Desk {
         let seat = self.clear(worker).expect(MOVED);
         let seat = self.team.berths[index].sleep(seat, &mut bed, time, |seat, dispatch| {
             // What the driver's events wake stays on this worker.
-            seat.worker.enter(|_| dispatch());
+            seat.worker.enter(|worker| worker.gather(dispatch));
         });
         if let Some(monitor) = &self.team.monitor {
             monitor.taken(index);
