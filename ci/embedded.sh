@@ -52,6 +52,9 @@ is_wanted() {
     return 1
 }
 
+# How the programs are run, if not as their folder has it: what they then print is in `expected/PROGRAM.$way`.
+way=
+
 # run TARGET BOARD FOLDER [CODE:]PROGRAM...: wants of each this exit code, 0 without one, and all that
 # `expected/PROGRAM` says. Types `typed`, if there is one.
 run() {
@@ -61,24 +64,25 @@ run() {
     say "$folder for $target"
     firmware 600 build "$target" "$folder" --bins
     for program in "$@"; do
-        local expected_code=0 code=0 verdict=passed typed=/dev/null log missing wide
+        local expected_code=0 code=0 verdict=passed typed=/dev/null log missing wide name
         [[ $program != *:* ]] || { expected_code=${program%:*} program=${program#*:}; }
         is_wanted "$program" || continue
-        say "$program on $board"
+        name=$program${way:+.$way}
+        say "$name on $board"
         if [[ $target != riscv64* ]]; then
             wide=$(readelf -sW "$CARGO_TARGET_DIR/$target/release/$program" | wide_atomics)
             [ -z "$wide" ] || { verdict="64-bit atomics: $wide"; }
         fi
-        log=$LOGS/$target.$program
+        log=$LOGS/$target.$name
         [ ! -e "$folder/typed" ] || typed=$folder/typed
         firmware 60 run "$target" "$folder" --bin "$program" \
             <"$typed" >"$log" 2>"$log.err" || code=$?
         cat "$log"
-        missing=$(unprinted "$folder/expected/$program" "$log")
+        missing=$(unprinted "$folder/expected/$name" "$log")
         [ -z "$missing" ] || verdict="not printed: ${missing//$'\n'/ | }"
         [ "$code" = "$expected_code" ] || { verdict="exit code $code"; cat "$log.err"; }
         [ "$verdict" = passed ] || failed=1
-        table+=$(printf '%-30s %-14s %-20s %s' "$target" "$board" "$program" "$verdict")$'\n'
+        table+=$(printf '%-30s %-14s %-20s %s' "$target" "$board" "$name" "$verdict")$'\n'
     done
 }
 
@@ -90,7 +94,10 @@ run thumbv7m-none-eabi "Cortex-M3" examples/firmware-embassy own_driver hal_driv
 run thumbv6m-none-eabi "Cortex-M0" examples/firmware-embassy own_driver hal_driver
 run riscv32imc-unknown-none-elf "RV32IMC" examples/firmware-embassy own_driver hal_driver
 run thumbv7m-none-eabi "Cortex-M3" examples/firmware-shell firmware-shell
-run riscv64imac-unknown-none-elf "RV64, 4 harts" examples/firmware-four-harts firmware-four-harts
+run riscv64imac-unknown-none-elf "RV64, 4 harts" examples/firmware-four-harts stealing storm own_driver hal_driver
+# One hart after the other, each interrupt at an exact instruction, the same in each run.
+way=stepped CARGO_TARGET_RISCV64IMAC_UNKNOWN_NONE_ELF_RUNNER="qemu-system-riscv64 -M virt -smp 4 -icount shift=0,sleep=off -nographic -bios none -kernel" \
+    run riscv64imac-unknown-none-elf "RV64, 4 harts" examples/firmware-four-harts storm
 
 # The files of the guide are those that it shows, so that it works for whoever follows it: outside of
 # this workspace.

@@ -28,8 +28,8 @@
 //!
 //! # No lost wake
 //!
-//! See [`park`]. `tests/loom/smp.rs` has it as models, and `examples/firmware-four-harts` counts it on
-//! four cores.
+//! See [`park`]. `tests/loom/smp.rs` has it as models, and the storm of `examples/firmware-four-harts`
+//! counts them on four cores.
 //!
 //! # Example
 //!

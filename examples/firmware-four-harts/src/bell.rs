@@ -1,7 +1,6 @@
 //! A counter that one task waits on, and that anybody rings: any hart, any interrupt.
 
 use core::{
-    cell::RefCell,
     future,
     sync::atomic::{
         AtomicUsize,
@@ -10,22 +9,26 @@ use core::{
     task::{Poll, Waker},
 };
 
-use critical_section::Mutex;
+use jenny_core::{lock::Mutex, smp::SpinLock};
+
+use crate::Virt;
 
 pub struct Bell {
     rings: AtomicUsize,
-    waiting: Mutex<RefCell<Option<Waker>>>,
+    /// Under a lock of its own: in a critical section all harts would wait for each other.
+    waiting: Mutex<Option<Waker>, SpinLock<Virt>>,
 }
 
 impl Bell {
+    #[expect(clippy::new_without_default, reason = "for statics only")]
     pub const fn new() -> Self {
-        Self { rings: AtomicUsize::new(0), waiting: Mutex::new(RefCell::new(None)) }
+        Self { rings: AtomicUsize::new(0), waiting: Mutex::with_lock(None, SpinLock::new()) }
     }
 
     pub fn ring(&self) {
         // Ordering: Release publishes what the ringer did, Acquire is for the next one's Release.
         self.rings.fetch_add(1, AcqRel);
-        let waker = critical_section::with(|token| self.waiting.borrow_ref_mut(token).take());
+        let waker = self.waiting.with(Option::take);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -39,7 +42,7 @@ impl Bell {
     pub async fn rung(&self, times: usize) -> usize {
         future::poll_fn(|context| {
             let waker = context.waker().clone();
-            critical_section::with(|token| self.waiting.borrow_ref_mut(token).replace(waker));
+            let _former = self.waiting.with(|waiting| waiting.replace(waker));
             // Looked at after the waker is in place: a ring in between wakes, or is seen here.
             let rings = self.rings();
             if rings < times { Poll::Pending } else { Poll::Ready(rings) }

@@ -1,4 +1,4 @@
-//! The board: what jenny asks of it, and how its harts start.
+//! The board: what jenny asks of it, how its harts start, and an alarm for each.
 
 use core::arch::global_asm;
 
@@ -61,11 +61,22 @@ fn software_interrupt(hart: usize, pending: bool) {
     unsafe { MSIP.add(hart).write_volatile(pending.into()) };
 }
 
-/// From now on this hart takes interrupts from the others.
-pub fn accept_interrupts() {
-    // SAFETY: there is a handler, and no critical section is held.
+/// Sets the alarm of a hart; `u64::MAX` takes it away. Its timer interrupts from this tick of
+/// [`timer::now`](firmware_board::timer::now) on. From any hart.
+pub fn set_alarm(hart: usize, at: u64) {
+    const COMPARE: *mut u64 = 0x200_4000 as *mut u64;
+    assert!(hart < HARTS);
+    // SAFETY: the CLINT's register for this hart.
+    unsafe { COMPARE.add(hart).write_volatile(at) };
+}
+
+/// From now on this hart takes interrupts, from the others and of its timer.
+pub(crate) fn accept_interrupts() {
+    set_alarm(Virt::this(), u64::MAX);
+    // SAFETY: there are handlers, and no critical section is held.
     unsafe {
         mie::set_msoft();
+        mie::set_mtimer();
         mstatus::set_mie();
     }
 }
@@ -92,7 +103,7 @@ _mp_hook:
 );
 
 /// Starts the other harts: they enter `main`.
-pub fn start_others() {
+pub(crate) fn start_others() {
     (1..HARTS).for_each(Virt::interrupt);
 }
 

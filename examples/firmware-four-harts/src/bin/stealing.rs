@@ -1,5 +1,3 @@
-//! Four harts, a worker on each, and no operating system below: `cargo run --release`.
-//!
 //! Hart 0 spawns, the others wake up and steal. Next to the tasks that may move, each hart has one
 //! that may not. A timer interrupt wakes a task on whatever hart. In the end what is left is
 //! cancelled, and everything is counted.
@@ -9,31 +7,16 @@
 
 extern crate alloc;
 
-mod bell;
-mod harts;
-
 use alloc::{rc::Rc, vec::Vec};
 use core::{
     cell::Cell,
     future, hint,
-    sync::atomic::{
-        AtomicUsize,
-        Ordering::{AcqRel, Relaxed},
-    },
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use firmware_board::{self as board, Exit, println};
-use jenny_core::{
-    scheduler::stealing::Config,
-    smp::{self, Board},
-};
-
-use crate::{
-    bell::Bell,
-    harts::{HARTS, Virt},
-};
-
-type Handle = smp::Handle<Virt>;
+use firmware_four_harts::{Bell, HARTS, Handle, Virt, hart, run};
+use jenny_core::smp;
 
 const TASKS: usize = 2_000;
 const TICKS: usize = 50;
@@ -47,32 +30,13 @@ static PINNED: [Bell; HARTS] = [const { Bell::new() }; HARTS];
 static STAYED: Bell = Bell::new();
 static TICKED: Bell = Bell::new();
 static CANCELLED: AtomicUsize = AtomicUsize::new(0);
-static STOPPED: AtomicUsize = AtomicUsize::new(0);
 
 #[board::entry]
 fn main() -> ! {
-    if hart() == 0 {
-        board::heap!(1024 * 1024);
-        let handle = smp::start::<Virt>(Config::default());
-        handle.spawn(conduct(handle.clone()));
-        harts::start_others();
-    }
-    harts::accept_interrupts();
-    smp::run::<Virt>(|spawner| drop(spawner.spawn_local(stay())));
-
-    // Ordering: the last to come has everybody's counts.
-    if STOPPED.fetch_add(1, AcqRel) + 1 == HARTS {
-        assert_eq!(CANCELLED.load(Relaxed), FOREVER + HARTS);
-        println!("{HARTS} harts stopped, {} tasks cancelled", FOREVER + HARTS);
-        board::exit(Exit::Success);
-    }
-    loop {
-        riscv::asm::wfi();
-    }
-}
-
-fn hart() -> usize {
-    Virt::this()
+    run(conduct, |spawner| drop(spawner.spawn_local(stay())));
+    assert_eq!(CANCELLED.load(Relaxed), FOREVER + HARTS);
+    println!("{HARTS} harts stopped, {} tasks cancelled", FOREVER + HARTS);
+    board::exit(Exit::Success)
 }
 
 /// A task that may not move: what it holds is not `Send`.
