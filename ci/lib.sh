@@ -47,9 +47,15 @@ has_target() {
 chip() {
     sources=()
     if has_target "$1"; then return; fi
-    [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src ] || apt rustc-web rust-web-src
     # The linker of the toolchain: Debian's compiler brings none for chips.
     PATH+=:$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin
-    export PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+    export PATH
+    debian_compiler
     sources=(-Zbuild-std=core,alloc)
+}
+
+# debian_compiler: makes cargo use Debian's compiler, whose package of sources -Zbuild-std can build.
+debian_compiler() {
+    [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src ] || apt rustc-web rust-web-src
+    export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
 }

@@ -9,8 +9,21 @@
 target=x86_64-unknown-linux-gnu
 cargo +nightly --version >/dev/null 2>&1 ||
     rustup toolchain install nightly --profile minimal || die "please install the nightly toolchain"
-[ -d "$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library" ] ||
-    rustup component add --toolchain nightly rust-src || die "please install nightly's 'rust-src'"
+
+# Where rustup cannot bring the sources of std, Debian's compiler builds Debian's, and the runtime
+# libraries, which Debian leaves out, are nightly's.
+nightly=$(rustc +nightly --print sysroot)/lib/rustlib
+library=$nightly/src/rust/library
+[ -d "$library" ] || timeout 120 rustup component add --toolchain nightly rust-src >/dev/null 2>&1 || true
+[ -d "$library" ] || debian_compiler
+
+# instrument SANITIZER: the compiler's flags for it.
+instrument() {
+    local runtime=$nightly/$target/lib/librustc-nightly_rt.${1:0:1}san.a
+    printf %s "-Zsanitizer=$1 --cfg jenny_sanitize"
+    [ "${RUSTC:-}" != /usr/bin/rustc ] ||
+        printf %s " -Zexternal-clangrt -Zpre-link-arg=-Wl,--whole-archive,$runtime,--no-whole-archive"
+}
 
 # Without it reports are as valid, but name addresses instead of functions and lines.
 (need llvm-symbolizer llvm) || echo "going on without llvm-symbolizer"
@@ -22,11 +35,12 @@ export ASAN_OPTIONS="detect_leaks=1 detect_stack_use_after_return=1"
 sanitized() {
     local sanitizer=$1 command=$2
     shift 2
-    CARGO_TARGET_DIR=$TARGET/sanitize-$sanitizer RUSTFLAGS="-Zsanitizer=$sanitizer --cfg jenny_sanitize" \
+    CARGO_TARGET_DIR=$TARGET/sanitize-$sanitizer RUSTFLAGS=$(instrument "$sanitizer") \
         cargo +nightly "$command" --release -Zbuild-std --target "$target" "$@"
 }
 
-# Three small crimes, each of which the sanitizer has to see before it is believed.
+# Three small crimes, each of which the sanitizer has to see before it is believed. In the profile of
+# the workspace, so that std is built once.
 probe=$(mktemp -d)
 trap 'rm -rf "$probe"' EXIT
 mkdir "$probe/src"
@@ -36,6 +50,7 @@ name = "probe"
 edition = "2024"
 [workspace]
 TOML
+grep -A1 -Fx '[profile.release]' Cargo.toml >>"$probe/Cargo.toml"
 cat >"$probe/src/main.rs" <<'RUST'
 use std::{cell::UnsafeCell, hint::black_box, sync::Barrier, thread};
 struct Racy(UnsafeCell<u64>);
