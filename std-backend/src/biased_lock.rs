@@ -1,10 +1,9 @@
 //! The lock of a wheel: no read-modify-write for the thread that has it again and again, one for others.
 //!
-//! A wheel is locked by its own worker, now and then by one that a task has moved to, for some dozens of
-//! nanoseconds and never while foreign code runs. So whoever comes too late looks again, and has itself
-//! woken by the clock if the holder's thread was interrupted: also where that one runs only if this one
-//! sleeps. And the thread that has come so many times in a row without another in between becomes the
-//! *favourite*, and goes a way of its own.
+//! A wheel is locked by its own worker, now and then by one that a task has moved to, for as short a time
+//! as a queue is, and whoever comes too late waits in the same way (`primitives/brief_lock.rs`). But the
+//! thread that has come so many times in a row without another in between becomes the *favourite*, and
+//! goes a way of its own.
 //!
 //! # The short way
 //! The favourite says that it is inside, looks whether it is the favourite still, and if so, it has the
@@ -34,23 +33,11 @@
 
 #![allow(unreachable_pub, reason = "re-exported for the loom models only")]
 
-use std::{
-    sync::atomic::{AtomicU32, AtomicUsize as Note},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU32, AtomicUsize as Note};
 
 use jenny_core::lock::RawLock;
 
-use crate::primitives::{
-    AtomicBool, AtomicUsize, Ordering, asymmetric, nap, spin_loop, thread, thread_number,
-};
-
-/// So many times to look at once: about as long as the longest use, a turn of the wheel.
-const LOOKS: u32 = 64;
-/// So many times to look, the last of them after others were let run.
-const LOOKS_AND_YIELDS: u32 = 80;
-/// How long to sleep after that.
-const NAP: Duration = Duration::from_micros(50);
+use crate::primitives::{AtomicBool, AtomicUsize, Ordering, asymmetric, thread_number, wait_until};
 
 /// So many times in a row makes a thread the favourite of a lock that never had one.
 const AT_FIRST: u32 = if cfg!(jenny_loom) { 1 } else { 64 };
@@ -155,20 +142,6 @@ impl BiasedLock {
     }
 }
 
-#[cold]
-fn wait_until(mut is_over: impl FnMut() -> bool) {
-    for look in 1_u32.. {
-        if is_over() {
-            return;
-        }
-        match look {
-            ..LOOKS => spin_loop(),
-            LOOKS..LOOKS_AND_YIELDS => thread::yield_now(),
-            _ => nap(NAP),
-        }
-    }
-}
-
 // SAFETY: the one at a time who has taken `locked` and has seen the favourite leave is alone, as the head
 // of this file argues, and so is the favourite; each of the flags is put back when the closure has
 // returned or unwinds, by a Release that the next one acquires.
@@ -210,7 +183,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::platform::trials;
+    use crate::primitives::trials;
 
     #[test]
     fn one_at_a_time_has_it() {

@@ -20,9 +20,10 @@ pub mod park {
     };
 }
 
-#[cfg(feature = "time")]
-pub mod biased_lock {
+pub mod locks {
+    #[cfg(feature = "time")]
     pub use crate::biased_lock::BiasedLock;
+    pub use crate::primitives::BriefLock;
 }
 
 pub mod runtime {

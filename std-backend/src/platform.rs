@@ -13,13 +13,7 @@ use std::{
 
 use jenny_core::platform::{Frame, Keeps, Platform, Unpark};
 
-use crate::primitives::unmodelled::AtomicU64;
-
-mod lock;
-
-pub(crate) use lock::BriefLock;
-#[cfg(all(test, feature = "time", not(jenny_loom)))]
-pub(crate) use lock::trials;
+use crate::primitives::{BriefLock, unmodelled::AtomicU64};
 
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.

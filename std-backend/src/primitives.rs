@@ -17,10 +17,16 @@ pub(crate) use std::sync::atomic::Ordering;
 
 #[cfg(feature = "time")]
 pub(crate) mod asymmetric;
+mod brief_lock;
 #[cfg(jenny_count)]
 mod counted;
 #[cfg(feature = "time")]
 mod thread_number;
+#[allow(unreachable_pub, reason = "re-exported for the loom models only")]
+pub use self::brief_lock::BriefLock;
+#[cfg(all(test, feature = "time", not(jenny_loom)))]
+pub(crate) use self::brief_lock::trials;
+pub(crate) use self::brief_lock::wait_until;
 #[cfg(feature = "time")]
 pub(crate) use self::thread_number::thread_number;
 

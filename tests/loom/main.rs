@@ -5,7 +5,6 @@ mod harness;
 mod platform;
 
 mod berth;
-mod biased_lock;
 mod block_on;
 mod broken;
 mod dormancy;
@@ -15,6 +14,7 @@ mod idle;
 mod join_list;
 mod local;
 mod local_set;
+mod locks;
 mod one_thread;
 mod owned;
 mod park;

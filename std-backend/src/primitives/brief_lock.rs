@@ -6,14 +6,13 @@
 //! comes too late looks again, and has itself woken by the clock if the holder's thread was
 //! interrupted: also where that one runs only if this one sleeps.
 
-use std::{
-    hint,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+#![allow(unreachable_pub, reason = "re-exported for the loom models only")]
+
+use std::time::Duration;
 
 use jenny_core::lock::RawLock;
+
+use super::{AtomicBool, Ordering, nap, spin_loop, thread};
 
 /// So many times to look at once: about as long as the longest use, a turn of a wheel.
 const LOOKS: u32 = 64;
@@ -22,9 +21,24 @@ const LOOKS_AND_YIELDS: u32 = 80;
 /// How long to sleep after that.
 const NAP: Duration = Duration::from_micros(50);
 
+/// Waits for what takes a few dozen nanoseconds, unless a thread is interrupted in it.
+#[cold]
+pub(crate) fn wait_until(mut is_over: impl FnMut() -> bool) {
+    for look in 1_u32.. {
+        if is_over() {
+            return;
+        }
+        match look {
+            ..LOOKS => spin_loop(),
+            LOOKS..LOOKS_AND_YIELDS => thread::yield_now(),
+            _ => nap(NAP),
+        }
+    }
+}
+
 /// A lock for a few dozen nanoseconds.
 #[derive(Debug)]
-pub(crate) struct BriefLock {
+pub struct BriefLock {
     locked: AtomicBool,
 }
 
@@ -34,27 +48,13 @@ impl BriefLock {
         // Ordering: Acquire pairs with the Release in `Unlock`.
         self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
-
-    #[cold]
-    fn lock_late(&self) {
-        for attempt in 0_u32.. {
-            // A load, which takes the cache line away from nobody.
-            if !self.locked.load(Ordering::Relaxed) && self.try_lock() {
-                return;
-            }
-            match attempt {
-                0..LOOKS => hint::spin_loop(),
-                LOOKS..LOOKS_AND_YIELDS => thread::yield_now(),
-                _ => thread::sleep(NAP),
-            }
-        }
-    }
 }
 
 // SAFETY: one at a time takes the flag from false to true, acquiring what the one before it has
 // released; and it is put back when the closure has returned or unwinds.
 unsafe impl RawLock for BriefLock {
-    const EXCHANGES: usize = 1;
+    // They are counted where they are.
+    const EXCHANGES: usize = 0;
 
     fn new() -> Self {
         Self { locked: AtomicBool::new(false) }
@@ -63,7 +63,8 @@ unsafe impl RawLock for BriefLock {
     #[inline]
     fn with<R>(&self, critical: impl FnOnce() -> R) -> R {
         if !self.try_lock() {
-            self.lock_late();
+            // Loads take the cache line away from nobody.
+            wait_until(|| !self.locked.load(Ordering::Relaxed) && self.try_lock());
         }
         let _unlock = Unlock(self);
         critical()
