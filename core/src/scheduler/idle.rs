@@ -54,6 +54,11 @@ impl Idle {
         self.searching.load(Ordering::Relaxed)
     }
 
+    #[inline]
+    fn anybody_sleeps(&self) -> bool {
+        self.sleeping.iter().any(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
     // ---- notifiers ----
 
     /// Whether waking somebody could be of use. Plain loads: enough for work that its owner will
@@ -61,7 +66,7 @@ impl Idle {
     #[inline]
     pub fn worth_waking(&self) -> bool {
         // Ordering: Relaxed; a stale answer delays help and loses nothing.
-        self.sleeping.iter().any(|word| word.load(Ordering::Relaxed) != 0) && self.searchers() == 0
+        self.anybody_sleeps() && self.searchers() == 0
     }
 
     /// Chooses a sleeper to look for work that has just been published, `first` if it sleeps. None if
@@ -70,7 +75,7 @@ impl Idle {
         loop {
             // Ordering: (N2) in the README: the publication comes before the loads below.
             fence(Ordering::SeqCst);
-            if self.searchers() > 0 || self.sleepers() == 0 {
+            if self.searchers() > 0 || !self.anybody_sleeps() {
                 return None;
             }
             // The count comes before the bit: a sleeper that finds its bit taken ends a search that

@@ -32,6 +32,8 @@ const SPAWNS_PER_COLLECT: u32 = 64;
 /// is held across user code.
 pub(super) struct Core<P: Platform> {
     pub(super) shared: SharedRef<Shared<P>>,
+    // Invariant: that of `index`, among those of `shared`. Each task asks for it several times.
+    slot: NonNull<Slot<P>>,
     /// Where this core is owned, while it is entered.
     pub(super) holder: Cell<*const Holder<P>>,
     pub(super) index: usize,
@@ -72,13 +74,14 @@ struct Call {
     enough: usize,
 }
 
-// SAFETY: the core is `!Sync` and moves with its worker; it holds counts, numbers and pointers to
-// tasks, whose futures are all `Send`.
+// SAFETY: the core is `!Sync` and moves with its worker; it holds counts, numbers, a pointer to what
+// every thread may use, and pointers to tasks, whose futures are all `Send`.
 unsafe impl<P: Platform> Send for Core<P> {}
 
 impl<P: Platform> Core<P> {
     pub(super) fn new(shared: SharedRef<Shared<P>>, index: usize) -> Self {
         Self {
+            slot: NonNull::from(&shared.slots[index]),
             index,
             holder: Cell::new(ptr::null()),
             owned: LocalOwnedTasks::new(u16::try_from(index).expect("checked by Shared::new")),
@@ -105,8 +108,11 @@ impl<P: Platform> Core<P> {
         }
     }
 
+    #[inline]
     pub(super) fn slot(&self) -> &Slot<P> {
-        &self.shared.slots[self.index]
+        // SAFETY: the slots stay where they are as long as the scheduler lives, and `shared` keeps it
+        // alive.
+        unsafe { self.slot.as_ref() }
     }
 
     // ---- giving ----

@@ -109,6 +109,7 @@ impl Lifo {
             .map(|link| unsafe { Runnable::from_link(link) })
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.0.load(Ordering::Relaxed).is_null()
     }
