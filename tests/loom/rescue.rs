@@ -17,8 +17,8 @@ use crate::{
 /// Looks twice, so that the second look finds a worker that has not begun a poll in between.
 fn look_twice(handle: &Handle<Modelled>) {
     let mut glances = handle.glances();
-    let _ = handle.look_after(&mut glances, |_| false);
-    let _ = handle.look_after(&mut glances, |_| false);
+    let _ = handle.look_after(&mut glances, |_, _| false);
+    let _ = handle.look_after(&mut glances, |_, _| false);
 }
 
 fn assert_over(joins: impl IntoIterator<Item = JoinHandle<Output>>) {
@@ -95,10 +95,10 @@ fn against_the_owner_and_another_that_stops() {
         let (handle, [mut first, second]) = new(1);
         let join = first.worker.enter(|_| handle.spawn(ready()));
         let mut glances = handle.glances();
-        let _ = handle.look_after(&mut glances, |_| false);
+        let _ = handle.look_after(&mut glances, |_, _| false);
         handle.close();
         let monitor = thread::spawn(move || {
-            let _ = handle.look_after(&mut glances, |_| false);
+            let _ = handle.look_after(&mut glances, |_, _| false);
         });
         let second = thread::spawn(move || second.run());
         first.run();

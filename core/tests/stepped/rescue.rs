@@ -8,17 +8,19 @@ use std::sync::{
 use jenny_core::scheduler::stealing::{Glances, Look};
 
 use crate::{
+    probe::yield_now,
     rig::{Dice, Kind, Rig},
     toy::Toy,
 };
 
 fn look(rig: &Rig, glances: &mut Glances) -> Look {
-    rig.stealing().look_after(glances, |_| false)
+    rig.stealing().look_after(glances, |_, _| false)
 }
 
+/// Of workers that have begun few polls.
 fn found(awake: usize, stuck: usize, exposed: bool) -> Look {
     let mut look = Look::default();
-    (look.awake, look.stuck, look.exposed) = (awake, stuck, exposed);
+    (look.awake, look.stuck, look.slow, look.exposed) = (awake, stuck, awake, exposed);
     look
 }
 
@@ -90,7 +92,7 @@ fn a_worker_that_sleeps_is_not_looked_after() {
     let mut glances = rig.stealing().glances();
     let handle = rig.stealing().clone();
     for _ in 0..3 {
-        let look = handle.look_after(&mut glances, |worker| panic!("worker {worker} sleeps"));
+        let look = handle.look_after(&mut glances, |worker, _| panic!("worker {worker} sleeps"));
         assert_eq!(look, found(0, 0, false));
     }
     // What was seen before a sleep says nothing about the time after it, polls or no polls.
@@ -110,9 +112,36 @@ fn what_else_is_neglected_is_asked_for_each_worker_that_is_awake() {
     let (rig, _) = stuck();
     let mut glances = rig.stealing().glances();
     let mut asked = Vec::new();
-    let look = rig.stealing().look_after(&mut glances, |worker| {
-        asked.push(worker);
-        true
+    for is_stuck in [false, true] {
+        let look = rig.stealing().look_after(&mut glances, |worker, is_stuck| {
+            asked.push((worker, is_stuck));
+            true
+        });
+        assert_eq!((look.exposed, look.stuck), (true, usize::from(is_stuck)));
+    }
+    // The other one was awakened by what the second look has taken from the first.
+    assert_eq!(asked, [(0, false), (0, true), (1, false)]);
+}
+
+#[test]
+fn a_worker_that_begins_many_polls_is_not_stuck_soon() {
+    let (mut rig, mut dice) =
+        (Rig::with(Kind::Stealing(2), Toy::new(1, false), |_| {}), Dice::new(0));
+    rig.settle(&mut dice);
+    let mut glances = rig.stealing().glances();
+    let handle = rig.handle.clone();
+    rig.inside(0, || {
+        drop(handle.spawn(async {
+            for _ in 0..200 {
+                yield_now().await
+            }
+        }))
     });
-    assert_eq!((look, asked), (found(1, 0, true), vec![0]));
+    assert!(rig.step(0).is_some());
+    assert_eq!(look(&rig, &mut glances).slow, 1, "nobody knows");
+    (0..2).for_each(|_| assert!(rig.step(0).is_some()));
+    assert_eq!(look(&rig, &mut glances).slow, 0);
+    let look = look(&rig, &mut glances);
+    assert!(look.slow > 0 && look.stuck == 1, "it has begun none since: {look:?}");
+    rig.settle(&mut dice);
 }

@@ -46,9 +46,9 @@ impl TimeSettings {
 
 /// Fires what a worker should have fired; true if it has timers that wait.
 #[cfg(feature = "rt-multi-thread")]
-pub(super) fn fire_neglected(_ambient: &Ambient, _worker: usize) -> bool {
+pub(super) fn fire_neglected(_ambient: &Ambient, _worker: usize, _is_stuck: bool) -> bool {
     #[cfg(feature = "time")]
-    return _ambient.time.wheels().get(_worker).is_some_and(|home| home.fire_neglected());
+    return _ambient.time.wheels().get(_worker).is_some_and(|home| home.fire_neglected(_is_stuck));
     #[cfg(not(feature = "time"))]
     return false;
 }

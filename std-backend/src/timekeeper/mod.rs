@@ -201,15 +201,16 @@ impl<O: Owner> Wheel<O> {
         }
     }
 
-    /// Fires what is overdue by so much that the owner cannot be on its way; true if there are timers
-    /// left.
+    /// Fires what is overdue by so much that the owner cannot be on its way, or if that is stuck, what
+    /// is due; true if there are timers left.
     #[cfg(feature = "rt-multi-thread")]
-    pub(crate) fn fire_neglected(&self) -> bool {
+    pub(crate) fn fire_neglected(&self, is_stuck: bool) -> bool {
         let Some(timers) = self.used().filter(|timers| timers.next(0).is_some()) else {
             return false;
         };
         let now = self.clock.tick();
-        if timers.next(now).is_some_and(|next| next + NEGLECTED_AFTER <= now) {
+        let patience = if is_stuck { 0 } else { NEGLECTED_AFTER };
+        if timers.next(now).is_some_and(|next| next + patience <= now) {
             timers.fire_with(now, |waker| contain(|| waker.wake()));
         }
         timers.next(now).is_some()

@@ -10,6 +10,9 @@ use alloc::boxed::Box;
 use super::Handle;
 use crate::{platform::Platform, scheduler::metrics::Arrival, sync::Ordering};
 
+/// A worker that has begun fewer polls than this since the last look may be in a long one.
+const FEW_POLLS: usize = 16;
+
 /// What was seen of each worker at the last look: how many polls it had begun, or that it slept.
 #[derive(Debug)]
 pub struct Glances(Box<[Option<usize>]>);
@@ -22,7 +25,9 @@ pub struct Look {
     pub awake: usize,
     /// Those that have been in one poll, or in one call of the driver, since the last look.
     pub stuck: usize,
-    /// Whether something would wait in vain if its worker were stuck: look again soon.
+    /// Those that may be stuck, since they have begun only a few polls since then, or were asleep.
+    pub slow: usize,
+    /// Whether something of a worker that is awake would wait in vain if that were stuck.
     pub exposed: bool,
 }
 
@@ -36,12 +41,12 @@ impl<P: Platform> Handle<P> {
     /// queues them where others find them. The time between two looks is the backend's: some
     /// milliseconds. From any thread.
     ///
-    /// `neglected` gets the index of each worker that is awake, may take over what else of it waits
-    /// (its timers), and says whether something of it would wait if it were stuck.
+    /// `neglected` gets the index of each worker that is awake, and whether it is stuck, may take over
+    /// what else of it waits (its timers), and says whether something of it would wait if it were.
     pub fn look_after(
         &self,
         glances: &mut Glances,
-        mut neglected: impl FnMut(usize) -> bool,
+        mut neglected: impl FnMut(usize, bool) -> bool,
     ) -> Look {
         let shared = &self.0;
         let mut look = Look::default();
@@ -51,9 +56,12 @@ impl<P: Platform> Handle<P> {
                 continue;
             }
             look.awake += 1;
-            look.exposed |= neglected(index);
             let polls = slot.own.counters.polls.get();
-            if glance.replace(polls) != Some(polls) {
+            let begun = glance.replace(polls).map(|before| polls.wrapping_sub(before));
+            let is_stuck = begun == Some(0);
+            look.slow += usize::from(begun.is_none_or(|begun| begun < FEW_POLLS));
+            look.exposed |= neglected(index, is_stuck);
+            if !is_stuck {
                 look.exposed |= !slot.own.lifo.is_empty();
                 continue;
             }

@@ -2,8 +2,8 @@
 //!
 //! A worker that is inside a long poll cannot fire its timers or turn the driver, and what is in its
 //! LIFO slot waits. The monitor looks every [`PERIOD`] whether a worker is still in the poll that it
-//! was in before, and hands what it neglects to the others. It runs no tasks. When all workers sleep
-//! it rests until one is awake for that long (`park/dormancy.rs`).
+//! was in before, sooner if it may be, and hands what it neglects to the others. It runs no tasks. When all workers sleep
+//! it rests until one has been awake for a while (`park/dormancy.rs`).
 //!
 //! Sleepers that wake up by themselves now and then could do the same without a thread. But then each
 //! park arms a timer: measured, that made the round trip from `block_on` through a task a fifth more
@@ -21,14 +21,20 @@ use crate::{
     park::{Alarm, Dormancy},
 };
 
-/// The longest that a stuck worker goes unnoticed is this and [`SHORT_PERIOD`].
-const PERIOD: Duration = Duration::from_millis(10);
+/// The longest that a stuck worker goes unnoticed is this and [`SHORT_PERIOD`], while the monitor is
+/// awake.
+const PERIOD: Duration = Duration::from_millis(5);
 
-/// The time to the next look if something would be stuck if its worker were.
-const SHORT_PERIOD: Duration = Duration::from_millis(3);
+/// The time to the next look if a worker may be stuck, and something would be with it.
+const SHORT_PERIOD: Duration = Duration::from_millis(1);
 
 /// So many looks in a row find everybody asleep before the monitor rests.
-const QUIET_LOOKS: u32 = 3;
+const QUIET_LOOKS: u32 = 6;
+
+/// How long a worker may have been awake when the monitor rests. No less: to put off an alarm that is
+/// the next thing for which the processor would awake costs several times as much as another, since the
+/// hardware has to be told.
+const CALL_AFTER: Duration = Duration::from_millis(10);
 
 /// What others tell the monitor.
 pub(super) struct Monitor {
@@ -67,7 +73,7 @@ impl Monitor {
     #[inline]
     pub(super) fn taken(&self, worker: usize) {
         if self.dormancy.awakes(worker) {
-            self.alarm.put_off(PERIOD);
+            self.alarm.put_off(CALL_AFTER);
         }
     }
 
@@ -121,14 +127,17 @@ pub(super) fn run(team: &Team) {
         }
         let mut quiet = 0;
         while quiet < QUIET_LOOKS {
-            let look = scheduler.look_after(&mut glances, |worker| fire_neglected(ambient, worker));
+            let look = scheduler.look_after(&mut glances, |worker, is_stuck| {
+                fire_neglected(ambient, worker, is_stuck)
+            });
             // Whoever sleeps beside a free driver sleeps on when a stuck worker has left it.
-            let undriven = look.awake > 0 && !team.driver.is_held();
+            let somebody_sleeps = look.awake < scheduler.workers();
+            let undriven = look.awake > 0 && somebody_sleeps && !team.driver.is_held();
             if undriven && look.stuck > 0 {
                 scheduler.recruit();
             }
             quiet = if look.awake == 0 { quiet + 1 } else { 0 };
-            let soon = look.exposed || undriven;
+            let soon = look.slow > 0 && (look.exposed || undriven);
             if !monitor.sleep(Some(if soon { SHORT_PERIOD } else { PERIOD })) {
                 return;
             }
