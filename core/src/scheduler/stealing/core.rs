@@ -330,7 +330,7 @@ impl<P: Platform> Core<P> {
     #[cold]
     fn refill(&self) -> Option<Runnable> {
         self.accept(self.index);
-        self.take_overflow(self.index)
+        if self.slot().overflow.is_empty() { None } else { self.take_overflow(self.index) }
     }
 
     /// Takes half a ring's worth from a worker's overflow, from another's maybe more; returns the

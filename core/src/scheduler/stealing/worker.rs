@@ -375,7 +375,9 @@ fn search<P: Platform>(core: &Core<P>) -> Option<Runnable> {
         return None;
     }
     if !core.searching.get() {
-        if !core.shared.idle.start_search() {
+        // Loads, where a search would write what all share. To be refused is to be told to sleep,
+        // which looks again.
+        if !core.shared.has_work() || !core.shared.idle.start_search() {
             return None;
         }
         core.searching.set(true);

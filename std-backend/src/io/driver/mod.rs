@@ -173,6 +173,10 @@ impl Driver for IoDriver {
 
     fn dispatch(&mut self) -> bool {
         let Self { events, table, wakers, doubts, shared, .. } = self;
+        // Often a wait ends by a time-out: then this is all. Ordering: as below.
+        if events.is_empty() && doubts.is_empty() && shared.departed.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
         let (mut settled, mut told, mut count) = (false, false, 0);
         for event in events.iter() {
             let token = Token::from(event.token());
