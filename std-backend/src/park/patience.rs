@@ -7,6 +7,12 @@
 //! long, or for events of the driver, or on a machine where everybody else is busy, looks once in a
 //! thousand waits.
 //!
+//! Of two threads that answer each other, both have to look: where one sleeps, to wake it takes longer
+//! than the other looks, whose look is then in vain, and so on for ever. But that wait is a short one.
+//! So after a vain look in a wait that another thread has ended [`SOON`], the next look is a long one,
+//! in a few waits. If it sees the answer, so do those after it, which leaves the other one awake for
+//! its own next look.
+//!
 //! This changes no protocol: whoever looks has not announced yet that it sleeps.
 
 use std::{
@@ -16,8 +22,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a thread looks at most.
-pub const LOOK: Duration = Duration::from_micros(10);
+/// How long a thread looks.
+const LOOK: Duration = Duration::from_micros(10);
+
+/// How long it looks for the answer of a thread that has to be woken: at most.
+pub const LONG_LOOK: Duration = Duration::from_micros(50);
+
+/// A wait that is as short may be one for such an answer.
+const SOON: Duration = Duration::from_micros(100);
+
+/// The waits between that one and a long look, as a power of two.
+const LONG_LOOK_SOON: u8 = 4;
 
 /// At most so many waits, as a power of two, follow a vain look without one.
 const MOST_DOUBT: u8 = 10;
@@ -31,11 +46,15 @@ pub struct Patience {
     doubt: u8,
     /// The waits until the next look.
     blind: u16,
+    /// The next look is a long one.
+    looks_long: bool,
+    /// Since when there has been a wait that began with a short look in vain.
+    vain_since: Option<Instant>,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { doubt: VAIN, blind: 1 << VAIN }
+        Self { doubt: VAIN, blind: 1 << VAIN, looks_long: false, vain_since: None }
     }
 }
 
@@ -49,15 +68,16 @@ impl Patience {
         if !has_many_cores() {
             return false;
         }
-        let paid = Self::look_now(is_over);
-        self.learn(paid);
+        let start = Instant::now();
+        let time = if self.looks_long { LONG_LOOK } else { LOOK };
+        let paid = Self::look_until(start, time, is_over);
+        self.learn(paid, start);
         paid
     }
 
-    fn look_now(is_over: impl Fn() -> bool) -> bool {
-        let start = Instant::now();
+    fn look_until(start: Instant, time: Duration, is_over: impl Fn() -> bool) -> bool {
         while !is_over() {
-            if start.elapsed() >= LOOK {
+            if start.elapsed() >= time {
                 return false;
             }
             hint::spin_loop();
@@ -65,12 +85,27 @@ impl Patience {
         true
     }
 
-    fn learn(&mut self, paid: bool) {
+    fn learn(&mut self, paid: bool, start: Instant) {
+        let was_long = self.looks_long;
         if paid {
             self.doubt = self.doubt.saturating_sub(1);
+            self.looks_long = was_long && start.elapsed() >= LOOK;
         } else {
             self.doubt = MOST_DOUBT.min(self.doubt + VAIN);
             self.blind = 1 << self.doubt;
+            self.looks_long = false;
+            self.vain_since = (!was_long).then_some(start);
+        }
+    }
+
+    /// At the end of a wait in which the thread slept: another thread has ended it, or something else.
+    pub fn slept(&mut self, was_woken: bool) {
+        if let Some(since) = self.vain_since.take()
+            && was_woken
+            && since.elapsed() < SOON
+        {
+            self.looks_long = true;
+            self.blind = self.blind.min(1 << LONG_LOOK_SOON);
         }
     }
 }
@@ -93,7 +128,7 @@ mod tests {
             .filter(|_| {
                 let looks = patience.blind == 0;
                 if looks {
-                    patience.learn(pays);
+                    patience.learn(pays, Instant::now());
                 } else {
                     patience.look(|| unreachable!());
                 }
@@ -114,9 +149,48 @@ mod tests {
 
     #[test]
     fn a_look_ends_with_the_wait() {
-        assert!(Patience::look_now(|| true));
+        assert!(Patience::look_until(Instant::now(), LOOK, || true));
         let start = Instant::now();
-        assert!(!Patience::look_now(|| false));
+        assert!(!Patience::look_until(start, LOOK, || false));
         assert!(start.elapsed() >= LOOK);
+    }
+
+    /// After a look in vain.
+    fn in_vain(since: Instant) -> Patience {
+        let mut patience = Patience::default();
+        assert!(looks(&mut patience, 100_000, false) > 0);
+        patience.learn(false, since);
+        patience
+    }
+
+    #[test]
+    fn a_short_wait_for_another_thread_leads_to_a_long_look() {
+        // In the future, so that a test which is held up does not see a long wait.
+        let now = Instant::now() + Duration::from_secs(60);
+        let mut patience = in_vain(now);
+        patience.slept(true);
+        assert_eq!((patience.looks_long, patience.blind), (true, 1 << LONG_LOOK_SOON));
+        // One in vain is the only one for long.
+        patience.blind = 0;
+        patience.learn(false, now);
+        patience.slept(true);
+        assert_eq!((patience.looks_long, patience.blind), (false, 1 << MOST_DOUBT));
+        // An answer at once needs no long look any more.
+        let mut patience = in_vain(now);
+        patience.slept(true);
+        patience.learn(true, now);
+        assert!(!patience.looks_long);
+    }
+
+    #[test]
+    fn other_waits_do_not() {
+        let mut patience = in_vain(Instant::now() + Duration::from_secs(60));
+        patience.slept(false);
+        assert!(!patience.looks_long, "something else has ended it");
+        patience.slept(true);
+        assert!(!patience.looks_long, "there was no look in that one");
+        let mut patience = in_vain(Instant::now() - SOON);
+        patience.slept(true);
+        assert!(!patience.looks_long, "it was a long wait");
     }
 }

@@ -43,7 +43,7 @@ use jenny_core::platform::Unpark;
 
 use super::{
     Driver, DriverWaker,
-    patience::{LOOK, Patience},
+    patience::{LONG_LOOK, Patience},
     try_lock::TryLock,
 };
 use crate::primitives::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
@@ -189,13 +189,15 @@ impl<D: Driver> Parker<D> {
     ) -> bool {
         let Self { inner, patience } = self;
         let mut looks = || {
-            let worth_it = timeout.is_none_or(|timeout| timeout > LOOK);
+            let worth_it = timeout.is_none_or(|timeout| timeout > LONG_LOOK);
             worth_it && patience.look(|| inner.is_notified())
         };
         if inner.take_notification() || (looks() && inner.take_notification()) {
             return false;
         }
-        inner.park(timeout, around)
+        let dispatched = inner.park(timeout, around);
+        patience.slept(!dispatched);
+        dispatched
     }
 
     /// Dispatches the I/O events that are there, without sleeping; false if there were none. Does
