@@ -2,6 +2,10 @@
 # Explores the interleavings of every loom model, on the shipped code; arguments pick models; JENNY_LOOM_PREEMPTIONS=3 (or `none`) goes deeper.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# What the models have to notice, all of it only when asked for.
+need python3 python3
+python3 ci/mutants.py
+
 # Deeper runs take as long as they take. Otherwise a model that is not through after a minute stops
 # there, and its line in the table says so.
 limit=1800 # seconds

@@ -1,6 +1,7 @@
 """Breaks the code on purpose, in a copy, and runs loom models until one fails: for `ci/mutants.sh`.
 
 All mutants are compiled at once, each behind a switch, and an environment variable turns one on.
+Without an argument it only looks whether the list names code that is there, for `ci/loom.sh`.
 """
 
 import os, re, shutil, subprocess, sys, time, tomllib
@@ -125,6 +126,11 @@ def explore(program, model, number):
 
 def main():
     mutants = read_list()
+    if len(sys.argv) == 1:
+        for mutant in mutants:
+            place(mutant, Path(mutant["file"]).read_text())
+        print(f"{len(mutants)} mutants, each of code that is there")
+        return
     wanted = sys.argv[2:]
     program = build(mutants, Path(sys.argv[1]))
     listed = subprocess.run([program[1], "--list"], capture_output=True, text=True).stdout
