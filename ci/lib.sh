@@ -38,7 +38,11 @@ has_target() {
     local failed=$TARGET/rustup-failed
     if compgen -G "$(rustc --print sysroot)/lib/rustlib/$1/lib/libcore-*.rlib" >/dev/null; then return; fi
     [ -z "$(find "$failed" -mmin -60 2>/dev/null)" ] || return 1
-    timeout 120 rustup target add "$1" >/dev/null 2>&1 || { mkdir -p "$TARGET"; touch "$failed"; return 1; }
+    if timeout 120 rustup target add "$1" >/dev/null 2>&1; then return; fi
+    echo "rustup cannot add $1: not asked again for an hour, or until $failed is removed" >&2
+    mkdir -p "$TARGET"
+    touch "$failed"
+    return 1
 }
 
 # chip TARGET: makes cargo build for a chip without an operating system: with the target of the

@@ -14,7 +14,8 @@ cargo +nightly --version >/dev/null 2>&1 ||
 # libraries, which Debian leaves out, are nightly's.
 nightly=$(rustc +nightly --print sysroot)/lib/rustlib
 library=$nightly/src/rust/library
-[ -d "$library" ] || timeout 120 rustup component add --toolchain nightly rust-src >/dev/null 2>&1 || true
+[ -d "$library" ] || timeout 120 rustup component add --toolchain nightly rust-src >/dev/null 2>&1 ||
+    echo "rustup cannot add nightly's 'rust-src'"
 [ -d "$library" ] || debian_compiler
 
 # instrument SANITIZER: the compiler's flags for it.

@@ -198,8 +198,13 @@ fn those_who_are_woken_together_are_shared_together() {
         spawn(2);
         assert!(other.answer(), "it gathers no more");
         run_all(worker);
+        worker.gather(|| {
+            spawn(300);
+            assert!(other.answer(), "what fills the ring does not wait for more");
+        });
+        run_all(worker);
     });
-    assert_eq!(ran.load(Relaxed), 14);
+    assert_eq!(ran.load(Relaxed), 314);
     close(&handle, first, &other);
 }
 

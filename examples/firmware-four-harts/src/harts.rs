@@ -72,7 +72,6 @@ pub fn set_alarm(hart: usize, at: u64) {
 
 /// From now on this hart takes interrupts, from the others and of its timer.
 pub(crate) fn accept_interrupts() {
-    set_alarm(Virt::this(), u64::MAX);
     // SAFETY: there are handlers, and no critical section is held.
     unsafe {
         mie::set_msoft();
@@ -102,8 +101,10 @@ _mp_hook:
 "#
 );
 
-/// Starts the other harts: they enter `main`.
+/// Starts the other harts: they enter `main`. No task has run before, so no alarm is taken away that one
+/// has set.
 pub(crate) fn start_others() {
+    (0..HARTS).for_each(|hart| set_alarm(hart, u64::MAX));
     (1..HARTS).for_each(Virt::interrupt);
 }
 

@@ -223,7 +223,9 @@ impl<P: Platform> Core<P> {
     pub(super) fn share(&self) {
         // A driver that this worker turns in its sleep has woken tasks: it is awake, do not choose it.
         self.wake_up();
-        if self.shared.idle.worth_waking() && !self.gathers.get() {
+        // However many are still to be woken, a ring full is worth a call.
+        let waits = || self.gathers.get() && self.queued() < ring::CAPACITY;
+        if self.shared.idle.worth_waking() && !waits() {
             self.call_thief();
         }
     }

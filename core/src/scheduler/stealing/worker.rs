@@ -201,8 +201,9 @@ impl<P: Platform> Entered<'_, P> {
     }
 
     /// Runs code that wakes tasks and does little else, such as a driver's: a thief is called at the
-    /// end of it, if there is work for two. One that is called earlier finds less to share, and
-    /// whoever calls it is kept from waking the others for longer than that takes.
+    /// end of it, if there is work for two, and earlier only where it wakes hundreds. One that is
+    /// called earlier finds less to share, and whoever calls it is kept from waking the others for
+    /// longer than that takes. Not to be nested: the end of the inner one would be that of both.
     pub fn gather<R>(&self, wake: impl FnOnce() -> R) -> R {
         struct End<'a, 'b, P: Platform>(&'a Entered<'b, P>);
 

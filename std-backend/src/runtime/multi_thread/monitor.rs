@@ -2,8 +2,8 @@
 //!
 //! A worker that is inside a long poll cannot fire its timers or turn the driver, and what is in its
 //! LIFO slot waits. The monitor looks every [`PERIOD`] whether a worker is still in the poll that it
-//! was in before, sooner if it may be, and hands what it neglects to the others. It runs no tasks. When all workers sleep
-//! it rests until one has been awake for a while (`park/dormancy.rs`).
+//! was in before, sooner if it may be, and hands what it neglects to the others. It runs no tasks.
+//! When all workers sleep it rests until one has been awake for a while (`park/dormancy.rs`).
 //!
 //! Sleepers that wake up by themselves now and then could do the same without a thread. But then each
 //! park arms a timer: measured, that made the round trip from `block_on` through a task a fifth more
@@ -21,8 +21,7 @@ use crate::{
     park::{Alarm, Dormancy},
 };
 
-/// The longest that a stuck worker goes unnoticed is this and [`SHORT_PERIOD`], while the monitor is
-/// awake.
+/// While the monitor is awake, no stuck worker goes unnoticed for longer than two of these.
 const PERIOD: Duration = Duration::from_millis(5);
 
 /// The time to the next look if a worker may be stuck, and something would be with it.
@@ -125,7 +124,7 @@ pub(super) fn run(team: &Team) {
                 return;
             }
         }
-        let mut quiet = 0;
+        let (mut quiet, mut was_soon) = (0, false);
         while quiet < QUIET_LOOKS {
             let look = scheduler.look_after(&mut glances, |worker, is_stuck| {
                 fire_neglected(ambient, worker, is_stuck)
@@ -137,7 +136,11 @@ pub(super) fn run(team: &Team) {
                 scheduler.recruit();
             }
             quiet = if look.awake == 0 { quiet + 1 } else { 0 };
-            let soon = look.slow > 0 && (look.exposed || undriven);
+            // A look soon after another tells who is stuck. If nobody is, those that are slow go from
+            // poll to poll, and are looked after like the others.
+            let may_be_stuck = look.stuck > 0 || (look.slow > 0 && !was_soon);
+            let soon = may_be_stuck && (look.exposed || undriven);
+            was_soon = soon;
             if !monitor.sleep(Some(if soon { SHORT_PERIOD } else { PERIOD })) {
                 return;
             }
