@@ -70,6 +70,11 @@ pub fn set_alarm(hart: usize, at: u64) {
     unsafe { COMPARE.add(hart).write_volatile(at) };
 }
 
+/// Takes away what alarms there are, which is for one hart to do before any runs a task that sets one.
+pub(crate) fn clear_alarms() {
+    (0..HARTS).for_each(|hart| set_alarm(hart, u64::MAX));
+}
+
 /// From now on this hart takes interrupts, from the others and of its timer.
 pub(crate) fn accept_interrupts() {
     // SAFETY: there are handlers, and no critical section is held.
@@ -101,10 +106,8 @@ _mp_hook:
 "#
 );
 
-/// Starts the other harts: they enter `main`. No task has run before, so no alarm is taken away that one
-/// has set.
+/// Starts the other harts: they enter `main`.
 pub(crate) fn start_others() {
-    (0..HARTS).for_each(|hart| set_alarm(hart, u64::MAX));
     (1..HARTS).for_each(Virt::interrupt);
 }
 

@@ -33,6 +33,8 @@ where
 {
     if hart() == 0 {
         board::heap!(1024 * 1024);
+        harts::clear_alarms();
+        // Interrupts the others, which may begin at once.
         let handle = smp::start::<Virt>(Config::default());
         handle.spawn(conduct(handle.clone()));
         harts::start_others();
