@@ -26,10 +26,10 @@ use std::{
 const LOOK: Duration = Duration::from_micros(10);
 
 /// How long it looks for the answer of a thread that has to be woken: at most.
-pub const LONG_LOOK: Duration = Duration::from_micros(50);
+pub const LONG_LOOK: Duration = Duration::from_micros(200);
 
 /// A wait that is as short may be one for such an answer.
-const SOON: Duration = Duration::from_micros(100);
+const SOON: Duration = Duration::from_micros(300);
 
 /// The waits between that one and a long look, as a power of two.
 const LONG_LOOK_SOON: u8 = 4;
