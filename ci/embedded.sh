@@ -95,8 +95,10 @@ run thumbv6m-none-eabi "Cortex-M0" examples/firmware-embassy own_driver hal_driv
 run riscv32imc-unknown-none-elf "RV32IMC" examples/firmware-embassy own_driver hal_driver
 run thumbv7m-none-eabi "Cortex-M3" examples/firmware-shell firmware-shell
 run riscv64imac-unknown-none-elf "RV64, 4 harts" examples/firmware-four-harts stealing storm own_driver hal_driver
-# One hart after the other, each interrupt at an exact instruction, the same in each run.
-way=stepped CARGO_TARGET_RISCV64IMAC_UNKNOWN_NONE_ELF_RUNNER="qemu-system-riscv64 -M virt -smp 4 -icount shift=0,sleep=off -nographic -bios none -kernel" \
+# One hart after the other, each interrupt at an exact instruction, the same in each run. An instruction takes
+# 2^4 ns, so that most alarms come before their hart sleeps. QEMU lets a hart run for up to 100 ms of that time,
+# also one that waits for another's lock: at 1 ns a run now and then takes minutes.
+way=stepped CARGO_TARGET_RISCV64IMAC_UNKNOWN_NONE_ELF_RUNNER="qemu-system-riscv64 -M virt -smp 4 -icount shift=4,sleep=off -nographic -bios none -kernel" \
     run riscv64imac-unknown-none-elf "RV64, 4 harts" examples/firmware-four-harts storm
 
 # The files of the guide are those that it shows, so that it works for whoever follows it: outside of
