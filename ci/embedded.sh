@@ -86,7 +86,7 @@ run() {
     done
 }
 
-everywhere=(blinky producer storm priorities misuse 1:nested 1:nested_other 1:full_heap)
+everywhere=(blinky producer storm priorities misuse 1:nested 1:nested_other 1:full_heap 1:fault)
 run thumbv7m-none-eabi "Cortex-M3" examples/firmware-one-core "${everywhere[@]}"
 run thumbv6m-none-eabi "Cortex-M0" examples/firmware-one-core "${everywhere[@]}"
 run riscv32imc-unknown-none-elf "RV32IMC" examples/firmware-one-core "${everywhere[@]}"

@@ -5,6 +5,7 @@ use core::{
     fmt::{self, Write},
 };
 
+use cortex_m_rt::ExceptionFrame;
 use cortex_m_semihosting::{debug, hio};
 
 use crate::Exit;
@@ -28,6 +29,12 @@ pub fn exit(how: Exit) -> ! {
     loop {
         cortex_m::asm::wfi();
     }
+}
+
+/// What the processor refuses to do. The handler that it would have otherwise stays there, in silence.
+#[cortex_m_rt::exception]
+unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
+    panic!("hard fault at {:#x}", frame.pc());
 }
 
 /// Sleeps until an interrupt is pending, masked or not.

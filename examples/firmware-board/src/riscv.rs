@@ -5,6 +5,8 @@ use core::{
     fmt::{self, Write},
 };
 
+use riscv::register::{mcause, mepc, mtval};
+
 use crate::Exit;
 
 pub use riscv_rt::entry;
@@ -46,6 +48,13 @@ pub fn exit(how: Exit) -> ! {
     }
 }
 
+/// What the processor refuses to do. The handler that it would have otherwise stays there, in silence.
+#[unsafe(no_mangle)]
+extern "C" fn ExceptionHandler(_: &riscv_rt::TrapFrame) -> ! {
+    let (cause, at, value) = (mcause::read().code(), mepc::read(), mtval::read());
+    panic!("exception {cause} at {at:#x}, with {value:#x}");
+}
+
 /// Sleeps until an interrupt is pending, masked or not.
 pub fn wait_for_interrupt() {
     riscv::asm::wfi();
@@ -74,7 +83,7 @@ macro_rules! on_timer_at {
 
 /// In a handler: which instruction was interrupted.
 pub fn interrupted_instruction() -> usize {
-    riscv::register::mepc::read()
+    mepc::read()
 }
 
 /// Takes exactly so many instructions more than `spin(2)` does; at least 2.
