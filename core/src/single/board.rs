@@ -6,7 +6,9 @@ use super::thread_mode::{THREAD_MODE, ThreadMode};
 
 /// The chip below an [`Executor`](super::Executor): a type without fields, as a rule.
 ///
-/// Only [`wait`](Self::wait) has to be written.
+/// Only [`wait`](Self::wait) has to be written. On RISC-V with atomic instructions, code that returns from an
+/// interrupt has to end a reservation by an SC, as the privileged ISA says of MRET: a wake may have come
+/// into the middle of an exchange.
 pub trait Board: Send + Sync + 'static {
     /// Sleeps until an interrupt is pending.
     ///

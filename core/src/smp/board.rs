@@ -20,7 +20,8 @@ pub unsafe trait Board: Sized + Send + Sync + 'static {
     /// Sets an interrupt pending on another core; all that its handler does is to acknowledge it.
     ///
     /// From any core and interrupt. What the caller has written before is in memory when the interrupt
-    /// comes: where the way to a device does not order that by itself (RISC-V, Arm), it takes a fence.
+    /// comes, and the core that has acknowledged one reads what comes next after that: where the way to a
+    /// device does not order either by itself (RISC-V, Arm), each takes a fence.
     fn interrupt(core: usize);
 
     /// Masks the interrupts of this core. True if they were not masked before.

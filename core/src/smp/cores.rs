@@ -160,13 +160,23 @@ pub fn park<B: Board>() {
 
 /// Runs an interrupt handler: what it wakes goes to an inbox, never to the queue of the worker below,
 /// which may be in the middle of a push.
+///
+/// It also ends an exchange that the handler came into the middle of. Where that is two instructions
+/// (RISC-V: LR and SC), the second need not notice that a handler on its own core has changed the word by
+/// other instructions (AMOs), nor has a trap or the return from one to end it: the task would lose a wake.
+/// An SC in between does end it, which the privileged ISA asks for where it describes MRET.
 pub fn in_interrupt<B: Board, R>(handler: impl FnOnce() -> R) -> R {
     struct Resume<B: Board>(*const Frame, PhantomData<B>);
 
     impl<B: Board> Drop for Resume<B> {
         fn drop(&mut self) {
-            // SAFETY: the frame is that of the code below, which does not run and so cannot leave it.
-            unsafe { Machine::<B>::set_slot(self.0) };
+            // An exchange, where a store would do: so that none below succeeds that this handler came
+            // into the middle of. Ordering: as in `slot`. The frame is that of the code below, which
+            // does not run and so cannot leave it.
+            let (slot, relaxed) = (&Core::<B>::this().0.frame, Ordering::Relaxed);
+            let resumed =
+                slot.compare_exchange(ptr::null_mut(), self.0.cast_mut(), relaxed, relaxed);
+            debug_assert!(resumed.is_ok(), "the handler has entered a scope and not left it");
         }
     }
 

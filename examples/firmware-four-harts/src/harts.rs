@@ -27,8 +27,6 @@ unsafe impl Board for Virt {
     }
 
     fn interrupt(core: usize) {
-        // What was written to memory comes first, also on the way to a device.
-        riscv::asm::fence();
         software_interrupt(core, true);
     }
 
@@ -58,7 +56,16 @@ fn software_interrupt(hart: usize, pending: bool) {
     const MSIP: *mut u32 = 0x200_0000 as *mut u32;
     assert!(hart < HARTS);
     // SAFETY: the CLINT's register for this hart.
-    unsafe { MSIP.add(hart).write_volatile(pending.into()) };
+    in_order(|| unsafe { MSIP.add(hart).write_volatile(pending.into()) });
+}
+
+/// Writes to a device, after what was written to memory before, and before what comes next there. Nothing
+/// else orders the two: a hart could look whether it may sleep, and only then acknowledge an interrupt
+/// that came after the look.
+fn in_order(write: impl FnOnce()) {
+    riscv::asm::fence();
+    write();
+    riscv::asm::fence();
 }
 
 /// Sets the alarm of a hart; `u64::MAX` takes it away. Its timer interrupts from this tick of
@@ -67,7 +74,7 @@ pub fn set_alarm(hart: usize, at: u64) {
     const COMPARE: *mut u64 = 0x200_4000 as *mut u64;
     assert!(hart < HARTS);
     // SAFETY: the CLINT's register for this hart.
-    unsafe { COMPARE.add(hart).write_volatile(at) };
+    in_order(|| unsafe { COMPARE.add(hart).write_volatile(at) });
 }
 
 /// Takes away what alarms there are, which is for one hart to do before any runs a task that sets one.
