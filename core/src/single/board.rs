@@ -6,9 +6,12 @@ use super::thread_mode::{THREAD_MODE, ThreadMode};
 
 /// The chip below an [`Executor`](super::Executor): a type without fields, as a rule.
 ///
-/// Only [`wait`](Self::wait) has to be written. On RISC-V with atomic instructions, code that returns from an
-/// interrupt has to end a reservation by an SC, as the privileged ISA says of MRET: a wake may have come
-/// into the middle of an exchange.
+/// Only [`wait`](Self::wait) has to be written.
+///
+/// On RISC-V with atomic instructions, neither an interrupt nor its return has to end a reservation, and
+/// a handler may come into the middle of an exchange of the code below. A wake ends it by an SC of its
+/// own. A handler that only clones or drops wakers of tasks on the heap has to execute one, as the
+/// privileged ISA says of MRET.
 pub trait Board: Send + Sync + 'static {
     /// Sleeps until an interrupt is pending.
     ///

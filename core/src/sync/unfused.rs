@@ -12,7 +12,15 @@ pub(crate) fn fused<R>(run: impl FnOnce(Fused<'_>) -> R) -> R {
 impl FetchAddFused for AtomicUsize {
     #[inline(always)]
     fn fetch_add_fused(&self, operand: usize, order: Ordering, _: Fused<'_>) -> usize {
-        self.fetch_add(operand, order)
+        if !cfg!(all(any(target_arch = "riscv32", target_arch = "riscv64"), target_os = "none")) {
+            return self.fetch_add(operand, order);
+        }
+        // A wake in an interrupt may have come into the middle of an exchange of this very word by the
+        // code below: an LR and an SC. The trap and its return do not have to make that SC fail, nor does
+        // an AMO of the same core, and the wake would be lost. Another SC in between does: so here is one
+        // (RISC-V ISA, "Zalrsc" and, for MRET, the privileged part).
+        let add = |current: usize| Some(current.wrapping_add(operand));
+        self.fetch_update(order, Ordering::Relaxed, add).unwrap_or_else(|unchanged| unchanged)
     }
 }
 
