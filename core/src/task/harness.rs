@@ -111,6 +111,7 @@ where
             wake: if M::STAYS { None } else { Some(wake::<S>) },
             take_output: if JOINED { Some(take_output::<F, S>) } else { None },
             drop_output: if JOINED { Some(drop_output::<F, S>) } else { None },
+            clone_waker: S::clone_waker,
             free: free::<F, S, M>,
             abort: <S::Platform as Platform>::abort,
         }

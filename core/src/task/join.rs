@@ -153,7 +153,8 @@ fn register(task: RawTask, waker: &Waker) -> bool {
         // waker.
         slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
     }
-    let waker = waker.clone();
+    // A task that waits for another mostly has a reference to spare.
+    let waker = (task.vtable().clone_waker)(waker);
     // SAFETY: rule J: the flag is clear and the task was incomplete, so the slot is the
     // handle's, and it is empty.
     slot.with_mut(|slot| unsafe { (*slot).write(waker) });

@@ -1,6 +1,6 @@
 //! What a task needs from its scheduler.
 
-use core::ptr::NonNull;
+use core::{ptr::NonNull, task::Waker};
 
 use super::observer::Observer;
 use super::place::Place;
@@ -110,4 +110,11 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// Takes one unit from the budget of the task that the calling thread polls; false if there is
     /// none left.
     fn charge() -> bool;
+
+    /// Clones the waker of a poll that waits for one of this scheduler's tasks: for a scheduler that
+    /// knows a cheaper way.
+    #[inline]
+    fn clone_waker(waker: &Waker) -> Waker {
+        waker.clone()
+    }
 }

@@ -5,7 +5,7 @@ use core::{
     fmt,
     future::Future,
     ptr::NonNull,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use super::{core::Core, shared::Shared};
@@ -267,6 +267,10 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     #[inline]
     fn charge() -> bool {
         budget::proceed::<P>()
+    }
+
+    fn clone_waker(waker: &Waker) -> Waker {
+        frame::Current::<P>::clone_waker(waker)
     }
 }
 

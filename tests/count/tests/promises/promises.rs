@@ -133,6 +133,7 @@ const WITH_THREADS: &[(&str, u64, u64)] = &[
     ("poll of a task from outside", 1_10, 10),
     ("spawn from outside, busy workers", 4_00, 4_00),
     ("yield_now, current_thread", 1_10, 10),
+    ("spawn + join, worker", 7_30, 10),
     ("spawn + join, current_thread", 3_10, 10),
     ("spawn_local + join, LocalRuntime", 3_10, 10),
     ("block_on, ready future", 2_00, 2_00),
