@@ -80,21 +80,6 @@ impl<H: Home> Timer<H> {
         &self.home
     }
 
-    /// Makes it register elsewhere, with its next first poll.
-    ///
-    /// # Panics
-    /// If the timer is registered.
-    #[track_caller]
-    pub fn set_home(self: Pin<&mut Self>, home: H) {
-        assert!(
-            self.entry.state() != State::Armed,
-            "a registered timer cannot leave its home; set it before the first poll, or after the \
-             timer has fired"
-        );
-        // SAFETY: the entry stays where it is, and no wheel has it. The home is not pinned.
-        unsafe { self.get_unchecked_mut().home = home };
-    }
-
     /// Whether the deadline has been reached, as far as the wheel has been told. Stays so until
     /// [`reset`](Self::reset).
     #[inline]
@@ -121,11 +106,41 @@ impl<H: Home> Timer<H> {
         now: impl FnOnce() -> u64,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Closed>> {
+        match self.poll_begun(cx) {
+            Some(polled) => polled,
+            None => self.register(deadline, now(), cx.waker()),
+        }
+    }
+
+    /// As [`poll`](Self::poll), for a timer that finds out where it registers with its first poll, and
+    /// with the first after a [`reset`](Self::reset) that it did not wait through: the closure gives
+    /// the home, the deadline and the time.
+    ///
+    /// # Errors
+    /// As for `poll`; and that of the closure.
+    #[inline]
+    pub fn poll_settling(
+        mut self: Pin<&mut Self>,
+        settle: impl FnOnce(&H) -> Result<(H, u64, u64), Closed>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Closed>> {
+        if let Some(polled) = self.poll_begun(cx) {
+            return polled;
+        }
+        let (home, deadline, now) = settle(&self.home)?;
+        // SAFETY: the entry stays where it is, and no wheel has it. The home is not pinned.
+        unsafe { self.as_mut().get_unchecked_mut().home = home };
+        self.register(deadline, now, cx.waker())
+    }
+
+    /// Polls a timer that is not Idle.
+    #[inline]
+    fn poll_begun(&self, cx: &mut Context<'_>) -> Option<Poll<Result<(), Closed>>> {
         match self.entry.state() {
-            State::Fired => Poll::Ready(Ok(())),
-            State::Closed => Poll::Ready(Err(Closed)),
-            State::Armed => self.wait_on(cx.waker()),
-            State::Idle => self.register(deadline, now(), cx.waker()),
+            State::Fired => Some(Poll::Ready(Ok(()))),
+            State::Closed => Some(Poll::Ready(Err(Closed))),
+            State::Armed => Some(self.wait_on(cx.waker())),
+            State::Idle => None,
         }
     }
 
@@ -157,6 +172,7 @@ impl<H: Home> Timer<H> {
         }
     }
 
+    #[inline]
     fn register(&self, deadline: u64, now: u64, waker: &Waker) -> Poll<Result<(), Closed>> {
         let entry = &self.entry;
         if deadline <= now {
@@ -166,9 +182,8 @@ impl<H: Home> Timer<H> {
         // SAFETY: the timer is ours, Idle, and owns no waker. It is pinned, and its drop takes it out
         // of the wheel, or finds that a close has.
         let registered = unsafe {
-            entry.set_deadline(deadline);
             entry.put_waker(H::clone_waker(waker));
-            self.home.with(|timers| timers.register(entry, now))
+            self.home.with(|timers| timers.register(entry, deadline, now))
         };
         let (state, result) = match registered.unwrap_or(Registered::Closed) {
             Registered::Armed { earlier } => {
@@ -444,16 +459,30 @@ mod tests {
     fn a_timer_changes_its_home_only_while_it_is_in_none() {
         let (home, mut timer, waker) = setup();
         let next = Shared::new();
-        timer.as_mut().set_home(next.clone());
-        assert!(waker.poll(&mut timer, 10).is_pending());
+        let settle = |timer: &mut Pin<Box<Timer<Shared>>>, home: &Shared, deadline| {
+            let waker = Arc::clone(&waker).into();
+            let settle = |_: &Shared| Ok((home.clone(), deadline, 0));
+            timer.as_mut().poll_settling(settle, &mut Context::from_waker(&waker))
+        };
+        assert!(settle(&mut timer, &next, 10).is_pending());
         assert_eq!((home.timers().len(), next.timers().len()), (0, 1));
-        let moved = catch_unwind(AssertUnwindSafe(|| timer.as_mut().set_home(home.clone())));
-        assert!(moved.is_err());
+        assert!(settle(&mut timer, &home, 10).is_pending());
+        assert_eq!((home.timers().len(), next.timers().len()), (0, 1), "it waits already");
         next.timers().fire(10);
-        timer.as_mut().set_home(home.clone());
+        assert_eq!(settle(&mut timer, &home, 20), FIRED);
         timer.as_mut().reset(20);
-        assert!(waker.poll(&mut timer, 20).is_pending());
-        assert_eq!(home.timers().len(), 1);
+        assert!(settle(&mut timer, &home, 20).is_pending());
+        assert_eq!((home.timers().len(), next.timers().len()), (1, 0));
+    }
+
+    #[test]
+    fn a_timer_that_finds_no_home_stays_as_it_is() {
+        let (home, mut timer, waker) = setup();
+        let std_waker = Arc::clone(&waker).into();
+        let mut context = Context::from_waker(&std_waker);
+        assert_eq!(timer.as_mut().poll_settling(|_| Err(Closed), &mut context), REFUSED);
+        assert!(!timer.is_registered() && home.timers().is_empty());
+        assert!(waker.poll(&mut timer, 10).is_pending());
     }
 
     #[test]

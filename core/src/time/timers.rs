@@ -179,17 +179,17 @@ impl<L: RawLock> Timers<L> {
     /// Puts an entry into the wheel.
     ///
     /// # Safety
-    /// The entry is not Armed, has a deadline and owns a waker, and the caller is its timer. If it
-    /// becomes Armed it stays alive and in place until it is so no more.
+    /// The entry is not Armed and owns a waker, and the caller is its timer. If it becomes Armed it
+    /// stays alive and in place until it is so no more.
     #[inline]
-    pub(super) unsafe fn register(&self, entry: &Entry, now: u64) -> Registered {
+    pub(super) unsafe fn register(&self, entry: &Entry, deadline: u64, now: u64) -> Registered {
         self.inner.with(|inner| {
             if inner.closed {
                 return Registered::Closed;
             }
             inner.wheel.catch_up(now);
             // SAFETY: passed on from the caller.
-            unsafe { inner.arm(entry, &self.next) }
+            unsafe { inner.arm(entry, deadline, &self.next) }
         })
     }
 
@@ -212,8 +212,7 @@ impl<L: RawLock> Timers<L> {
                     return Some(Registered::Armed { earlier: false });
                 }
                 inner.wheel.remove(NonNull::from(entry));
-                entry.set_deadline(deadline);
-                let registered = inner.arm(entry, &self.next);
+                let registered = inner.arm(entry, deadline, &self.next);
                 if registered == Registered::Reached {
                     entry.set_state(State::Fired);
                 }
@@ -263,9 +262,9 @@ impl Inner {
     /// # Safety
     /// As for [`Timers::register`], but the entry may be Armed if it is in no wheel.
     #[inline]
-    unsafe fn arm(&mut self, entry: &Entry, published: &Published) -> Registered {
+    unsafe fn arm(&mut self, entry: &Entry, deadline: u64, published: &Published) -> Registered {
         // SAFETY: the caller is the timer, and we have the lock.
-        let deadline = unsafe { entry.deadline() };
+        unsafe { entry.set_deadline(deadline) };
         if deadline <= self.wheel.elapsed() {
             return Registered::Reached;
         }

@@ -22,7 +22,7 @@ use crate::timekeeper::Wakes;
 use crate::{
     park::Unparker,
     platform::AnyRuntime,
-    timekeeper::{self, Owner, Timekeeper},
+    timekeeper::{self, Owner, Timekeeper, clock::Clock},
 };
 
 /// The timers of a runtime.
@@ -141,22 +141,24 @@ impl LateHome {
     }
 
     /// The home of a timer that begins to wait on this thread, in the wheel of the worker that polls, so
-    /// that no other has to be told; and what the closure makes of the wheel. It runs nobody's code.
+    /// that no other has to be told; and what the closure makes of the runtime's clock, which it reaches
+    /// sooner than the wheel. It runs nobody's code.
     ///
     /// # Errors
     /// [`Closed`] if the runtime is gone.
     #[inline]
-    pub(crate) fn settle<R>(self, look: impl FnOnce(&Wheel) -> R) -> Result<(Self, R), Closed> {
-        let settle = |home: &Home| {
-            let wheel = Some(NonNull::from(&**home));
-            (Self { wheel, ..self }, look(home))
+    pub(crate) fn settle<R>(self, look: impl FnOnce(&Clock) -> R) -> Result<(Self, R), Closed> {
+        let found;
+        let ambient = match self.current() {
+            Some(ambient) => ambient,
+            None => {
+                // Made in one runtime and polled in another, or outside of all.
+                found = listed::find(self.runtime).ok_or(Closed)?;
+                &found
+            }
         };
-        if let Some(ambient) = self.current() {
-            return ambient.home().map(settle).ok_or(Closed);
-        }
-        // Made in one runtime and polled in another, or outside of all.
-        let ambient = listed::find(self.runtime).ok_or(Closed)?;
-        ambient.home().map(settle).ok_or(Closed)
+        let home = ambient.home().ok_or(Closed)?;
+        Ok((Self { wheel: Some(NonNull::from(&**home)), ..self }, look(ambient.time.clock())))
     }
 
     /// What the closure makes of the wheel of a timer that waits; `None` if it is gone. It runs nobody's

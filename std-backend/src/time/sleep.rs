@@ -161,41 +161,38 @@ impl Sleep {
         };
         this.timer.reset(tick.unwrap_or(0));
     }
+}
 
-    /// Registers, unless the deadline is over.
-    #[inline]
-    fn begin(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        let mut this = self.project();
-        let (deadline, ahead) = (this.deadline.into_std(), u64::from(*this.ahead));
-        let settled = this.timer.home().settle(|wheel| {
-            let clock = wheel.clock();
-            let tick = clock.tick_at(deadline);
-            if ahead > 0 && !clock.deviates() {
-                return (tick, tick.saturating_sub(ahead));
-            }
-            let now = clock.now();
-            // Between two ticks, a deadline that is over is not worth waiting for the next one.
-            (tick, if deadline <= now { tick } else { clock.tick_of(now) })
-        });
-        match settled {
-            Ok((home, (tick, now))) => {
-                this.timer.as_mut().set_home(home);
-                this.timer.poll(tick, || now, context)
-            }
-            Err(Closed) if deadline > time::Instant::now() => Poll::Ready(Err(Closed)),
-            Err(Closed) => this.timer.poll(0, || 0, context),
+/// Where a sleep begins to wait, until when, and what time it is.
+#[inline]
+fn settle(home: LateHome, deadline: time::Instant, ahead: u32) -> Result<Settled, Closed> {
+    let settled = home.settle(|clock| {
+        let tick = clock.tick_at(deadline);
+        if ahead > 0 && !clock.deviates() {
+            return (tick, tick.saturating_sub(ahead.into()));
         }
+        let now = clock.now();
+        // Between two ticks, a deadline that is over is not worth waiting for the next one.
+        (tick, if deadline <= now { tick } else { clock.tick_of(now) })
+    });
+    match settled {
+        Ok((home, (tick, now))) => Ok((home, tick, now)),
+        Err(Closed) if deadline > time::Instant::now() => Err(Closed),
+        // It is over, whoever is gone.
+        Err(Closed) => Ok((home, 0, 0)),
     }
 }
+
+type Settled = (LateHome, u64, u64);
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let polled = coop::poll_charged(context, |context| {
-            let begun = self.timer.is_registered() || self.timer.is_fired();
-            // A timer that has begun to wait knows until when.
-            if begun { self.project().timer.poll(0, || 0, context) } else { self.begin(context) }
+            let this = self.project();
+            let (deadline, ahead) = (this.deadline.into_std(), *this.ahead);
+            this.timer.poll_settling(|home| settle(*home, deadline, ahead), context)
         });
         match ready!(polled) {
             Ok(()) => Poll::Ready(()),

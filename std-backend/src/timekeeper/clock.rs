@@ -164,6 +164,7 @@ impl Clock {
     }
 
     /// The first tick that is not before the instant.
+    #[inline]
     pub(crate) fn tick_at(&self, instant: Instant) -> u64 {
         let since = instant.saturating_duration_since(self.start);
         let below_a_second = since.subsec_nanos().div_ceil(TICK.subsec_nanos());

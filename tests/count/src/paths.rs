@@ -1,16 +1,20 @@
 //! Single-thread paths for callgrind: `paths NAME OPERATIONS` does so many operations of one, and
 //! `paths` alone lists the names. The instructions of an operation are the difference between two
-//! runs, so what starts and ends a run does not count. Nothing here depends on a clock or a seed.
+//! runs, so what starts and ends a run does not count. Nothing here depends on a seed or on what a
+//! clock says.
 
 use std::{
+    future::poll_fn,
     hint::black_box,
     pin::pin,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use jenny::{
     runtime::{Builder, LocalRuntime, Runtime},
     task::{JoinSet, yield_now},
+    time::sleep,
 };
 use jenny_core::time::{Timer, Timers};
 use jenny_count::{
@@ -36,6 +40,7 @@ const PATHS: &[Path] = &[
     ("LocalRuntime: spawn_local, join in a task", local_join_in_task),
     ("LocalRuntime: yield", local_yield),
     ("JoinSet: spawn, join_next", join_set),
+    ("sleep: insert, cancel", sleep_cancel),
     ("timer: insert, cancel", timer_cancel),
     ("timer: insert, fire", timer_fire),
     ("timer: reset to later", timer_reset),
@@ -198,6 +203,17 @@ fn join_set(operations: u64) {
             black_box(set.join_next().await.expect("one").expect("joined"));
         }
     });
+}
+
+fn sleep_cancel(operations: u64) {
+    let runtime = Builder::new_current_thread().enable_time().build().expect("built");
+    let task = runtime.spawn(poll_fn(move |context| {
+        for _ in 0..operations {
+            assert!(pin!(sleep(Duration::from_secs(60))).poll(context).is_pending());
+        }
+        Poll::Ready(())
+    }));
+    runtime.block_on(task).expect("joined");
 }
 
 /// Deadlines over all that a server waits for: from a tick to some minutes.
