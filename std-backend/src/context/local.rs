@@ -42,9 +42,29 @@ struct Entry {
 }
 
 thread_local! {
-    static ENTERED: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
+    static ENTERED: Stack = const { Stack(RefCell::new(Vec::new())) };
+    /// The scheduler of the last entry, or null. Without a destructor, so cheap to ask.
+    static INNERMOST: Cell<*const LocalScheduler> = const { Cell::new(ptr::null()) };
     static NEXT_ID: Cell<u64> = const { Cell::new(0) };
     static DRIVER_IS_DUE: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Stack(RefCell<Vec<Entry>>);
+
+impl Stack {
+    /// Changes the entries, which may move them.
+    fn change<R>(&self, change: impl FnOnce(&mut Vec<Entry>) -> R) -> R {
+        let mut entries = self.0.borrow_mut();
+        let result = change(&mut entries);
+        INNERMOST.set(entries.last().map_or(ptr::null(), |entry| &raw const entry.scheduler));
+        result
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        INNERMOST.set(ptr::null());
+    }
 }
 
 /// Keeps a local scheduler entered on its own thread.
@@ -77,7 +97,7 @@ fn push(scheduler: LocalScheduler) -> Option<u64> {
     ENTERED
         .try_with(|entered| {
             let id = NEXT_ID.replace(NEXT_ID.get() + 1);
-            entered.borrow_mut().push(Entry { id, scheduler });
+            entered.change(|entries| entries.push(Entry { id, scheduler }));
             id
         })
         .ok()
@@ -87,11 +107,11 @@ impl Drop for LocalGuard {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
         // Entries are dropped outside of the borrow: one may be the last handle of its scheduler.
-        while let Ok(Some(entry)) = ENTERED.try_with(|entered| {
-            let mut entered = entered.borrow_mut();
-            let place = entered.iter().rposition(|entry| entry.id == id)?;
-            if self.with_all_above { entered.pop() } else { Some(entered.remove(place)) }
-        }) {
+        let take = |entries: &mut Vec<Entry>| {
+            let place = entries.iter().rposition(|entry| entry.id == id)?;
+            if self.with_all_above { entries.pop() } else { Some(entries.remove(place)) }
+        };
+        while let Ok(Some(entry)) = ENTERED.try_with(|entered| entered.change(take)) {
             leave(entry.scheduler);
         }
     }
@@ -100,7 +120,7 @@ impl Drop for LocalGuard {
 /// Whether there is a local scheduler in which this thread would spawn local tasks.
 #[cfg(feature = "rt-multi-thread")]
 pub(crate) fn is_entered() -> bool {
-    ENTERED.try_with(|entered| !entered.borrow().is_empty()).unwrap_or(false)
+    !INNERMOST.get().is_null()
 }
 
 /// Spawns on the innermost local scheduler of this thread.
@@ -114,20 +134,17 @@ where
     F::Output: 'static,
 {
     let _hold = Hold::new();
-    // SAFETY: a second owner that is never dropped. The first lives as long as the hold: it is still
-    // entered, or left and kept.
-    let borrow =
-        |entry: &Entry| ManuallyDrop::new(unsafe { ptr::read(&raw const entry.scheduler) });
-    let innermost = ENTERED.try_with(|entered| entered.borrow().last().map(borrow)).ok().flatten();
-    match innermost {
-        // SAFETY: whoever entered the scheduler on this thread keeps its worker here.
-        Some(scheduler) => unsafe { scheduler.spawn(future, spawned) },
-        None => panic!(
-            "`spawn_local` needs a scheduler that belongs to this thread: call it inside \
-             `LocalSet::run_until`, with a guard of `LocalSet::enter` alive, or on the thread of a \
-             `LocalRuntime`. A future that is `Send` can be given to `spawn`"
-        ),
-    }
+    let innermost = INNERMOST.get();
+    assert!(
+        !innermost.is_null(),
+        "`spawn_local` needs a scheduler that belongs to this thread: call it inside \
+         `LocalSet::run_until`, with a guard of `LocalSet::enter` alive, or on the thread of a \
+         `LocalRuntime`. A future that is `Send` can be given to `spawn`"
+    );
+    // SAFETY: it is that of the last entry, as each change of the entries says (`Stack`). This is a
+    // second owner, which is never dropped; the first lives as long as the hold: it is still entered,
+    // or left and kept. Whoever entered the scheduler on this thread keeps its worker here.
+    unsafe { ManuallyDrop::new(innermost.read()).spawn(future, spawned) }
 }
 
 impl LocalScheduler {

@@ -146,16 +146,17 @@ impl<P: Platform> Entered<'_, P> {
         if task.owner().is_none() && !self.core.bind(&task) {
             return self.core.finish(task.cancel());
         }
-        self.core.shared.own.counters.polls.add(1);
-        self.core.shared.own.running.start(task.id());
-        self.frame.start_task(task.id().0);
+        let (own, id) = (&self.core.shared.own, task.id());
+        own.counters.polls.add(1);
+        own.running.start(id);
+        self.frame.start_task(id.0);
         self.frame.start_poll(task.cell());
         let outcome = run(task);
         self.frame.end_poll();
         self.frame.end_task();
-        self.core.shared.own.running.end();
+        own.running.end();
         if self.frame.take_refusal() {
-            self.core.shared.own.counters.forced_yields.add(1);
+            own.counters.forced_yields.add(1);
         }
         match outcome {
             Outcome::Idle => {}
