@@ -208,6 +208,32 @@ fn those_who_are_woken_together_are_shared_together() {
     close(&handle, first, &other);
 }
 
+/// What was held back in a poll, or while others were woken before, says nothing about those who are
+/// woken between two polls: the next one may take long.
+#[test]
+fn those_who_are_woken_between_polls_are_shared_at_once() {
+    // One poll in a tick.
+    let (handle, mut first, other) = with(Config { event_interval: 1, ..Config::default() });
+    let spawner = {
+        let (handle, other) = (handle.clone(), other.clone());
+        async move {
+            (0..2).for_each(|_| drop(handle.spawn(async {})));
+            assert!(other.answer(), "the thief sleeps again");
+        }
+    };
+    first.enter(|worker| {
+        drop(handle.spawn(spawner));
+        assert_eq!(worker.tick(), Tick::Ran);
+        for turn in 0..3 {
+            // It pushes aside the one in the LIFO slot.
+            worker.gather(|| drop(handle.spawn(async {})));
+            assert!(other.answer(), "turn {turn}");
+        }
+        while worker.tick() != Tick::Idle {}
+    });
+    close(&handle, first, &other);
+}
+
 /// What was held back in one poll says nothing about the next.
 #[test]
 fn another_poll_calls_at_once() {

@@ -253,9 +253,14 @@ impl<P: Platform> Core<P> {
     #[cold]
     pub(super) fn share_rest(&self) {
         self.holds_back.set(false);
-        // This worker does not sleep, so whoever is called next is not called in vain.
-        self.call.set(Call { thief: self.index, ..self.call.get() });
+        self.share_anew();
+    }
+
+    /// Wakes a sleeper if there is work for two, whatever the last one has done.
+    fn share_anew(&self) {
         if self.has_to_share() {
+            // This worker does not sleep, so whoever is called next is not called in vain.
+            self.call.set(Call { thief: self.index, ..self.call.get() });
             self.share();
         }
     }
@@ -264,9 +269,8 @@ impl<P: Platform> Core<P> {
     #[inline]
     pub(super) fn share_gathered(&self) {
         self.gathers.set(false);
-        if self.has_to_share() {
-            self.share();
-        }
+        // What a thief has done in the last poll, or after the last time, says nothing about these.
+        self.share_anew();
     }
 
     /// Brings a completed task to the list that it is in.
