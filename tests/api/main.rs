@@ -23,6 +23,7 @@ mod net_tcp;
 mod runtime;
 mod shutdown;
 mod signal;
+mod stuck_wakers;
 mod support;
 mod task;
 mod task_builder;

@@ -22,11 +22,11 @@ use loom::{
 use crate::harness::{Bounds, check, check_fails};
 
 /// A driver that sleeps on a condition variable and has at most one event: a parker to unpark.
-pub(crate) struct Mock(Arc<Line>);
+pub(crate) struct Mock(Arc<Line>, Option<Unparker<Mock>>);
 
 impl Mock {
     pub(crate) fn new(line: &Arc<Line>) -> Self {
-        Self(Arc::clone(line))
+        Self(Arc::clone(line), None)
     }
 }
 
@@ -70,16 +70,18 @@ impl Driver for Mock {
         MockWaker(Arc::clone(&self.0))
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) {
+    fn wait(&mut self, timeout: Option<Duration>) -> bool {
         let mut state = self.0.state.lock().unwrap();
         while timeout.is_none() && !state.woken && state.event.is_none() {
             state = self.0.called.wait(state).unwrap();
         }
         state.woken = false;
+        self.1 = state.event.take();
+        self.1.is_some()
     }
 
     fn dispatch(&mut self) -> bool {
-        let event = self.0.state.lock().unwrap().event.take();
+        let event = self.1.take();
         let told = event.is_some();
         if let Some(parker) = event {
             self.0.dispatched.fetch_add(1, SeqCst);

@@ -278,3 +278,112 @@ fn both_workers_sleep() {
         first.run();
     });
 }
+
+/// Somebody who waits, in a poll or in a waker, until a task has run elsewhere.
+struct Stuck {
+    has_run: StdArc<AtomicBool>,
+    parker: Parker,
+}
+
+impl Stuck {
+    fn new() -> Self {
+        Self { has_run: StdArc::default(), parker: Parker::new() }
+    }
+
+    /// What the task does that it waits for.
+    fn end(&self) -> impl FnOnce() + Send + use<> {
+        let (has_run, unparker) = (StdArc::clone(&self.has_run), self.parker.unparker());
+        move || {
+            has_run.store(true, SeqCst);
+            unparker.unpark();
+        }
+    }
+
+    fn wait(&self) {
+        while !self.has_run.load(SeqCst) {
+            self.parker.park();
+        }
+    }
+}
+
+/// What a worker has gathered is there for both, although it does not come to it: it has called the
+/// one that sleeps.
+#[test]
+fn what_was_gathered_is_shared() {
+    check("workers: gathered wakes, a sleeper", Bounds::preemptions(3), || {
+        let (handle, [mut first, mut second]) = new(0);
+        let stuck = Stuck::new();
+        let end = stuck.end();
+        let (shared, [shared_call], shared_place) = Waits::new();
+        let (own, [own_call], own_place) = Waits::new();
+        let joins = first.worker.enter(|entered| {
+            let joins = [
+                handle.spawn(async move {
+                    drop(shared.await);
+                    end();
+                }),
+                handle.spawn(async { drop(own.await) }),
+            ];
+            while entered.tick() != Tick::Idle {}
+            entered.resume();
+            joins
+        });
+        assert_eq!(second.worker.enter(|entered| entered.tick()), Tick::Idle);
+        let (other, over) = (handle.clone(), StdArc::clone(&stuck.has_run));
+        let running = thread::spawn(move || {
+            // It comes for the call only: who gets up without one may miss a push, which has no fence.
+            while other.sleepers() > 0 {
+                second.parker.park();
+            }
+            second.run_until(|| over.load(SeqCst));
+            second
+        });
+        first.worker.enter(|entered| {
+            entered.gather(|| {
+                // The second pushes the first aside.
+                for (call, place) in [(shared_call, shared_place), (own_call, own_place)] {
+                    call.make();
+                    place.take().wake();
+                }
+            });
+            stuck.wait();
+        });
+        let second = running.join().unwrap();
+        first.run_until(|| joins.iter().all(|join| join.is_finished()));
+        for join in joins {
+            assert!(result(join).is_ok());
+        }
+        handle.close();
+        second.run();
+        first.run();
+    });
+}
+
+/// A waker blocks while a worker gathers that was asleep, and may just be called for a task from
+/// outside: the other one is called for it.
+#[test]
+fn a_waker_blocks_while_another_task_comes() {
+    check("workers: a waker that blocks, a spawn", Bounds::preemptions(2), || {
+        let (handle, [mut first, mut second]) = new(0);
+        assert_eq!(second.worker.enter(|entered| entered.tick()), Tick::Idle);
+        let stuck = Stuck::new();
+        let over = StdArc::clone(&stuck.has_run);
+        let running = thread::spawn(move || {
+            second.parker.park();
+            second.run_until(|| over.load(SeqCst));
+            second
+        });
+        let (spawner, end) = (handle.clone(), stuck.end());
+        let spawner = first.worker.enter(|entered| {
+            assert_eq!(entered.tick(), Tick::Idle);
+            let spawner = thread::spawn(move || spawner.spawn(async { end() }));
+            entered.gather(|| stuck.wait());
+            spawner
+        });
+        let second = running.join().unwrap();
+        assert!(result(spawner.join().unwrap()).is_ok());
+        handle.close();
+        second.run();
+        first.run();
+    });
+}

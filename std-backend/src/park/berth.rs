@@ -102,8 +102,8 @@ impl<T, D: Driver> Berth<T, D> {
     /// Sleeps until the seat, which is registered as asleep, was unparked, or something has happened
     /// in the driver, or `timeout` is over, and no guest has the seat.
     ///
-    /// Where the bed's park dispatches I/O, `turn` is called to do so, if the resident has got the
-    /// seat. A panic in that ends the sleep.
+    /// Where the bed's park dispatches I/O and may call wakers, `turn` is called to do so, if the
+    /// resident has got the seat. A panic in that ends the sleep.
     pub fn sleep(
         &self,
         seat: T,

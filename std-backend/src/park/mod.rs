@@ -47,10 +47,11 @@ pub trait Driver: Send + 'static {
     fn waker(&self) -> Self::Waker;
 
     /// Sleeps until there are events, the waker was used or `timeout` is over (`None`: for ever).
-    /// May return early for no reason.
-    fn wait(&mut self, timeout: Option<Duration>);
+    /// May return early for no reason. False if the dispatch will call no waker.
+    fn wait(&mut self, timeout: Option<Duration>) -> bool;
 
-    /// Tells those concerned about the events of the last wait; false if there were none.
+    /// Tells those concerned about the events of the last wait; false if there were none. To be called
+    /// after each wait.
     fn dispatch(&mut self) -> bool;
 
     /// Ends all operations that wait for this driver with an error, now and in the future.
@@ -74,7 +75,7 @@ impl Driver for NoDriver {
         match *self {}
     }
 
-    fn wait(&mut self, _timeout: Option<Duration>) {
+    fn wait(&mut self, _timeout: Option<Duration>) -> bool {
         match *self {}
     }
 

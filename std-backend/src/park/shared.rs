@@ -180,9 +180,9 @@ impl<D: Driver> Parker<D> {
         self.park_around(timeout, |dispatch| dispatch())
     }
 
-    /// As [`park_for`](Self::park_for); the closure is called where the park dispatches I/O, and does
-    /// that by what it is given.
-    pub(super) fn park_around(
+    /// As [`park_for`](Self::park_for); the closure is called where the park dispatches I/O and may
+    /// call wakers, and does that by what it is given.
+    pub(crate) fn park_around(
         &mut self,
         timeout: Option<Duration>,
         around: impl FnOnce(&mut dyn FnMut()),
@@ -203,12 +203,27 @@ impl<D: Driver> Parker<D> {
     /// Dispatches the I/O events that are there, without sleeping; false if there were none. Does
     /// nothing while another parker has the driver, for that one dispatches them. Consumes no unpark.
     pub fn turn_now(&mut self) -> bool {
+        self.turn_around(|dispatch| dispatch())
+    }
+
+    /// As [`turn_now`](Self::turn_now), with a closure as in [`park_around`](Self::park_around).
+    pub(crate) fn turn_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> bool {
         let turned = self.inner.shared.try_with(|driver| {
-            driver.wait(Some(Duration::ZERO));
-            driver.dispatch()
+            let wakes = driver.wait(Some(Duration::ZERO));
+            dispatch(driver, wakes, around)
         });
         turned.unwrap_or(false)
     }
+}
+
+/// Dispatches I/O; false if there was none.
+fn dispatch<D: Driver>(driver: &mut D, wakes: bool, around: impl FnOnce(&mut dyn FnMut())) -> bool {
+    if !wakes {
+        return driver.dispatch();
+    }
+    let mut dispatched = false;
+    around(&mut || dispatched = driver.dispatch());
+    dispatched
 }
 
 impl<D: Driver> Inner<D> {
@@ -257,14 +272,12 @@ impl<D: Driver> Inner<D> {
         if !self.announce(PARKED_DRIVER) {
             return false;
         }
-        driver.wait(timeout);
+        let wakes = driver.wait(timeout);
         // Before the dispatch: from here on the owner is awake, and an unpark is for its next park.
         self.reset();
         // Even without an unpark the park ends here, because what is dispatched may have made tasks
         // of this very worker runnable.
-        let mut dispatched = false;
-        around(&mut || dispatched = driver.dispatch());
-        dispatched
+        dispatch(driver, wakes, around)
     }
 
     fn park_on_condvar(&self, timeout: Option<Duration>) {

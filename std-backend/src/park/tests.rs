@@ -50,10 +50,11 @@ impl Driver for Channel {
         ChannelWaker(Arc::clone(&self.seen), Arc::new(Mutex::new(self.sender.clone())))
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) {
+    fn wait(&mut self, timeout: Option<Duration>) -> bool {
         self.seen.waiting.store(true, Ordering::SeqCst);
         let _ = self.receiver.recv_timeout(timeout.unwrap_or(LONG));
         self.seen.waiting.store(false, Ordering::SeqCst);
+        false
     }
 
     fn dispatch(&mut self) -> bool {

@@ -81,6 +81,16 @@ impl LoopTimers {
         }
     }
 
+    /// As [`fire_due`](Self::fire_due); the closure is called if something is due, and fires it by
+    /// what it is given.
+    #[cfg(feature = "rt-multi-thread")]
+    #[inline]
+    pub(super) fn fire_due_around(&self, around: impl FnOnce(&mut dyn FnMut())) {
+        if let Some(home) = &self.home {
+            home.fire_due_around(around);
+        }
+    }
+
     /// The tick until which the worker may sleep for its own timers' sake; the last one for ever.
     #[cfg(feature = "rt-multi-thread")]
     pub(super) fn deadline(&self) -> u64 {
@@ -140,6 +150,9 @@ impl LoopTimers {
     pub(super) fn own(&self) -> impl Sized {}
 
     pub(super) fn fire_due(&self) {}
+
+    #[cfg(feature = "rt-multi-thread")]
+    pub(super) fn fire_due_around(&self, _around: impl FnOnce(&mut dyn FnMut())) {}
 
     #[cfg(feature = "rt-multi-thread")]
     pub(super) fn deadline(&self) -> u64 {

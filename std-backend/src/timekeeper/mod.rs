@@ -194,10 +194,20 @@ impl<O: Owner> Wheel<O> {
 
     /// Fires what is due. Where no timer waits this is one load, and the clock is not read.
     pub(crate) fn fire_due(&self) {
+        self.fire_due_around(|fire| fire());
+    }
+
+    /// As [`fire_due`](Self::fire_due); the closure is called if something is due, and fires it by
+    /// what it is given.
+    pub(crate) fn fire_due_around(&self, around: impl FnOnce(&mut dyn FnMut())) {
         // At any time whatever there is a next deadline, or there is none.
-        if let Some(timers) = self.used().filter(|timers| timers.next(0).is_some()) {
-            // A panic is that of a stranger's waker, and no reason to keep the others waiting.
-            timers.fire_with(self.clock.tick(), |waker| contain(|| waker.wake()));
+        let Some(timers) = self.used().filter(|timers| timers.next(0).is_some()) else { return };
+        let now = self.clock.tick();
+        if timers.next(now).is_some_and(|next| next <= now) {
+            around(&mut || {
+                // A panic is that of a stranger's waker, and no reason to keep the others waiting.
+                timers.fire_with(now, |waker| contain(|| waker.wake()));
+            });
         }
     }
 

@@ -204,6 +204,10 @@ impl<P: Platform> Entered<'_, P> {
     /// end of it, if there is work for two, and earlier only where it wakes hundreds. One that is
     /// called earlier finds less to share, and whoever calls it is kept from waking the others for
     /// longer than that takes. Not to be nested: the end of the inner one would be that of both.
+    ///
+    /// A waker may be a stranger's and take its time, so the worker has [resumed](Self::resume) before
+    /// the first is called. That passes on a search for which it was woken: to be called where there
+    /// is somebody to wake.
     pub fn gather<R>(&self, wake: impl FnOnce() -> R) -> R {
         struct End<'a, 'b, P: Platform>(&'a Entered<'b, P>);
 
@@ -215,6 +219,7 @@ impl<P: Platform> Entered<'_, P> {
             }
         }
 
+        self.resume();
         if let Some(core) = self.core() {
             core.gathers.set(true);
         }

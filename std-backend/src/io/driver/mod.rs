@@ -146,12 +146,12 @@ impl Driver for IoDriver {
         self.handle()
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) {
+    fn wait(&mut self, timeout: Option<Duration>) -> bool {
         // Ordering: Relaxed, a hint. A resource registered this moment has its turn in the next.
         let nothing_to_ask = self.shared.registered.load(Ordering::Relaxed) == 0;
         if timeout == Some(Duration::ZERO) && nothing_to_ask {
             self.events.clear();
-            return;
+            return false;
         }
         let doubts = &self.shared.doubts;
         let waits = doubts.take(&mut self.doubts, timeout != Some(Duration::ZERO));
@@ -169,6 +169,8 @@ impl Driver for IoDriver {
                 "the system refuses to report I/O events: {error}"
             );
         }
+        let mut tokens = self.events.iter().map(|event| Token::from(event.token()));
+        tokens.any(|token| token != Token::WAKER) || !self.doubts.is_empty()
     }
 
     fn dispatch(&mut self) -> bool {

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     context::{self, RuntimePlatform, local, worker},
-    park::{Berth, CachedParker, Parker, block_on_waker},
+    park::{Berth, CachedParker, block_on_waker},
     primitives::contain,
     stats::Recorder,
 };
@@ -233,10 +233,8 @@ impl<'a> Visit<'a> {
     fn turn(&mut self) {
         self.has_turned = true;
         contain(|| {
-            self.worker.gather(|| {
-                self.desk.with_parker(Parker::turn_now);
-                self.desk.timers.fire_due();
-            });
+            self.desk.turn(self.worker);
+            self.desk.timers.fire_due_around(|fire| self.worker.gather(fire));
         });
     }
 

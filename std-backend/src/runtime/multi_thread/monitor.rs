@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// While the monitor is awake, no stuck worker goes unnoticed for longer than two of these.
-const PERIOD: Duration = Duration::from_millis(5);
+pub(super) const PERIOD: Duration = Duration::from_millis(5);
 
 /// The time to the next look if a worker may be stuck, and something would be with it.
 const SHORT_PERIOD: Duration = Duration::from_millis(1);
@@ -59,6 +59,12 @@ impl Monitor {
     #[inline]
     pub(super) fn parks(&self, worker: usize) -> Parked<'_> {
         self.left(worker);
+        self.parked(worker)
+    }
+
+    /// Ends what [`left`](Self::left) has said when it is dropped.
+    #[inline]
+    pub(super) fn parked(&self, worker: usize) -> Parked<'_> {
         Parked { monitor: self, worker }
     }
 

@@ -171,13 +171,12 @@ impl Desk {
         }
         // The driver is turned inside the worker's scope: what its events wake stays on this worker.
         loop {
-            worker.gather(|| self.timers.fire_due());
+            self.timers.fire_due_around(|fire| worker.gather(fire));
             let tick = if self.rush.is_on() { worker.tick_own() } else { worker.tick() };
             match tick {
                 Tick::Ran => {
                     recorder.ran(worker.polls());
-                    let had_events = worker.gather(|| self.with_parker(Parker::turn_now));
-                    self.rush.turned(had_events);
+                    self.rush.turned(self.turn(worker));
                 }
                 Tick::Idle if self.is_resident() => {
                     if self.gets_up(worker, index, &mut recorder) {
@@ -204,15 +203,25 @@ impl Desk {
         f(taken.1.as_mut().expect("nobody parks inside of a park"))
     }
 
+    /// Turns the driver without waiting; false if it had no events.
+    pub(super) fn turn(&self, worker: &Entered<'_>) -> bool {
+        self.with_parker(|parker| parker.turn_around(|dispatch| worker.gather(dispatch)))
+    }
+
     fn sleep(&self, worker: &Entered<'_>, index: usize, recorder: &mut Recorder<'_>) {
         let team = &*self.team;
         team.hooks.thread_park();
         // The hook may have spawned, on this very worker.
         if !worker.has_work() && self.may_linger(worker) {
             recorder.park(worker.polls());
-            let parked = team.monitor.as_ref().map(|monitor| monitor.parks(index));
+            let mut parked = team.monitor.as_ref().map(|monitor| monitor.parks(index));
             let time = self.time_left();
-            let had_events = worker.gather(|| self.with_parker(|parker| parker.park_for(time)));
+            let gather = |dispatch: &mut dyn FnMut()| {
+                // Before the first waker, which may block.
+                parked = None;
+                worker.gather(dispatch);
+            };
+            let had_events = self.with_parker(|parker| parker.park_around(time, gather));
             drop(parked);
             self.rush.waited(had_events, recorder.unpark());
             worker.wake_up();
@@ -292,13 +301,14 @@ impl Desk {
         self.wakes_at.set(self.timers.deadline());
         let time = self.time_left();
         let seat = self.clear(worker).expect(MOVED);
+        let parked = Cell::new(self.team.monitor.as_ref().map(|monitor| monitor.parked(index)));
         let seat = self.team.berths[index].sleep(seat, &mut bed, time, |seat, dispatch| {
+            // As in `sleep`.
+            drop(parked.take());
             // What the driver's events wake stays on this worker.
             seat.worker.enter(|worker| worker.gather(dispatch));
         });
-        if let Some(monitor) = &self.team.monitor {
-            monitor.taken(index);
-        }
+        drop(parked);
         let worker = self.restore(seat);
         self.bed.set(Some(bed));
         self.has_slept.set(true);
