@@ -30,6 +30,8 @@ mod guest;
 mod hand_off;
 mod monitor;
 mod seat;
+#[cfg(all(test, feature = "net", feature = "time", not(jenny_loom)))]
+mod tests;
 
 /// Overrides the number of workers that a runtime has by default.
 const WORKERS_VARIABLE: &str = "JENNY_WORKER_THREADS";

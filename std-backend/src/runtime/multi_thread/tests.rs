@@ -1,0 +1,223 @@
+//! What changes no result, only how soon it is there: when a worker calls a thief, and when the monitor
+//! looks again. Where others may come in between, one round in many has to show it.
+
+use std::{
+    future::{Future, poll_fn},
+    io::Write,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+use super::monitor::PERIOD;
+// Unit tests may look anywhere: by this mark `ci/floors.py` knows them.
+#[cfg(test)]
+use crate::{
+    context::{self, Scheduler},
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
+    task::{spawn, yield_now},
+    time::{Instant, sleep_until},
+};
+
+/// As many wakes as one turn brings, before the last waker, which looks around.
+const WAKES: usize = 8;
+
+fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain");
+        thread::sleep(Duration::from_micros(100));
+    }
+}
+
+/// How many workers sleep. On a worker.
+fn sleepers() -> usize {
+    match &context::current().scheduler {
+        Scheduler::MultiThread(scheduler) => scheduler.sleepers(),
+        Scheduler::CurrentThread(_) => unreachable!("there is a worker"),
+    }
+}
+
+/// Holds one worker in its next park, where it is registered as asleep.
+#[derive(Default)]
+struct Bed {
+    is_ready: AtomicBool,
+    is_held: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Bed {
+    fn park(&self) {
+        if self.is_ready.swap(false, SeqCst) {
+            self.is_held.store(true, SeqCst);
+            until(|| self.is_over.load(SeqCst));
+        }
+    }
+
+    /// Has the other worker park. On a worker, in a poll.
+    fn hold(self: &Arc<Self>) {
+        let bed = Arc::clone(self);
+        // The monitor gives it to the other one, since this one is stuck.
+        drop(spawn(async move { bed.is_ready.store(true, SeqCst) }));
+        until(|| self.is_held.load(SeqCst));
+    }
+}
+
+/// What the last waker has seen of a turn, and the tasks that it has woken: how many workers sleep.
+#[derive(Default)]
+struct Seen {
+    by_the_waker: Mutex<Option<usize>>,
+    by_tasks: Mutex<Vec<usize>>,
+}
+
+impl Wake for Seen {
+    fn wake(self: Arc<Self>) {
+        *self.by_the_waker.lock().unwrap() = Some(sleepers());
+    }
+}
+
+/// A task that waits for one wake, and its waker.
+async fn waker(seen: &Arc<Seen>) -> Waker {
+    let (seen, place) = (Arc::clone(seen), Arc::new(Mutex::new(None)));
+    let left = Arc::clone(&place);
+    let mut is_woken = false;
+    drop(spawn(poll_fn(move |context| {
+        if is_woken {
+            seen.by_tasks.lock().unwrap().push(sleepers());
+            return Poll::Ready(());
+        }
+        is_woken = true;
+        *left.lock().unwrap() = Some(context.waker().clone());
+        Poll::Pending
+    })));
+    loop {
+        if let Some(waker) = place.lock().unwrap().take() {
+            return waker;
+        }
+        yield_now().await;
+    }
+}
+
+/// What may wake a task.
+type Waits = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn begin(mut waits: Waits, waker: &Waker) -> Waits {
+    if waits.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
+        // A timer that is due already, since the system had other things to do.
+        waker.wake_by_ref();
+    }
+    waits
+}
+
+/// Waits that end together, soon after the other worker has gone to sleep.
+fn timers(wakers: &[Waker], bed: &Arc<Bed>) -> Vec<Waits> {
+    bed.hold();
+    let due = Instant::now() + Duration::from_millis(5);
+    wakers.iter().map(|waker| begin(Box::pin(sleep_until(due)), waker)).collect()
+}
+
+/// The same by the driver.
+async fn sockets(wakers: &[Waker], bed: &Arc<Bed>) -> Vec<Waits> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut all, mut peers) = (Vec::new(), Vec::new());
+    for waker in wakers {
+        peers.push(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let (stream, _) = listener.accept().await.unwrap();
+        // Not by guess, as a new one's.
+        stream.try_read(&mut [0]).unwrap_err();
+        let readable = |stream: TcpStream| async move { stream.readable().await.unwrap() };
+        all.push(begin(Box::pin(readable(stream)), waker));
+    }
+    bed.hold();
+    peers.iter_mut().for_each(|peer| peer.write_all(b"x").unwrap());
+    all
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Wheel,
+    Park,
+    /// The worker parks beside its seat.
+    ParkBeside,
+    /// It has a task that yields all the time.
+    Between,
+}
+
+/// One worker wakes many tasks in one turn while the other sleeps.
+fn turn(turn: Turn) -> Arc<Seen> {
+    let bed = Arc::new(Bed::default());
+    let parks = Arc::clone(&bed);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .block_on_runs_tasks(matches!(turn, Turn::ParkBeside))
+        .on_thread_park(move || parks.park())
+        .build()
+        .unwrap();
+    let seen = Arc::new(Seen::default());
+    let (held, sees) = (Arc::clone(&bed), Arc::clone(&seen));
+    let task = runtime.spawn(async move {
+        let mut wakers = Vec::new();
+        for _ in 0..WAKES {
+            wakers.push(waker(&sees).await);
+        }
+        wakers.push(Waker::from(sees));
+        let waits = match turn {
+            Turn::Wheel => timers(&wakers, &held),
+            _ => sockets(&wakers, &held).await,
+        };
+        if matches!(turn, Turn::Between) {
+            for _ in 0..200 {
+                yield_now().await;
+            }
+        }
+        waits
+    });
+    until(|| seen.by_tasks.lock().unwrap().len() == WAKES);
+    bed.is_over.store(true, SeqCst);
+    drop(runtime.block_on(task).unwrap());
+    seen
+}
+
+#[test]
+fn a_thief_is_called_when_all_are_awake() {
+    for kind in [Turn::Wheel, Turn::Park, Turn::ParkBeside, Turn::Between] {
+        // The monitor calls one, too, if the system keeps the worker from its processor.
+        let is_called_last = (0..20).any(|_| {
+            let seen = turn(kind);
+            let (waker, tasks) = (seen.by_the_waker.lock().unwrap(), seen.by_tasks.lock().unwrap());
+            *waker == Some(1) && *tasks == [0; WAKES]
+        });
+        assert!(is_called_last, "{kind:?}");
+    }
+}
+
+/// How long a task waits behind one that is stuck.
+fn rescue(runtime: &Runtime) -> Duration {
+    let stuck = runtime.spawn(async {
+        let (start, has_run) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+        let runs = Arc::clone(&has_run);
+        drop(spawn(async move { runs.store(true, SeqCst) }));
+        until(|| has_run.load(SeqCst));
+        start.elapsed()
+    });
+    runtime.block_on(stuck).unwrap()
+}
+
+/// Two of its looks find out that a worker is stuck. Where the first has shown that it may be, the
+/// second comes sooner.
+#[test]
+fn the_monitor_looks_again_soon() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    assert!((0..200).any(|_| {
+        // Not always at the same time after its last look.
+        thread::sleep(PERIOD / 2);
+        rescue(&runtime) < PERIOD
+    }));
+}
