@@ -111,7 +111,8 @@ where
             wake: if M::STAYS { None } else { Some(wake::<S>) },
             take_output: if JOINED { Some(take_output::<F, S>) } else { None },
             drop_output: if JOINED { Some(drop_output::<F, S>) } else { None },
-            clone_waker: S::clone_waker,
+            #[cfg(feature = "alloc")]
+            clone_waker: S::CLONE_WAKER,
             free: free::<F, S, M>,
             abort: <S::Platform as Platform>::abort,
         }

@@ -106,8 +106,10 @@ pub(super) struct Vtable {
     pub(super) take_output: Option<TakeOutput>,
     /// Drops the output in place. None as above.
     pub(super) drop_output: Option<unsafe fn(NonNull<Header>)>,
-    /// Clones the waker of whoever waits for the task.
-    pub(super) clone_waker: fn(&Waker) -> Waker,
+    /// [`Schedule::CLONE_WAKER`](super::Schedule::CLONE_WAKER); without an allocator there are no
+    /// schedulers that have it.
+    #[cfg(feature = "alloc")]
+    pub(super) clone_waker: Option<fn(&Waker) -> Waker>,
     /// Frees the cell and gives back its count on the scheduler.
     pub(super) free: unsafe fn(NonNull<Header>),
     /// Ends the program.

@@ -153,8 +153,7 @@ fn register(task: RawTask, waker: &Waker) -> bool {
         // waker.
         slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
     }
-    // A task that waits for another mostly has a reference to spare.
-    let waker = (task.vtable().clone_waker)(waker);
+    let waker = clone_waker(task, waker);
     // SAFETY: rule J: the flag is clear and the task was incomplete, so the slot is the
     // handle's, and it is empty.
     slot.with_mut(|slot| unsafe { (*slot).write(waker) });
@@ -164,6 +163,17 @@ fn register(task: RawTask, waker: &Waker) -> bool {
         return true;
     }
     false
+}
+
+/// A task that waits for another mostly has a reference to spare.
+#[inline]
+fn clone_waker(task: RawTask, waker: &Waker) -> Waker {
+    #[cfg(feature = "alloc")]
+    if let Some(clone) = task.vtable().clone_waker {
+        return clone(waker);
+    }
+    let _ = task;
+    waker.clone()
 }
 
 impl<T> Drop for JoinHandle<T> {

@@ -38,6 +38,9 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// Whether there can be an [`observer`](Self::observer).
     const HAS_OBSERVER: bool = true;
 
+    /// A cheaper way to clone the waker of a poll that waits for one of its tasks, if it has one.
+    const CLONE_WAKER: Option<fn(&Waker) -> Waker> = None;
+
     /// Queues a task. From any thread, core or interrupt.
     ///
     /// # Safety
@@ -110,11 +113,4 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     /// Takes one unit from the budget of the task that the calling thread polls; false if there is
     /// none left.
     fn charge() -> bool;
-
-    /// Clones the waker of a poll that waits for one of this scheduler's tasks: for a scheduler that
-    /// knows a cheaper way.
-    #[inline]
-    fn clone_waker(waker: &Waker) -> Waker {
-        waker.clone()
-    }
 }

@@ -195,6 +195,7 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
 
     const TRACES: bool = P::TRACES;
     const YIELDS: bool = true;
+    const CLONE_WAKER: Option<fn(&Waker) -> Waker> = Some(frame::Current::<P>::clone_waker);
 
     unsafe fn schedule(this: NonNull<Self>, task: Runnable) {
         match Core::current(this) {
@@ -252,10 +253,6 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     #[inline]
     fn charge() -> bool {
         budget::proceed::<P>()
-    }
-
-    fn clone_waker(waker: &Waker) -> Waker {
-        frame::Current::<P>::clone_waker(waker)
     }
 }
 
