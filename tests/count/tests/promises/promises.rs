@@ -126,7 +126,8 @@ fn few_read_modify_writes_on_a_worker() {
 }
 
 /// Paths with threads: how many read-modify-writes, and how many of them to shared memory, in
-/// hundredths. What happens once in a tick or a batch leaves a fraction.
+/// hundredths. What happens once in a tick or a batch leaves a fraction, and so does another worker on
+/// the way to its first sleep.
 const WITH_THREADS: &[(&str, u64, u64)] = &[
     ("spawn, outside", 3_00, 3_00),
     ("wake by ref, outside", 3_00, 2_00),
@@ -136,9 +137,9 @@ const WITH_THREADS: &[(&str, u64, u64)] = &[
     ("spawn + join, worker", 7_30, 10),
     ("spawn + join, current_thread", 3_10, 10),
     ("spawn_local + join, LocalRuntime", 3_10, 10),
-    ("block_on, ready future", 2_00, 2_00),
-    ("sleep, create + drop", 0, 0),
-    ("sleep, insert + cancel", 5, 0),
+    ("block_on, ready future", 2_10, 2_10),
+    ("sleep, create + drop", 10, 10),
+    ("sleep, insert + cancel", 10, 10),
 ];
 
 fn few_read_modify_writes_in_runtimes() {
