@@ -26,11 +26,13 @@
 
 #![allow(unreachable_pub, reason = "re-exported for the loom models only")]
 
+use jenny_core::lock::Mutex;
+
 use super::{
     readiness::{Event, Readiness},
     wake_list::WakeList,
 };
-use crate::primitives::{AtomicBool, Mutex, Ordering};
+use crate::primitives::{AtomicBool, BriefLock, Ordering};
 
 /// How many turns with events a doubt may last.
 const TURNS: u32 = 8;
@@ -57,7 +59,8 @@ impl<R> Doubt<R> {
 /// The doubts that the driver has not heard of yet.
 #[derive(Debug)]
 pub struct Doubts<R> {
-    left: Mutex<Vec<Doubt<R>>>,
+    /// Workers that read at the same time contend for it, so it opens by a store.
+    left: Mutex<Vec<Doubt<R>>, BriefLock>,
     /// Somebody waits in the driver, or is about to.
     is_asleep: AtomicBool,
 }
@@ -79,14 +82,15 @@ impl<R> Doubts<R> {
 
     /// False if the next turn may be far away.
     fn push(&self, doubt: Doubt<R>) -> bool {
-        let mut left = self.left.lock();
-        // Ordering: Relaxed, since it becomes true under the lock. If it is false by now, the
-        // outdated answer costs a system call.
-        if self.is_asleep.load(Ordering::Relaxed) {
-            return false;
-        }
-        left.push(doubt);
-        true
+        self.left.with(|left| {
+            // Ordering: Relaxed, since it becomes true under the lock. If it is false by now, the
+            // outdated answer costs a system call.
+            if self.is_asleep.load(Ordering::Relaxed) {
+                return false;
+            }
+            left.push(doubt);
+            true
+        })
     }
 
     /// At the start of a turn, adds what was left to the doubts that are not settled. Whether the
@@ -94,13 +98,14 @@ impl<R> Doubts<R> {
     /// [`has_waited`](Self::has_waited).
     #[must_use]
     pub fn take(&self, unsettled: &mut Vec<Doubt<R>>, wants: bool) -> bool {
-        let mut left = self.left.lock();
-        unsettled.append(&mut left);
-        let waits = wants && unsettled.is_empty();
-        if waits {
-            self.is_asleep.store(true, Ordering::Relaxed);
-        }
-        waits
+        self.left.with(|left| {
+            unsettled.append(left);
+            let waits = wants && unsettled.is_empty();
+            if waits {
+                self.is_asleep.store(true, Ordering::Relaxed);
+            }
+            waits
+        })
     }
 
     /// Says that the driver is awake.
