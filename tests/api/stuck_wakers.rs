@@ -67,8 +67,10 @@ impl Wake for Blocks {
     }
 }
 
-fn two_workers() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+fn two_workers(lend_seats: bool) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().block_on_runs_tasks(lend_seats);
+    builder.build().unwrap()
 }
 
 /// Each worker has a timer that is due then.
@@ -96,8 +98,8 @@ fn sleepers(handle: &Handle) -> (Vec<JoinHandle<()>>, impl FnOnce() + Send + use
 
 /// A waker that `wait` has called within a worker wakes tasks on it and blocks. These tasks, timers
 /// and what comes from outside are somebody else's business then.
-fn others_go_on<F>(wait: impl FnOnce(&Runtime, &Arc<Blocks>) -> Begun<F>) {
-    let runtime = two_workers();
+fn others_go_on<F>(lend_seats: bool, wait: impl FnOnce(&Runtime, &Arc<Blocks>) -> Begun<F>) {
+    let runtime = two_workers(lend_seats);
     let (mut waiting, call) = sleepers(runtime.handle());
     let blocks = Blocks::new(call);
     let due = Instant::now() + 3 * QUIET;
@@ -117,10 +119,9 @@ fn others_go_on<F>(wait: impl FnOnce(&Runtime, &Arc<Blocks>) -> Begun<F>) {
     drop(waits);
 }
 
-#[test]
-fn in_the_driver_within_a_park() {
-    within_a_minute(|| {
-        others_go_on(|runtime, blocks| {
+fn in_the_driver(lend_seats: bool) {
+    within_a_minute(move || {
+        others_go_on(lend_seats, |runtime, blocks| {
             let (stream, mut peer) = runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -141,9 +142,19 @@ fn in_the_driver_within_a_park() {
 }
 
 #[test]
+fn in_the_driver_within_a_park() {
+    in_the_driver(false);
+}
+
+#[test]
+fn in_the_driver_beside_a_seat() {
+    in_the_driver(true);
+}
+
+#[test]
 fn in_the_wheel() {
     within_a_minute(|| {
-        others_go_on(|runtime, blocks| {
+        others_go_on(false, |runtime, blocks| {
             let blocks = Arc::clone(blocks);
             let sleeps = runtime.spawn(async move { blocks.begin(sleep(QUIET)) });
             runtime.block_on(sleeps).unwrap()

@@ -151,7 +151,7 @@ impl Driver for IoDriver {
         let nothing_to_ask = self.shared.registered.load(Ordering::Relaxed) == 0;
         if timeout == Some(Duration::ZERO) && nothing_to_ask {
             self.events.clear();
-            return false;
+            return !self.doubts.is_empty();
         }
         let doubts = &self.shared.doubts;
         let waits = doubts.take(&mut self.doubts, timeout != Some(Duration::ZERO));

@@ -173,6 +173,36 @@ fn a_doubt_is_settled_by_a_turn_without_events() {
     assert!(start.elapsed() < LONG / 2);
 }
 
+/// Before the first waker is called, whoever turns the driver has to know.
+#[test]
+fn a_wait_says_whether_the_dispatch_may_wake() {
+    let mut driver = IoDriver::new(None).unwrap();
+    let handle = driver.handle();
+    let mut turn = |timeout| {
+        let wakes = driver.wait(timeout);
+        driver.dispatch();
+        wakes
+    };
+    assert!(!turn(Some(Duration::ZERO)), "nothing is registered");
+    let (stream, mut peer) = connection(&handle);
+    assert!(turn(Some(LONG)), "it is writable");
+    assert!(!turn(Some(Duration::ZERO)), "and has said so");
+    handle.wake();
+    assert!(!turn(Some(LONG)), "the driver's own waker");
+    peer.write_all(b"x").unwrap();
+    assert!(turn(Some(LONG)), "it is readable");
+
+    let registration = stream.registration();
+    (0..2).for_each(|_| registration.was_vain());
+    let mut nobody = Context::from_waker(Waker::noop());
+    let Poll::Ready(event) = registration.poll_event(&mut nobody, Direction::Read) else {
+        panic!("it is not readable");
+    };
+    registration.doubt(event);
+    assert!(turn(Some(LONG)), "a doubt");
+    assert!(!turn(Some(Duration::ZERO)), "and it is settled");
+}
+
 #[test]
 fn two_threads_echo_over_one_driver() {
     const ROUNDS: usize = 2_000;
