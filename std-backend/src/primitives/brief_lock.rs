@@ -1,10 +1,12 @@
-//! The lock of the core's queues: one read-modify-write, and a store to open it.
+//! The lock of the core's queues and of the driver's doubts: one read-modify-write, and a store to
+//! open it.
 //!
 //! A mutex that lets threads sleep has to ask, when it is opened, whether somebody does: a second
 //! read-modify-write, for what happens all but never here. A queue is locked by its own worker, now
-//! and then by a thief, for some dozens of nanoseconds and never while foreign code runs. So whoever
-//! comes too late looks again, and has itself woken by the clock if the holder's thread was
-//! interrupted: also where that one runs only if this one sleeps.
+//! and then by a thief, the doubts by whoever reads and by the driver: for some dozens of
+//! nanoseconds, and never while code of a task or a waker runs. So whoever comes too late looks
+//! again, and has itself woken by the clock if the holder's thread was interrupted: also where that
+//! one runs only if this one sleeps.
 
 #![allow(unreachable_pub, reason = "re-exported for the loom models only")]
 
