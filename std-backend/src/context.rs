@@ -24,7 +24,7 @@ use crate::{
     blocking::{Blocking, TrySpawnError, pool::Mandatory},
     park::Unparker,
     platform::Std,
-    primitives::unmodelled::Arc,
+    primitives::{Company, unmodelled::Arc},
     stats::Stats,
 };
 
@@ -111,6 +111,9 @@ impl Ambient {
     {
         #[cfg(feature = "tracing")]
         let (future, spawned) = crate::trace::instrument(future, crate::trace::Kind::Task, spawned);
+        // It has its id already, so no worker asks for one.
+        #[cfg(feature = "tracing")]
+        self.scheduler.company().comes();
         if travels_boxed::<F>() {
             return self.scheduler.spawn(Box::pin(future), spawned);
         }
@@ -172,6 +175,16 @@ impl Scheduler {
             Self::CurrentThread(handle) => handle.is_entered().then_some(0),
             #[cfg(feature = "rt-multi-thread")]
             Self::MultiThread(handle) => handle.entered_worker(),
+        }
+    }
+
+    /// Whoever is to be told when there is more than one thing to look after.
+    #[allow(dead_code, reason = "who uses it depends on the features")]
+    fn company(&self) -> &Company {
+        match self {
+            Self::CurrentThread(handle) => handle.platform().company(),
+            #[cfg(feature = "rt-multi-thread")]
+            Self::MultiThread(handle) => handle.platform().company(),
         }
     }
 
@@ -294,7 +307,11 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Ambient) -> R) -> R {
 #[cfg(feature = "net")]
 #[track_caller]
 pub(crate) fn io_handle() -> crate::io::Handle {
-    match try_with(|ambient| ambient.io.clone()) {
+    let handle = |ambient: &Arc<Ambient>| {
+        ambient.scheduler.company().comes();
+        ambient.io.clone()
+    };
+    match try_with(handle) {
         Ok(Some(handle)) => handle,
         Ok(None) => panic!(
             "the current jenny runtime has no I/O driver: call `enable_io` or `enable_all` on its \

@@ -13,7 +13,7 @@ use std::{
 
 use jenny_core::platform::{Frame, Keeps, Platform, Unpark};
 
-use crate::primitives::{BriefLock, unmodelled::AtomicU64};
+use crate::primitives::{BriefLock, Company, unmodelled::AtomicU64};
 
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.
@@ -35,17 +35,25 @@ const OWN_BLOCK: u32 = 64;
 pub(crate) struct Std<U> {
     /// What the workers' seeds are made of; the system's randomness if there is nothing.
     seeds: Option<AtomicU64>,
+    /// Who is told when there is more than one task.
+    company: Company,
     _unpark: PhantomData<fn(U)>,
 }
 
 impl<U> Std<U> {
     pub(crate) fn new() -> Self {
-        Self { seeds: None, _unpark: PhantomData }
+        Self { seeds: None, company: Company::default(), _unpark: PhantomData }
     }
 
     /// Gives the same sequence of seeds for the same number.
     pub(crate) fn seeded(seed: u64) -> Self {
-        Self { seeds: Some(AtomicU64::new(seed)), _unpark: PhantomData }
+        Self { seeds: Some(AtomicU64::new(seed)), ..Self::new() }
+    }
+
+    /// Whoever is to be told when there is more than one task.
+    #[allow(dead_code, reason = "who uses it depends on the features")]
+    pub(crate) fn company(&self) -> &Company {
+        &self.company
     }
 }
 
@@ -113,6 +121,8 @@ unsafe impl<U: Unpark> Platform for Std<U> {
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {
+        // A worker's first task is here, too.
+        self.company.comes();
         let reserve = |count| NEXT_TASK_ID.fetch_add(u64::from(count), Ordering::Relaxed);
         let first = if count > 1 {
             reserve(count)

@@ -18,6 +18,7 @@ pub(crate) use std::sync::atomic::Ordering;
 #[cfg(feature = "time")]
 pub(crate) mod asymmetric;
 mod brief_lock;
+mod company;
 #[cfg(jenny_count)]
 mod counted;
 #[cfg(feature = "time")]
@@ -27,6 +28,7 @@ pub use self::brief_lock::BriefLock;
 #[cfg(all(test, feature = "time", not(jenny_loom)))]
 pub(crate) use self::brief_lock::trials;
 pub(crate) use self::brief_lock::wait_until;
+pub(crate) use self::company::Company;
 #[cfg(feature = "time")]
 pub(crate) use self::thread_number::thread_number;
 

@@ -64,6 +64,10 @@ impl Owner for WorkerLoop {
     fn unpark(&self) {
         self.unparker.unpark();
     }
+
+    fn has_timers(&self) {
+        self.scheduler.company().comes();
+    }
 }
 
 impl Ambient {

@@ -54,6 +54,9 @@ pub(crate) trait Owner: Send + Sync + 'static {
 
     /// Ends its park, or the next one.
     fn unpark(&self);
+
+    /// The wheel is about to have its first timer.
+    fn has_timers(&self);
 }
 
 /// The clock of a runtime and the wheels of its workers.
@@ -129,7 +132,9 @@ impl<O: Owner> Timekeeper<O> {
     /// Ends all timers: those that wait are woken, and find out.
     pub(crate) fn close(&self) {
         for wheel in &*self.wheels {
-            wheel.timers().close_with(|waker| contain(|| waker.wake()));
+            // Made only to be closed, it may be: that is no news for its owner.
+            let timers = wheel.timers.get_or_init(Box::default);
+            timers.close_with(|waker| contain(|| waker.wake()));
         }
     }
 }
@@ -169,7 +174,10 @@ impl<O: Owner> Wheel<O> {
 
     #[inline]
     pub(crate) fn timers(&self) -> &Timers<BiasedLock> {
-        self.timers.get_or_init(Box::default)
+        self.timers.get_or_init(|| {
+            self.owner.has_timers();
+            Box::default()
+        })
     }
 
     /// The timers, unless there has been none.

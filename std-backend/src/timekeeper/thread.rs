@@ -20,6 +20,8 @@ impl Owner for TimerThread {
     fn unpark(&self) {
         self.0.unpark();
     }
+
+    fn has_timers(&self) {}
 }
 
 /// The wakers of the thread. Starts it.

@@ -41,7 +41,6 @@ type Worker = stealing::Worker<RuntimePlatform>;
 /// The threads of a multi-thread runtime.
 pub(super) struct MultiThread {
     threads: Vec<thread::JoinHandle<()>>,
-    monitor: Option<thread::JoinHandle<()>>,
     team: Arc<Team>,
 }
 
@@ -102,7 +101,7 @@ impl MultiThread {
             .map(|((worker, parker), bed)| Vacant(Some(Seat::new(worker, parker, bed, &team))))
             .collect();
         let threads = Vec::with_capacity(seats.len());
-        let mut runtime = Self { threads, monitor: None, team };
+        let mut runtime = Self { threads, team };
         // Also if making a name panics.
         let mut given_up = GivenUp(Some(Arc::clone(&runtime.team)));
         runtime.start_threads(seats, config)?;
@@ -119,11 +118,12 @@ impl MultiThread {
             self.threads.push(config.builder().spawn(move || attendance.during(work))?);
         }
         if self.team.monitor.is_some() {
-            let (team, builder) = (Arc::clone(&self.team), thread::Builder::new());
-            let run = move || monitor::run(&team);
-            let attendance = Attendance::new(&self.team, |team| &team.monitors);
-            let builder = builder.name("jenny-monitor".into());
-            self.monitor = Some(builder.spawn(move || attendance.during(run))?);
+            // Weak: the scheduler is a part of the team.
+            let team = Arc::downgrade(&self.team);
+            let start = move || team.upgrade().is_none_or(|team| team.start_monitor());
+            // A future that runs tasks is one of two.
+            let things = if self.team.berths.is_empty() { 2 } else { 1 };
+            self.team.scheduler.platform().company().expect(things, start);
         }
         Ok(())
     }
@@ -143,8 +143,23 @@ impl MultiThread {
         // Ordering: Relaxed; who sees zero only waits for less.
         let over = self.team.seats.load(Ordering::Relaxed) == 0 && timeout != Some(Duration::ZERO);
         if over && self.team.monitors.wait(timeout) {
-            self.monitor.take().into_iter().for_each(join);
+            self.team.monitor.iter().filter_map(Monitor::take_thread).for_each(join);
         }
+    }
+}
+
+impl Team {
+    /// Starts the thread of the monitor, if there is one and that has not happened. False if the system
+    /// gives none: then a stuck worker keeps what it has until somebody asks again.
+    fn start_monitor(self: &Arc<Self>) -> bool {
+        let Some(monitor) = &self.monitor else { return true };
+        monitor.start(|| {
+            let team = Arc::clone(self);
+            let run = move || monitor::run(&team);
+            let attendance = Attendance::new(self, |team| &team.monitors);
+            let builder = thread::Builder::new().name("jenny-monitor".into());
+            builder.spawn(move || attendance.during(run))
+        })
     }
 }
 

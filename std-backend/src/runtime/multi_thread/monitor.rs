@@ -3,15 +3,21 @@
 //! A worker that is inside a long poll cannot fire its timers or turn the driver, and what is in its
 //! LIFO slot waits. The monitor looks every [`PERIOD`] whether a worker is still in the poll that it
 //! was in before, sooner if it may be, and hands what it neglects to the others. It runs no tasks.
-//! When all workers sleep it rests until one has been awake for a while (`park/dormancy.rs`).
+//! When all workers sleep it rests until one has been awake for a while (`park/dormancy.rs`). Its
+//! thread starts when there is a second thing to look after: a worker that is stuck in a runtime's only
+//! task keeps nobody waiting, and a thread is a fifth of the memory of a small runtime.
 //!
 //! Sleepers that wake up by themselves now and then could do the same without a thread. But then each
 //! park arms a timer: measured, that made the round trip from `block_on` through a task a fifth more
 //! expensive.
 
 use std::{
-    io,
-    sync::atomic::{AtomicBool, Ordering},
+    io, mem,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -40,6 +46,16 @@ pub(super) struct Monitor {
     dormancy: Dormancy,
     alarm: Alarm,
     ends: AtomicBool,
+    thread: Mutex<Thread>,
+}
+
+/// The monitor's thread.
+#[derive(Debug)]
+enum Thread {
+    NotYet,
+    Started(JoinHandle<()>),
+    /// Or there will be none.
+    Taken,
 }
 
 impl Monitor {
@@ -51,8 +67,41 @@ impl Monitor {
         if workers == 1 {
             return Ok(None);
         }
-        let (dormancy, ends) = (Dormancy::new(workers), AtomicBool::new(false));
-        Ok(Some(Self { dormancy, alarm: Alarm::new()?, ends }))
+        Ok(Some(Self {
+            dormancy: Dormancy::new(workers),
+            alarm: Alarm::new()?,
+            ends: AtomicBool::new(false),
+            thread: Mutex::new(Thread::NotYet),
+        }))
+    }
+
+    fn thread(&self) -> MutexGuard<'_, Thread> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has its thread, unless that has been; false if the system gives none.
+    pub(super) fn start(&self, start: impl FnOnce() -> io::Result<JoinHandle<()>>) -> bool {
+        let mut thread = self.thread();
+        if matches!(*thread, Thread::NotYet)
+            && let Ok(started) = start()
+        {
+            *thread = Thread::Started(started);
+        }
+        !matches!(*thread, Thread::NotYet)
+    }
+
+    /// Whether its thread was started.
+    #[cfg(test)]
+    pub(super) fn is_started(&self) -> bool {
+        matches!(*self.thread(), Thread::Started(_))
+    }
+
+    /// Its thread, once, if it has any. It will not have another one.
+    pub(super) fn take_thread(&self) -> Option<JoinHandle<()>> {
+        match mem::replace(&mut *self.thread(), Thread::Taken) {
+            Thread::Started(thread) => Some(thread),
+            Thread::NotYet | Thread::Taken => None,
+        }
     }
 
     /// Says that a worker is parked, until the guard is dropped: also if the driver panics.
@@ -82,8 +131,13 @@ impl Monitor {
         }
     }
 
-    /// Ends the monitor's thread.
+    /// Ends the monitor's thread, or sees to it that there will be none.
     pub(super) fn end(&self) {
+        let mut thread = self.thread();
+        if let Thread::NotYet = *thread {
+            *thread = Thread::Taken;
+            return;
+        }
         // Ordering: Release pairs with the Acquire in `sleep`, through the alarm at the latest.
         self.ends.store(true, Ordering::Release);
         self.alarm.set(Duration::ZERO);

@@ -14,15 +14,15 @@ use std::{
     time::Duration,
 };
 
-use super::monitor::PERIOD;
+use super::monitor::{Monitor, PERIOD};
 // Unit tests may look anywhere: by this mark `ci/floors.py` knows them.
 #[cfg(test)]
 use crate::{
     context::{self, Scheduler},
     net::{TcpListener, TcpStream},
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Kind, Runtime},
     task::{spawn, yield_now},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// As many wakes as one turn brings, before the last waker, which looks around.
@@ -208,6 +208,29 @@ fn rescue(runtime: &Runtime) -> Duration {
         start.elapsed()
     });
     runtime.block_on(stuck).unwrap()
+}
+
+/// Whether the monitor has a thread after the closure, in a runtime of two workers.
+fn is_monitored(act: impl AsyncFnOnce()) -> bool {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(act());
+    let Kind::MultiThread(kind) = &runtime.kind else { unreachable!("built as such") };
+    kind.team.monitor.as_ref().is_some_and(Monitor::is_started)
+}
+
+/// The thread costs memory and time, so a runtime has it from the second thing on that a stuck worker
+/// could keep waiting.
+#[test]
+fn the_monitor_has_a_thread_once_there_is_company() {
+    assert!(!is_monitored(async || {}));
+    assert!(!is_monitored(async || spawn(async {}).await.unwrap()));
+    assert!(is_monitored(async || drop((spawn(async {}), spawn(async {})))));
+    let nested = async || spawn(async { spawn(async {}).await.unwrap() }).await.unwrap();
+    assert!(is_monitored(nested));
+    let sleeps = async || spawn(sleep(Duration::from_millis(1))).await.unwrap();
+    assert!(is_monitored(sleeps));
+    let listens = async { TcpListener::bind("127.0.0.1:0").await.map(drop).unwrap() };
+    assert!(is_monitored(async move || spawn(listens).await.unwrap()));
 }
 
 /// Two of its looks find out that a worker is stuck. Where the first has shown that it may be, the
