@@ -109,6 +109,10 @@ impl<T> Arc<T> {
         Self(sync::Arc::new(value))
     }
 
+    pub(crate) fn downgrade(this: &Self) -> Weak<T> {
+        Weak(sync::Arc::downgrade(&this.0))
+    }
+
     pub(crate) fn new_cyclic(make: impl FnOnce(&Weak<T>) -> T) -> Self {
         Self(sync::Arc::new_cyclic(|this| make(&Weak(this.clone()))))
     }

@@ -120,7 +120,7 @@ impl MultiThread {
         if self.team.monitor.is_some() {
             // Weak: the scheduler is a part of the team.
             let team = Arc::downgrade(&self.team);
-            let start = move || team.upgrade().is_none_or(|team| team.start_monitor());
+            let start = move || team.upgrade().is_none_or(|team| Team::start_monitor(&team));
             // A future that runs tasks is one of two.
             let things = if self.team.berths.is_empty() { 2 } else { 1 };
             self.team.scheduler.platform().company().expect(things, start);
@@ -151,12 +151,12 @@ impl MultiThread {
 impl Team {
     /// Starts the thread of the monitor, if there is one and that has not happened. False if the system
     /// gives none: then a stuck worker keeps what it has until somebody asks again.
-    fn start_monitor(self: &Arc<Self>) -> bool {
-        let Some(monitor) = &self.monitor else { return true };
+    fn start_monitor(team: &Arc<Self>) -> bool {
+        let Some(monitor) = &team.monitor else { return true };
         monitor.start(|| {
-            let team = Arc::clone(self);
+            let attendance = Attendance::new(team, |team| &team.monitors);
+            let team = Arc::clone(team);
             let run = move || monitor::run(&team);
-            let attendance = Attendance::new(self, |team| &team.monitors);
             let builder = thread::Builder::new().name("jenny-monitor".into());
             builder.spawn(move || attendance.during(run))
         })
