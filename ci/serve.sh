@@ -12,6 +12,8 @@ trap '[ -z "$server" ] || kill -KILL "$server" 2>/dev/null; rm -rf "$scratch"' E
 
 # start OPTION...: a server on a free port; sets `server` to its process and `addr` to its address.
 start() {
+    # Here, because the shell below may be slow to do it, and then the address is that of the last server.
+    : >"$scratch/out"
     "$bin/serve" --addr 127.0.0.1:0 "$@" >"$scratch/out" 2>"$scratch/err" &
     server=$!
     for _ in {1..100}; do
