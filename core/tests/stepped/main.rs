@@ -19,6 +19,7 @@ mod dump;
 mod handoff;
 mod journey;
 mod observer;
+mod owned;
 mod pinned;
 mod probe;
 mod queues;
