@@ -111,3 +111,36 @@ impl Builder {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jenny_core::platform::Platform;
+
+    use super::*;
+
+    /// What the workers of two runtimes begin with.
+    fn seeds(one: &Builder, other: &Builder) -> [Vec<u64>; 2] {
+        [one, other].map(|builder| {
+            let platform = builder.platform();
+            (0..4).map(|_| platform.seed()).collect()
+        })
+    }
+
+    #[test]
+    fn the_seed_fixes_the_choices_of_all_workers() {
+        let builder = |seed: Option<&[u8]>| {
+            let mut builder = Builder::new_current_thread();
+            if let Some(seed) = seed {
+                builder.rng_seed(RngSeed::from_bytes(seed));
+            }
+            builder
+        };
+        let (warp, weft, none) = (builder(Some(b"warp")), builder(Some(b"weft")), builder(None));
+        let [first, second] = seeds(&warp, &builder(Some(b"warp")));
+        assert_eq!(first, second);
+        let [first, second] = seeds(&warp, &weft);
+        assert_ne!(first, second);
+        let [first, second] = seeds(&none, &builder(None));
+        assert_ne!(first, second);
+    }
+}
