@@ -161,6 +161,22 @@ on_every_runtime! {
                 }
             });
             assert!(channel.await >= 4);
+            // Without that it takes no units, and what is around it has no turn.
+            let (sender, mut receiver) = mpsc::channel(BUDGET * 4);
+            (0..BUDGET * 4).for_each(|i| sender.try_send(i).unwrap());
+            let channel = polls_of(async move {
+                for i in 0..BUDGET * 4 {
+                    assert_eq!(receiver.recv().await, Some(i));
+                }
+                assert!(has_budget_remaining());
+            });
+            assert_eq!(channel.await, 1);
+            let empty = polls_of(async {
+                for _ in 0..BUDGET * 4 {
+                    assert_eq!(jenny::io::empty().read(&mut [0; 8]).await.unwrap(), 0);
+                }
+            });
+            assert_eq!(empty.await, 1);
         });
     }
 

@@ -178,9 +178,9 @@ on_every_runtime! {
     /// The driver has its turn after a thousand polls; the inbox is looked at in between if it is
     /// asked for.
     fn the_inbox_has_an_interval_of_its_own(flavour: Flavour) {
-        let waits = |inbox: Option<u32>| {
+        let waits = |events: u32, inbox: Option<u32>| {
             let runtime = flavour.build_with(|builder| {
-                builder.event_interval(1_000);
+                builder.event_interval(events);
                 match inbox {
                     Some(interval) => builder.global_queue_interval(interval),
                     None => builder,
@@ -202,10 +202,12 @@ on_every_runtime! {
             })
         };
         if flavour.workers() == 1 {
-            let (rare, often) = (waits(None), waits(Some(3)));
+            let (rare, often) = (waits(1_000, None), waits(1_000, Some(3)));
             assert!(rare > 500 && often <= 10, "{rare} and {often} yields");
+            let no_rarer = waits(10, Some(100_000));
+            assert!(no_rarer <= 30, "{no_rarer} yields, with a turn of the driver after 10");
         } else {
-            waits(Some(3));
+            waits(1_000, Some(3));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::pending,
+    hint::black_box,
     rc::Rc,
     sync::Arc,
     thread,
@@ -241,6 +242,26 @@ fn large_futures() {
         (large, also.await.unwrap(), task.await.unwrap())
     });
     assert!(output.0 == large && output.1 == large && output.2 == large);
+}
+
+/// It is moved to the heap before anything else is done with it, so no stack has room for two.
+#[test]
+fn large_futures_do_not_lie_on_the_stack() {
+    #[inline(never)]
+    fn stack() -> usize {
+        let place = 0_u8;
+        (&raw const *black_box(&place)).addr()
+    }
+    /// Whether the future that has this lies between the frame of its poll and the caller's.
+    async fn is_on_the_stack<const N: usize>(above: usize) -> bool {
+        let held = black_box([7_u8; N]);
+        yield_now().await;
+        (stack()..above).contains(&held.as_ptr().addr())
+    }
+    let runtime = new();
+    let above = stack();
+    assert!(runtime.block_on(is_on_the_stack::<64>(above)));
+    assert!(!runtime.block_on(is_on_the_stack::<100_000>(above)));
 }
 
 #[jenny::test(flavor = "local")]

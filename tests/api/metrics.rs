@@ -14,10 +14,10 @@ use jenny::{
     net::{TcpListener, TcpStream},
     runtime::{HistogramConfiguration, LogHistogram, RuntimeMetrics},
     sync::oneshot,
-    task::{LocalSet, consume_budget, spawn, spawn_blocking, yield_now},
+    task::{LocalSet, block_in_place, consume_budget, spawn, spawn_blocking, yield_now},
 };
 
-use crate::support::{on_every_runtime, wait_until};
+use crate::support::{Flavour, on_every_runtime, wait_until, within_a_minute};
 
 /// A number of all workers together.
 fn total(metrics: &RuntimeMetrics, number: impl Fn(&RuntimeMetrics, usize) -> u64) -> u64 {
@@ -48,6 +48,9 @@ on_every_runtime! {
         });
         assert_eq!(polls(), 1_001);
         assert_eq!(metrics.spawned_tasks_count(), 1);
+        if flavour.workers() == 1 {
+            assert_eq!(metrics.rescued_tasks_count(), 0, "there is nobody to rescue it");
+        }
         wait_until(|| metrics.num_alive_tasks() == 0);
     }
 
@@ -59,7 +62,9 @@ on_every_runtime! {
             let occupants = metrics.num_alive_tasks();
             // Nobody can have taken them up.
             let waiting: Vec<_> = (0..50).map(|_| runtime.spawn(pending::<()>())).collect();
-            assert_eq!(metrics.num_alive_tasks(), occupants + 50);
+            #[allow(deprecated)]
+            let old_name = metrics.active_tasks_count();
+            assert_eq!((metrics.num_alive_tasks(), old_name), (occupants + 50, occupants + 50));
             assert_eq!(metrics.spawned_tasks_count(), occupants as u64 + 50);
             waiting.into_iter().for_each(|task| task.abort());
         }
@@ -88,7 +93,9 @@ on_every_runtime! {
             }
             wake.send(()).unwrap();
             assert_eq!(metrics.remote_schedule_count(), before + 21);
-            assert_eq!(metrics.global_queue_depth(), 21);
+            #[allow(deprecated)]
+            let old_name = metrics.injection_queue_depth();
+            assert_eq!((metrics.global_queue_depth(), old_name), (21, 21));
         }
         runtime.block_on(sleeper).unwrap().unwrap();
         wait_until(|| {
@@ -345,8 +352,11 @@ on_every_runtime! {
         wait_until(|| (0..buckets).map(polls).sum::<u64>() == 1);
     }
 
+    #[allow(deprecated)]
     fn without_a_histogram_there_are_no_buckets(flavour: Flavour) {
         let metrics = flavour.build().metrics();
+        assert!(!metrics.poll_count_histogram_enabled());
+        assert_eq!(metrics.poll_count_histogram_bucket_count(0, 0), 0);
         assert!(!metrics.poll_time_histogram_enabled());
         assert_eq!(metrics.poll_time_histogram_num_buckets(), 0);
         assert_eq!(metrics.poll_time_histogram_bucket_count(0, 0), 0);
@@ -418,6 +428,28 @@ on_every_runtime! {
         }
         wait_until(|| metrics.num_idle_blocking_threads() == 2);
         assert_eq!(metrics.blocking_queue_depth(), 0);
+    }
+}
+
+/// A task that ends on a thread whose worker goes on elsewhere has ended all the same.
+#[test]
+fn ends_beside_a_worker_are_counted() {
+    for flavour in [Flavour::OneWorker, Flavour::FourWorkers] {
+        within_a_minute(move || {
+            let runtime = flavour.build();
+            let metrics = runtime.metrics();
+            runtime.block_on(async {
+                let task = spawn(async {
+                    let (run, has_run) = mpsc::channel();
+                    drop(spawn(async move { run.send(()).unwrap() }));
+                    // With one worker, only another thread can run it.
+                    block_in_place(|| has_run.recv().unwrap());
+                });
+                task.await.unwrap();
+            });
+            assert_eq!(metrics.spawned_tasks_count(), 2);
+            wait_until(|| metrics.num_alive_tasks() == 0);
+        });
     }
 }
 

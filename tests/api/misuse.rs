@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     panic::{self, AssertUnwindSafe, catch_unwind},
-    sync::Once,
+    sync::{Once, mpsc},
     task::{Context, Waker},
     thread,
 };
@@ -132,6 +132,14 @@ on_every_runtime! {
         let socket = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         runtime.block_on(async {
             refused_here("call `enable_io` or `enable_all`", || TcpListener::from_std(socket()));
+        });
+        // With the driver alone they work.
+        let runtime = builder.enable_io().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (_, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer, client.local_addr().unwrap());
         });
     }
 }
@@ -335,23 +343,28 @@ fn names_and_sets_outside_of_a_runtime() {
     refused_here(NO_RUNTIME, || drop(JoinSet::from_iter([async {}])));
 }
 
-/// The destructor of a thread-local looks for the runtime when its own may be gone.
+/// The destructor of a thread-local looks for the runtime when its own is gone.
 #[test]
 fn while_the_thread_ends() {
-    struct Last;
+    struct Last(mpsc::Sender<bool>);
     impl Drop for Last {
         fn drop(&mut self) {
-            assert!(Handle::try_current().is_err());
+            let error = Handle::try_current().unwrap_err();
+            let says_so = error.is_thread_local_destroyed() && !error.is_missing_context();
+            self.0.send(says_so).unwrap();
         }
     }
-    thread_local!(static LAST: Last = const { Last });
+    thread_local!(static LAST: RefCell<Option<Last>> = const { RefCell::new(None) });
     let runtime = Builder::new_current_thread().build().unwrap();
+    let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        LAST.with(|_| ());
+        // Before the runtime uses variables of its own, so that it is dropped after them.
+        LAST.set(Some(Last(tell)));
         runtime.block_on(async {});
     })
     .join()
     .unwrap();
+    assert!(told.recv().unwrap());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::{pending, poll_fn},
     panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
     rc::Rc,
     sync::{
         Arc, Barrier, Mutex,
@@ -281,6 +282,34 @@ on_every_shared_runtime! {
             left.notify_one();
             assert_eq!(waits.join().unwrap().unwrap(), 7);
         });
+    }
+}
+
+on_every_shared_runtime! {
+    /// While another thread runs the tasks, whoever waits does so asleep.
+    fn who_waits_beside_another_is_polled_when_woken(flavour: Flavour) {
+        let runtime = &flavour.build_shared();
+        let (begun, has_begun) = mpsc::channel();
+        let (wake, woken) = oneshot::channel();
+        let polls = thread::scope(|scope| {
+            let runs = scope.spawn(move || {
+                runtime.block_on(async {
+                    begun.send(()).unwrap();
+                    jenny::time::sleep(Duration::from_millis(30)).await;
+                    wake.send(()).unwrap();
+                });
+            });
+            has_begun.recv().unwrap();
+            let (mut polls, mut woken) = (0, woken);
+            runtime.block_on(poll_fn(|context| {
+                polls += 1;
+                Pin::new(&mut woken).poll(context).map(Result::unwrap)
+            }));
+            runs.join().unwrap();
+            polls
+        });
+        // Once for the core that it may come to have, on a runtime of one thread.
+        assert!(polls <= 3, "polled {polls} times");
     }
 }
 

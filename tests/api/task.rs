@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     future::{pending, poll_fn, ready},
+    hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     sync::{
@@ -96,6 +97,27 @@ on_every_runtime! {
             assert!(error.to_string().ends_with("panicked with message \"oh\""), "{error}");
             assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "oh");
             assert_eq!(spawn(ready(1)).await.unwrap(), 1, "the worker goes on");
+        });
+    }
+
+    /// Not while the thread unwinds, so a panic in its drop is one like any other.
+    fn what_has_panicked_is_dropped_afterwards(flavour: Flavour) {
+        struct Witness(mpsc::Sender<bool>);
+        impl Drop for Witness {
+            fn drop(&mut self) {
+                self.0.send(thread::panicking()).unwrap();
+                resume_unwind(Box::new("and again"));
+            }
+        }
+        flavour.build().block_on(async {
+            let (tell, told) = mpsc::channel();
+            let witness = Witness(tell);
+            let task = spawn(poll_fn(move |_| -> Poll<()> {
+                let _held = &witness;
+                resume_unwind(Box::new("oh"))
+            }));
+            assert!(task.await.unwrap_err().is_panic());
+            assert_eq!(told.try_iter().collect::<Vec<_>>(), [false]);
         });
     }
 
@@ -336,6 +358,33 @@ on_every_runtime! {
             });
             assert!(join.await.unwrap().iter().all(|&byte| byte == 7));
         });
+    }
+
+    /// A small future is a part of its task's allocation, a large one lies elsewhere.
+    fn large_futures_travel_in_a_box(flavour: Flavour) {
+        async fn is_in_its_cell<const N: usize>() -> bool {
+            let held = black_box([7_u8; N]);
+            let cell = poll_fn(|context| Poll::Ready(context.waker().data().addr())).await;
+            // Kept across an await, so that it lies in the future.
+            yield_now().await;
+            held.as_ptr().addr().wrapping_sub(cell) < 512
+        }
+        // A box may come to lie behind its cell by chance. Of so many some do not.
+        async fn are_in_their_cells<const N: usize>(set: &LocalSet) -> bool {
+            let mut tasks: Vec<_> = (0..50).map(|_| spawn(is_in_its_cell::<N>())).collect();
+            tasks.extend((0..50).map(|_| set.spawn_local(is_in_its_cell::<N>())));
+            let (mut spawned, mut local) = (0, 0);
+            for (n, task) in tasks.into_iter().enumerate() {
+                *if n < 50 { &mut spawned } else { &mut local } += usize::from(task.await.unwrap());
+            }
+            assert_eq!(spawned == 50, local == 50);
+            spawned == 50
+        }
+        let (runtime, set) = (flavour.build(), LocalSet::new());
+        runtime.block_on(set.run_until(async {
+            assert!(are_in_their_cells::<64>(&set).await);
+            assert!(!are_in_their_cells::<100_000>(&set).await);
+        }));
     }
 
     fn a_poll_that_blocks_is_aborted_when_it_returns(flavour: Flavour) {

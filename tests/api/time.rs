@@ -515,6 +515,16 @@ fn instants() {
     assert_eq!(now.checked_add(Duration::MAX), None);
     assert_eq!(now.checked_sub(Duration::MAX), None);
     assert_eq!(now.checked_add(MS), Some(now + MS));
+    assert_eq!(later.checked_sub(MS).map(|earlier| later - earlier), Some(MS));
     assert_eq!(format!("{now:?}"), format!("{std:?}"));
     assert!(now.elapsed() < LONG);
+}
+
+/// Nothing here makes them; a program that matches Tokio's may.
+#[test]
+fn errors_tell_themselves_apart() {
+    use jenny::time::error::Error;
+    let kinds = [Error::shutdown(), Error::at_capacity(), Error::invalid()]
+        .map(|error| [error.is_shutdown(), error.is_at_capacity(), error.is_invalid()]);
+    assert_eq!(kinds, [[true, false, false], [false, true, false], [false, false, true]]);
 }

@@ -199,6 +199,14 @@ fn expected(fields: &Fields, kind: &str, name: &str, line: u32) {
     assert!(field("size.bytes").parse::<usize>().is_ok());
 }
 
+fn future_of<const SIZE: usize>() -> impl Future<Output = ()> + Send {
+    let bytes = [0_u8; SIZE];
+    poll_fn(move |_| {
+        assert_eq!(bytes[0], 0);
+        Poll::Ready(())
+    })
+}
+
 on_every_runtime! {
     fn a_task_is_a_span_that_each_poll_enters(flavour: Flavour) {
         let (runtime, scribe, _here) = listened(flavour);
@@ -229,6 +237,20 @@ on_every_runtime! {
         let id = task.id();
         runtime.block_on(task).unwrap();
         expected(&scribe.span_of(id).2, "task", "", line);
+    }
+
+    /// Also that of one which travels in a box.
+    fn the_size_is_that_of_the_future_as_it_was_written(flavour: Flavour) {
+        let (runtime, scribe, _here) = listened(flavour);
+        let tasks = [
+            (runtime.spawn(future_of::<100>()), "100"),
+            (runtime.spawn(future_of::<100_000>()), "100000"),
+        ];
+        for (task, size) in tasks {
+            let id = task.id();
+            runtime.block_on(task).unwrap();
+            assert_eq!(scribe.span_of(id).2["size.bytes"], size);
+        }
     }
 
     fn the_uses_of_a_waker_are_events(flavour: Flavour) {
