@@ -41,22 +41,43 @@ answers() {
     echo "curl ${*: -1}: ${answer%%$'\n'*}"
 }
 
+# metric NAME: the value that the server shows.
+metric() { curl -sS "$addr/metrics" | awk -v name="$1" '$1 == name { print $2 }'; }
+
+# streams: sends a body in two halves, and wants the first one back before it sends the second.
+streams() {
+    local line
+    exec 3<>"/dev/tcp/${addr%:*}/${addr#*:}"
+    printf 'POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n' >&3
+    until [ "${line:-}" = $'first\r' ]; do
+        read -r -t 10 line <&3 || die "/echo waits for the end of the body"
+    done
+    printf '6\r\nsecond\r\n0\r\n\r\n' >&3
+    until [ "$line" = $'second\r' ]; do
+        read -r -t 10 line <&3 || die "/echo loses the second half"
+    done
+    exec 3>&-
+}
+
 say "every route"
-start
+start --workers 3
+[ "$(metric jenny_workers)" = 3 ] || die "--workers 3 starts $(metric jenny_workers) workers"
 head -c 3000000 /dev/urandom >"$scratch/sent"
 answers $'200\nHello from jenny!' "$addr/"
 answers $'200\nwell' -d well "$addr/echo"
 curl -sS --max-time 10 -H 'transfer-encoding: chunked' --data-binary "@$scratch/sent" \
     -o "$scratch/received" "$addr/echo"
 cmp "$scratch/sent" "$scratch/received" || die "/echo changed a chunked body"
+streams
 answers 405 "$addr/echo"
+[ "$(metric jenny_blocking_threads)" = 0 ] || die "the blocking pool has threads, and nothing to do"
 answers $'200\nslept 20 ms' "$addr/blocking?ms=20"
+[ "$(metric jenny_blocking_threads)" = 1 ] || die "/blocking blocks somewhere else than on the pool"
 answers $'400\nms is at most 10000' "$addr/blocking?ms=10001"
 [ "$(curl -sS -o "$scratch/body" -w '%{http_code}' "$addr/blocking?ms=soon")" = 400 ] ||
     die "/blocking takes anything for a number"
 answers 404 "$addr/elsewhere"
 curl -sS "$addr/metrics" >"$scratch/metrics"
-grep -Eq '^jenny_workers [1-9]' "$scratch/metrics" || die "/metrics names no workers"
 awk '/^jenny_worker_polls_total/ { polls += $2 } END { exit !polls }' "$scratch/metrics" ||
     die "/metrics counts no polls"
 
@@ -69,8 +90,12 @@ code=0
 "$bin/serve" --workers none 2>"$scratch/busy" || code=$?
 [ "$code" = 2 ] && [ "$(wc -l <"$scratch/busy")" = 1 ] || die "a wrong flag: exit code $code"
 cat "$scratch/busy"
+"$bin/serve" --help >"$scratch/help"
+grep -q 'default: 127.0.0.1:8080' "$scratch/help" || die "--help does not say where it listens"
 
 say "wrk"
+stop TERM
+start
 wrk -t2 -c64 -d10s "http://$addr/" | tee "$scratch/wrk"
 grep -Eq '^ *[1-9][0-9]* requests in' "$scratch/wrk" || die "wrk got no answer"
 ! grep -E 'Socket errors|Non-2xx' "$scratch/wrk" || die "wrk saw the errors above"
