@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     env,
     hint::black_box,
+    io::Write,
     process::Command,
     sync::{
         Arc, Mutex,
@@ -13,12 +14,13 @@ use std::{
 };
 
 use jenny::{
+    net::TcpListener,
     runtime::{Builder, RngSeed, Runtime},
     task::{spawn, yield_now},
     time::sleep,
 };
 
-use crate::support::on_every_runtime;
+use crate::support::{Flavour, on_every_runtime, within_a_minute};
 
 /// Overrides the number of workers.
 const VARIABLE: &str = "JENNY_WORKER_THREADS";
@@ -129,6 +131,51 @@ on_every_runtime! {
             assert_eq!(sum, 499_500);
         }
     }
+}
+
+/// The most events that come between two polls of a task, where five are there at once.
+fn events_at_once(flavour: Flavour, limit: Option<usize>) -> u64 {
+    let runtime = flavour.build_with(|builder| {
+        limit.into_iter().for_each(|limit| _ = builder.max_io_events_per_tick(limit));
+        builder.event_interval(1)
+    });
+    let metrics = runtime.metrics();
+    let events = move || metrics.io_driver_ready_count();
+    let task = runtime.spawn(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = Vec::new();
+        for _ in 0..5 {
+            let peer = std::net::TcpStream::connect(address).unwrap();
+            connections.push((listener.accept().await.unwrap().0, peer));
+        }
+        // Until what comes with a new connection is through.
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        for (_, peer) in &mut connections {
+            peer.write_all(b"x").unwrap();
+        }
+        let (mut most, before) = (0, events());
+        while events() < before + 5 {
+            let last = events();
+            yield_now().await;
+            most = most.max(events() - last);
+        }
+        most
+    });
+    runtime.block_on(task).unwrap()
+}
+
+#[test]
+fn a_turn_of_the_driver_takes_as_many_events_as_it_may() {
+    within_a_minute(|| {
+        for flavour in [Flavour::CurrentThread, Flavour::Local, Flavour::OneWorker] {
+            let taken = [Some(1), Some(2), None].map(|limit| events_at_once(flavour, limit));
+            // The system may be slow to deliver all five.
+            assert!(taken[0] == 1 && taken[1] <= 2 && taken[2] > 2, "{flavour:?}: {taken:?}");
+        }
+    });
 }
 
 /// The order in which three tasks run that another one has spawned.
