@@ -5,7 +5,7 @@ use std::{
     future::{pending, poll_fn},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
     task::{Poll, Waker},
@@ -322,6 +322,35 @@ on_every_runtime! {
             }
             // The others go on meanwhile.
             spawn(yield_now()).await.unwrap();
+        });
+    }
+
+    /// However long the polls of the others would take.
+    fn a_dump_polls_for_a_fifth_of_a_second(flavour: Flavour) {
+        const TASKS: usize = 200;
+        let runtime = flavour.build();
+        runtime.block_on(async {
+            let (polls, slow) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+            for _ in 0..TASKS {
+                let (polls, slow) = (Arc::clone(&polls), Arc::clone(&slow));
+                spawn(poll_fn(move |_| {
+                    polls.fetch_add(1, SeqCst);
+                    if slow.load(SeqCst) {
+                        thread::sleep(Duration::from_millis(10));
+                    }
+                    Poll::<()>::Pending
+                }));
+            }
+            while polls.load(SeqCst) < TASKS {
+                yield_now().await;
+            }
+            slow.store(true, SeqCst);
+            dump().await;
+            slow.store(false, SeqCst);
+            let polled = polls.load(SeqCst) - TASKS;
+            // Twenty in that time on each worker, and the one that is over it.
+            let most = 21 * flavour.workers();
+            assert!(polled <= most, "{polled} were polled");
         });
     }
 
