@@ -293,11 +293,27 @@ fn the_hook_of_a_spawn_may_leave_the_runtime() {
             const { std::cell::RefCell::new(None) };
     }
 
+    let held = Arc::new(());
+    let is_held = Arc::downgrade(&held);
     let mut builder = jenny::runtime::Builder::new_current_thread();
-    builder.on_task_spawn(|_| drop(GUARD.take()));
-    let runtime: &'static jenny::runtime::Runtime = Box::leak(Box::new(builder.build().unwrap()));
+    builder.on_task_spawn(move |_| {
+        let _held = &held;
+        drop(GUARD.take());
+    });
+    let runtime: *mut Runtime = Box::leak(Box::new(builder.build().unwrap()));
+    drop(builder);
+    let given_back = runtime;
+    // SAFETY: it is given back below, when its guard is gone and its task has ended.
+    let runtime: &'static Runtime = unsafe { &*runtime };
     GUARD.set(Some(runtime.enter()));
     let task = jenny::spawn(async { 42 });
     assert!(jenny::runtime::Handle::try_current().is_err());
     assert_eq!(runtime.block_on(task).unwrap(), 42);
+    // SAFETY: it came from a box, and nobody refers to it any more.
+    drop(unsafe { Box::from_raw(given_back) });
+    assert_eq!(
+        is_held.strong_count(),
+        0,
+        "what was left in the middle of a spawn has been dropped"
+    );
 }
