@@ -251,6 +251,24 @@ fn the_end_of_a_runtime_ends_its_sockets() {
     }
 }
 
+/// A try waits for nothing, so it needs no driver.
+#[test]
+fn what_arrived_before_the_end_of_a_runtime_can_be_read_after_it() {
+    for runtime in runtimes() {
+        let (mut client, server) = runtime.block_on(connection());
+        runtime.block_on(async {
+            client.write_all(b"late").await.unwrap();
+            server.readable().await.unwrap();
+        });
+        drop(runtime);
+        let mut received = [0; 4];
+        assert_eq!(server.try_read(&mut received).unwrap(), 4);
+        assert_eq!(&received, b"late");
+        let error = server.try_read(&mut received).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
 /// A socket waits for its own runtime's driver, whoever polls it.
 #[test]
 fn a_socket_may_be_used_in_another_runtime() {

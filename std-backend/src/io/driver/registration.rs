@@ -111,7 +111,8 @@ impl Registration {
         }
     }
 
-    /// Tries the operation, if it is believed to be possible.
+    /// Tries the operation, if it is believed to be possible. That needs no driver: what arrived
+    /// before a shutdown can still be had after it.
     ///
     /// # Errors
     /// `WouldBlock` if it is not, and whatever the operation returns.
@@ -121,9 +122,6 @@ impl Registration {
         operation: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
         let event = self.readiness.event(interest.mask());
-        if event.shutdown {
-            return Err(shutting_down());
-        }
         // Whoever tries does not wait for the turn in which the driver settles a doubt.
         let may_hide = interest.is_readable() && self.readiness.may_be_doubted();
         if event.ready.is_empty() && !may_hide {
