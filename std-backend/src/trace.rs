@@ -3,7 +3,7 @@
 //! | what | name and target | fields |
 //! |---|---|---|
 //! | a task, from the spawn to the drop of its future | span `runtime.spawn`, `tokio::task` | `kind`, `task.name`, `task.id`, `size.bytes`, `loc.file`, `loc.line`, `loc.col` |
-//! | a poll | that span, entered | |
+//! | a poll, or the drop of the future | that span, entered | |
 //! | a use of a task's waker | event, `tokio::task::waker` | `op`, `task.id`: the number of the *span* |
 //!
 //! The span is wrapped around the future, and the waker that the future sees around the task's own.
@@ -18,7 +18,7 @@ use std::{
 };
 
 use jenny_core::{scheduler::Current, task::Spawned};
-use tracing::Span;
+use tracing::{Instrument, instrument};
 
 use crate::platform::AnyRuntime;
 
@@ -63,25 +63,23 @@ pub(crate) fn instrument<F>(
         Kind::Local => span!("tokio::task", "local"),
         Kind::Blocking => span!("tokio::task::blocking", "blocking"),
     };
-    (Instrumented { future, waker: None, span }, spawned.with_id(id))
+    (Instrumented { future: future.instrument(span), waker: None }, spawned.with_id(id))
 }
 
 pin_project_lite::pin_project! {
     /// A future inside a span.
     pub(crate) struct Instrumented<F> {
-        // Dropped first: the span ends with the future.
         #[pin]
-        future: F,
+        future: instrument::Instrumented<F>,
         // Made at the first poll, and again if the waker changes.
         waker: Option<Arc<TracedWaker>>,
-        span: Span,
     }
 }
 
 impl<F> Instrumented<F> {
     /// Takes the future out, and ends the span.
     pub(crate) fn into_inner(self) -> F {
-        self.future
+        self.future.into_inner()
     }
 }
 
@@ -90,13 +88,12 @@ impl<F: Future> Future for Instrumented<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let Some(id) = this.span.id() else { return this.future.poll(context) };
+        let Some(id) = this.future.span().id() else { return this.future.poll(context) };
         if !this.waker.as_ref().is_some_and(|waker| waker.inner.will_wake(context.waker())) {
             let inner = context.waker().clone();
             *this.waker = Some(Arc::new(TracedWaker { inner, span: id.into_u64() }));
         }
         let waker = this.waker.as_ref().expect("made above").borrow();
-        let _entered = this.span.enter();
         this.future.poll(&mut Context::from_waker(&waker))
     }
 }
