@@ -3,7 +3,8 @@
 //! A backend provides
 //!
 //! 1. one [`Platform`] value per scheduler: the lock, the way to wake a sleeping worker, one word of
-//!    storage per thread or core, a seed, a supply of task ids, and what a panic does;
+//!    storage per thread or core, a seed, a supply of task ids, and what a panic does; if it likes, a
+//!    clock by which thieves learn whether it pays to steal;
 //! 2. a loop per worker that calls `tick` and parks when it is told to (`scheduler/README.md`);
 //! 3. whatever the tasks wait for: sockets, interrupts, a clock that turns the wheels of
 //!    [`time`](crate::time). The schedulers never learn of them.
@@ -65,6 +66,14 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
 
     /// A seed for the random choices of one worker.
     fn seed(&self) -> u64;
+
+    /// Nanoseconds since any moment that stays the same: the time that passed between two calls on one
+    /// thread. A worker asks after it has taken tasks from another one and when it has nothing left of
+    /// them, to find out whether that was worth it. `None`: there is no such clock, or no need to ask.
+    #[inline]
+    fn nanos() -> Option<u64> {
+        None
+    }
 
     /// Reserves `count` consecutive task ids, unique in the process, and returns the first.
     fn task_ids(&self, count: u32) -> NonZeroU64;

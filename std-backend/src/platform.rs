@@ -8,7 +8,8 @@ use std::{
     num::NonZeroU64,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
-    sync::atomic::Ordering,
+    sync::{OnceLock, atomic::Ordering},
+    time::Instant,
 };
 
 use jenny_core::platform::{Frame, Keeps, Platform, Unpark};
@@ -118,6 +119,12 @@ unsafe impl<U: Unpark> Platform for Std<U> {
             // The standard library seeds its hash maps from the operating system.
             None => RandomState::new().build_hasher().finish(),
         }
+    }
+
+    #[inline]
+    fn nanos() -> Option<u64> {
+        static EPOCH: OnceLock<Instant> = OnceLock::new();
+        u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_nanos()).ok()
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {

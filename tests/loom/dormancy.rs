@@ -4,7 +4,7 @@
 use std::sync::Arc as StdArc;
 
 use jenny::loom_internals::park::Dormancy;
-use jenny_core::scheduler::idle::Idle;
+use jenny_core::scheduler::idle::{Idle, Sleep};
 use loom::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
     thread,
@@ -114,8 +114,8 @@ fn the_set_of_sleepers_fails() {
         let worker = thread::spawn({
             let idle = StdArc::clone(&idle);
             move || {
-                idle.start_sleep(0, false);
-                let _ = idle.end_sleep(0);
+                idle.start_sleep(0, false, Sleep::Idle);
+                let _ = idle.end_sleep(0, Sleep::Idle);
             }
         });
         let rests = idle.sleepers() == 1;

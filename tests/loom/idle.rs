@@ -8,7 +8,7 @@ use std::{
 
 use jenny_core::{
     platform::Unpark,
-    scheduler::idle::{Awake, Idle, Woken},
+    scheduler::idle::{Awake, Idle, News, Sleep, Woken},
 };
 use loom::{
     sync::atomic::{AtomicBool, Ordering::*},
@@ -25,23 +25,29 @@ pub(crate) struct Workers<const N: usize> {
     pub(crate) idle: Idle,
     /// A queue for one piece of work, for each worker.
     queues: [AtomicBool; N],
+    /// How they sleep.
+    sleep: Sleep,
     parkers: [Parker; N],
     unparkers: [Unparker; N],
 }
 
 impl<const N: usize> Workers<N> {
     pub(crate) fn new() -> StdArc<Self> {
+        Self::sleeping(Sleep::Idle)
+    }
+
+    fn sleeping(sleep: Sleep) -> StdArc<Self> {
         let parkers: [_; N] = array::from_fn(|_| Parker::new());
         let unparkers = parkers.each_ref().map(Parker::unparker);
         let queues = array::from_fn(|_| AtomicBool::new(false));
-        StdArc::new(Self { idle: Idle::new(N), queues, parkers, unparkers })
+        StdArc::new(Self { idle: Idle::new(N), queues, sleep, parkers, unparkers })
     }
 
     pub(crate) fn publish(&self, queue: usize) {
         // An exchange, as the push on a real queue is: loom does not order a store after the exchange
         // that has to come before it.
         self.queues[queue].swap(true, Release);
-        self.unpark(self.idle.notify(queue));
+        self.unpark(self.idle.notify(queue, News::Outside));
     }
 
     fn unpark(&self, woken: Option<Woken>) {
@@ -68,7 +74,7 @@ impl<const N: usize> Workers<N> {
 
     /// The same for one that is registered as asleep.
     fn awake(&self, own: usize, pieces: usize) {
-        let searching = self.idle.end_sleep(own) == Awake::Notified;
+        let searching = self.idle.end_sleep(own, self.sleep) == Awake::Notified;
         self.work_and_sleep(own, searching, true);
         self.work(own, pieces - 1);
     }
@@ -83,16 +89,18 @@ impl<const N: usize> Workers<N> {
             }
             if found {
                 if searching {
-                    self.unpark(self.idle.end_search(own, || self.has_work()));
+                    self.unpark(
+                        self.idle.end_search(own, || self.has_work().then_some(News::Outside)),
+                    );
                 }
                 return;
             }
-            self.idle.start_sleep(own, mem::take(&mut searching));
+            self.idle.start_sleep(own, mem::take(&mut searching), self.sleep);
             let again = look_again && self.has_work();
             if !again {
                 self.parkers[own].park();
             }
-            searching = self.idle.end_sleep(own) == Awake::Notified;
+            searching = self.idle.end_sleep(own, self.sleep) == Awake::Notified;
             if again && !searching {
                 self.idle.force_search();
                 searching = true;
@@ -122,13 +130,46 @@ fn one_worker_against_two_producers() {
     });
 }
 
+/// The same with a worker that rests: all that is published here comes from outside.
+#[test]
+fn a_resting_worker_against_two_producers() {
+    check("idle: a worker rests, two producers", Bounds::preemptions(2), || {
+        let workers = Workers::<2>::sleeping(Sleep::Rest);
+        let producers = [0, 1].map(|queue| start(&workers, move |all| all.publish(queue)));
+        workers.work(0, 2);
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+    });
+}
+
+/// A worker calls a thief for its queue, but that one awakes by itself and is busy. Meanwhile a producer
+/// outside has relied on the call: then the worker that rests has to come.
+#[test]
+fn a_call_in_vain_on_which_somebody_relies() {
+    check("idle: a call in vain, a producer, a worker rests", Bounds::preemptions(2), || {
+        let workers = Workers::<3>::sleeping(Sleep::Rest);
+        workers.idle.start_sleep(0, false, Sleep::Idle);
+        workers.idle.start_sleep(1, false, Sleep::Rest);
+        let owner = start(&workers, |all| all.unpark(all.idle.notify(2, News::Queued)));
+        let producer = start(&workers, |all| all.publish(2));
+        let thief = start(&workers, |all| {
+            if all.idle.end_sleep(0, Sleep::Idle) == Awake::Notified {
+                let news = || all.has_work().then_some(News::Outside);
+                all.unpark(all.idle.end_search(0, news));
+            }
+        });
+        workers.parkers[1].park();
+        workers.awake(1, 1);
+        [owner, producer, thief].into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
 /// The only sleeper awakes for no reason while one producer is choosing it and the other relies on
 /// that choice.
 #[test]
 fn a_sleeper_awakes_by_itself() {
     check("idle: awake by itself, two producers", Bounds::preemptions(2), || {
         let workers = Workers::<2>::new();
-        workers.idle.start_sleep(0, false);
+        workers.idle.start_sleep(0, false, Sleep::Idle);
         let producers = [0, 1].map(|queue| start(&workers, move |all| all.publish(queue)));
         workers.awake(0, 2);
         producers.into_iter().for_each(|producer| producer.join().unwrap());
@@ -141,7 +182,7 @@ fn a_sleeper_awakes_by_itself() {
 fn two_workers_against_a_producer() {
     check("idle: two workers, a producer", Bounds::preemptions(2), || {
         let workers = Workers::<2>::new();
-        workers.idle.start_sleep(1, false);
+        workers.idle.start_sleep(1, false, Sleep::Idle);
         // No part of the model, so it is std's.
         let finders = StdArc::new(Count::new(0));
         let others = StdArc::clone(&finders);
@@ -169,8 +210,8 @@ fn two_workers_against_a_producer() {
 fn two_sleepers_share_the_work() {
     check("idle: two sleepers, a producer", Bounds::preemptions(3), || {
         let workers = Workers::<2>::new();
-        workers.idle.start_sleep(0, false);
-        workers.idle.start_sleep(1, false);
+        workers.idle.start_sleep(0, false, Sleep::Idle);
+        workers.idle.start_sleep(1, false, Sleep::Idle);
         workers.publish(0);
         let sleepers = [0, 1].map(|worker| {
             start(&workers, move |all| {
@@ -190,7 +231,9 @@ fn the_last_searcher_ends(looks: bool) {
     assert!(workers.idle.start_search());
     let second = start(&workers, |all| all.work(1, 1));
     let producer = start(&workers, |all| all.publish(0));
-    workers.unpark(workers.idle.end_search(0, || looks && workers.has_work()));
+    workers.unpark(
+        workers.idle.end_search(0, || (looks && workers.has_work()).then_some(News::Outside)),
+    );
     second.join().unwrap();
     producer.join().unwrap();
 }

@@ -20,6 +20,16 @@ loom::thread_local! {
     static SLOT: Cell<*const Frame> = Cell::new(ptr::null());
 }
 
+std::thread_local! {
+    static CLOCK_STANDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Gives the platforms of the calling model a clock that stands still: whatever a worker does takes no
+/// time. Loom runs a model's threads on one.
+pub(crate) fn stop_clock() {
+    CLOCK_STANDS.set(true);
+}
+
 /// Deterministic, so that loom can repeat an execution. What is no part of a model is std's: loom
 /// does not see it.
 pub(crate) struct Modelled<U = Unparker> {
@@ -77,6 +87,10 @@ unsafe impl<U: Unpark> Platform for Modelled<U> {
 
     fn seed(&self) -> u64 {
         1
+    }
+
+    fn nanos() -> Option<u64> {
+        CLOCK_STANDS.get().then_some(0)
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {

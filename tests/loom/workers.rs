@@ -16,7 +16,7 @@ use loom::thread;
 
 use crate::{
     harness::{Bounds, check},
-    platform::{Modelled, Parker, Unparker},
+    platform::{Modelled, Parker, Unparker, stop_clock},
     task::{Waits, ready, result},
 };
 
@@ -276,6 +276,43 @@ fn both_workers_sleep() {
         handle.close();
         second.run();
         first.run();
+    });
+}
+
+/// A thief has had enough of tasks that take no time, and goes to sleep although the other worker has one
+/// more. That one sleeps, too, when it has run it, and a task comes from outside. One of them runs it.
+#[test]
+fn a_thief_rests() {
+    check("workers: a thief rests, a spawn", Bounds::preemptions(1), || {
+        stop_clock();
+        let (handle, [mut first, mut second]) = new(0);
+        let spawn = |handle: &Handle<Modelled>| drop(handle.spawn(ready()));
+        // One in the LIFO slot and one for the thief, who then has nothing left.
+        first.worker.enter(|_| (0..2).for_each(|_| spawn(&handle)));
+        assert_eq!(second.worker.enter(|entered| entered.tick_until(|| true)), Tick::Ran);
+        // The first gets something done meanwhile: it has one more for thieves.
+        first.worker.enter(|_| spawn(&handle));
+        let stuck = Stuck::new();
+        let unparkers = [&first, &second].map(|thread| thread.parker.unparker());
+        let (end, spawner) = (stuck.end(), handle.clone());
+        let outside = thread::spawn(move || {
+            spawner.spawn(async move {
+                end();
+                unparkers.iter().for_each(Unparker::unpark);
+            })
+        });
+        let over = StdArc::clone(&stuck.has_run);
+        let running = thread::spawn(move || {
+            second.run_until(|| over.load(SeqCst));
+            second
+        });
+        first.run_until(|| stuck.has_run.load(SeqCst));
+        let second = running.join().unwrap();
+        let join = outside.join().unwrap();
+        handle.close();
+        second.run();
+        first.run();
+        assert!(result(join).is_ok());
     });
 }
 

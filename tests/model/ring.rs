@@ -71,7 +71,7 @@ proptest! {
                     let count = half.min(CAPACITY - models[own].len() + 1);
                     let mut loot: VecDeque<_> = models[1 - own].drain(..count).collect();
                     // SAFETY: see above.
-                    let stolen = unsafe { victim.steal_into(ring) }.map(|item| item.0);
+                    let stolen = unsafe { victim.steal_into(ring, usize::MAX) }.map(|item| item.0);
                     prop_assert_eq!(stolen, loot.pop_front());
                     models[own].append(&mut loot);
                 }

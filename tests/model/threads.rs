@@ -57,7 +57,7 @@ fn one_owner_and_three_thieves() {
                 let mut order = Ascending::default();
                 while !seen.is_complete() {
                     // SAFETY: this thread owns the ring that it made.
-                    let mut next = unsafe { ring.steal_into(&own) };
+                    let mut next = unsafe { ring.steal_into(&own, usize::MAX) };
                     if next.is_none() {
                         thread::yield_now();
                     }
@@ -177,7 +177,7 @@ fn a_worker_and_its_thieves() {
                 let own = Ring::new();
                 while !seen.is_complete() {
                     // SAFETY: this thread owns the ring that it made.
-                    let first = unsafe { ring.steal_into(&own) };
+                    let first = unsafe { ring.steal_into(&own, usize::MAX) };
                     // SAFETY: as above.
                     let others = iter::from_fn(|| unsafe { own.pop() });
                     first.into_iter().chain(others).for_each(|item| seen.tick(item.number()));

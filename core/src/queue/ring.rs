@@ -192,14 +192,14 @@ impl<T> Ring<T> {
         self.back.tail.load(Ordering::Relaxed)
     }
 
-    /// Takes half of the items, rounded up: returns the oldest and puts the others into
-    /// `destination`, as far as they fit there.
+    /// Takes half of the items, rounded up, but no more than `most`: returns the oldest and puts the
+    /// others into `destination`, as far as they fit there.
     ///
     /// `None` says that the ring is empty or that another thief is at work on it.
     ///
     /// # Safety
     /// The caller owns `destination`, which is another ring.
-    pub unsafe fn steal_into(&self, destination: &Ring<T>) -> Option<T> {
+    pub unsafe fn steal_into(&self, destination: &Ring<T>, most: usize) -> Option<T> {
         debug_assert!(!ptr::eq(self, destination), "a worker robs itself");
         // Ordering: Relaxed, the claim looks again. Any head that ever was will do as a start.
         let start = self.front.head.load(Ordering::Relaxed);
@@ -217,8 +217,8 @@ impl<T> Ring<T> {
 
         let their_tail = destination.own_tail();
         // SAFETY: the caller owns the destination. One item does not go there.
-        let most = unsafe { destination.vacancies_for(CAPACITY) } + 1;
-        let stolen = self.claim_half(most).map(|(head, count)| {
+        let room = unsafe { destination.vacancies_for(CAPACITY) } + 1;
+        let stolen = self.claim_half(room.min(most)).map(|(head, count)| {
             // SAFETY: the claim made these slots ours until `thief` is free again; the caller owns
             // the destination, which has room for all but one.
             unsafe {
@@ -398,7 +398,7 @@ mod tests {
                 // SAFETY: as above.
                 assert_eq!(unsafe { ring.push(0) }, Err(0));
                 // SAFETY: as above.
-                let mut next = unsafe { ring.steal_into(&own) };
+                let mut next = unsafe { ring.steal_into(&own, CAPACITY) };
                 assert_eq!((ring.len(), own.len()), (CAPACITY / 2, CAPACITY / 2 - 1));
                 while let Some(number) = next {
                     taken += 1;

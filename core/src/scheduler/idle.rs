@@ -13,9 +13,49 @@ pub struct Idle {
     /// How many workers search or have been woken to search, and notifiers that are about to wake
     /// one.
     searching: CachePadded<AtomicUsize>,
-    /// A bit per sleeping worker. Read with every push: what else is on that line is not written.
-    sleeping: Box<[CachePadded<AtomicUsize>]>,
+    /// Read with every push: what else is on these lines is not written.
+    sleeping: Box<[CachePadded<Sleepers>]>,
     workers: usize,
+}
+
+/// Some of the workers, a bit each.
+#[derive(Debug, Default)]
+struct Sleepers {
+    all: AtomicUsize,
+    /// Those that are not to be woken for what is in the queue of another worker. Written by its own
+    /// worker, before it sleeps and after it. Ordering: Relaxed; a stale bit costs parallelism, or
+    /// wakes somebody who would rather rest.
+    resting: AtomicUsize,
+}
+
+impl Sleepers {
+    /// Those that are to be woken for the news, by loads.
+    #[inline]
+    fn candidates(&self, news: News) -> usize {
+        let all = self.all.load(Ordering::Relaxed);
+        match news {
+            News::Queued => all & !self.resting.load(Ordering::Relaxed),
+            News::Outside => all,
+        }
+    }
+}
+
+/// Where work is for which somebody may be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// In the queues of a worker that is awake: it will come to it.
+    Queued,
+    /// Where perhaps nobody will look: in an inbox, or with a worker that is stuck.
+    Outside,
+}
+
+/// How a worker goes to sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sleep {
+    /// Until there is work.
+    Idle,
+    /// Although others have work, to leave it to them.
+    Rest,
 }
 
 /// A worker that has been taken out of the set of sleepers: it is to be unparked, and counts as
@@ -40,7 +80,7 @@ impl Idle {
         let words = workers.div_ceil(usize::BITS as usize);
         Self {
             searching: CachePadded(AtomicUsize::new(0)),
-            sleeping: (0..words).map(|_| CachePadded(AtomicUsize::new(0))).collect(),
+            sleeping: (0..words).map(|_| CachePadded(Sleepers::default())).collect(),
             workers,
         }
     }
@@ -55,33 +95,33 @@ impl Idle {
     }
 
     #[inline]
-    fn anybody_sleeps(&self) -> bool {
-        self.sleeping.iter().any(|word| word.load(Ordering::Relaxed) != 0)
+    fn anybody_sleeps(&self, news: News) -> bool {
+        self.sleeping.iter().any(|word| word.candidates(news) != 0)
     }
 
     // ---- notifiers ----
 
-    /// Whether waking somebody could be of use. Plain loads: enough for work that its owner will
-    /// come to anyway.
+    /// Whether waking somebody could be of use for what is queued. Plain loads: enough for work that
+    /// its owner will come to anyway.
     #[inline]
     pub fn worth_waking(&self) -> bool {
         // Ordering: Relaxed; a stale answer delays help and loses nothing.
-        self.anybody_sleeps() && self.searchers() == 0
+        self.anybody_sleeps(News::Queued) && self.searchers() == 0
     }
 
     /// Chooses a sleeper to look for work that has just been published, `first` if it sleeps. None if
     /// somebody is searching already, or nobody sleeps.
-    pub fn notify(&self, first: usize) -> Option<Woken> {
+    pub fn notify(&self, first: usize, mut news: News) -> Option<Woken> {
         loop {
             // Ordering: (N2) in the README: the publication comes before the loads below.
             fence(Ordering::SeqCst);
-            if self.searchers() > 0 || !self.anybody_sleeps() {
+            if self.searchers() > 0 || !self.anybody_sleeps(news) {
                 return None;
             }
             // The count comes before the bit: a sleeper that finds its bit taken ends a search that
             // has to have begun.
             self.searching.fetch_add(1, Ordering::AcqRel);
-            if let Some(woken) = self.take_sleeper(first) {
+            if let Some(woken) = self.take_sleeper(first, news) {
                 return Some(woken);
             }
             // Others were faster. Another notifier may have stopped because of this count, so it
@@ -89,17 +129,19 @@ impl Idle {
             if self.searching.fetch_sub(1, Ordering::AcqRel) != 1 {
                 return None;
             }
+            // That notifier's work may be any.
+            news = News::Outside;
         }
     }
 
     /// Takes a sleeper out of the set, `first` if it is in it.
-    fn take_sleeper(&self, first: usize) -> Option<Woken> {
+    fn take_sleeper(&self, first: usize, news: News) -> Option<Woken> {
         let (word, bit) = Self::place(first);
-        if self.take(word, bit) {
+        if self.sleeping[word].candidates(news) & bit != 0 && self.take(word, bit) {
             return Some(Woken(first));
         }
         for (index, word) in self.sleeping.iter().enumerate() {
-            let mut candidates = word.load(Ordering::Relaxed);
+            let mut candidates = word.candidates(news);
             while candidates != 0 {
                 let lowest = candidates.trailing_zeros();
                 if self.take(index, 1 << lowest) {
@@ -113,11 +155,12 @@ impl Idle {
 
     /// Takes one worker out of the set. False if it was not in it.
     fn take(&self, word: usize, bit: usize) -> bool {
-        if self.sleeping[word].load(Ordering::Relaxed) & bit == 0 {
+        let sleepers = &self.sleeping[word].all;
+        if sleepers.load(Ordering::Relaxed) & bit == 0 {
             return false;
         }
         // Ordering: AcqRel; one of the notifiers and the sleeper itself gets the bit.
-        self.sleeping[word].fetch_and(!bit, Ordering::AcqRel) & bit != 0
+        sleepers.fetch_and(!bit, Ordering::AcqRel) & bit != 0
     }
 
     // ---- workers ----
@@ -137,8 +180,8 @@ impl Idle {
     }
 
     /// A searcher has found something. If it was the last, and there is more, another takes over the
-    /// search. `has_work` looks into every queue.
-    pub fn end_search(&self, first: usize, has_work: impl FnOnce() -> bool) -> Option<Woken> {
+    /// search. `work` looks into every queue.
+    pub fn end_search(&self, first: usize, work: impl FnOnce() -> Option<News>) -> Option<Woken> {
         let last = self.searching.fetch_sub(1, Ordering::AcqRel) == 1;
         if !last {
             return None;
@@ -146,7 +189,7 @@ impl Idle {
         // Ordering: (N2) of whoever stopped because of this search comes before this fence, so the
         // look finds what was published there.
         fence(Ordering::SeqCst);
-        if has_work() { self.notify(first) } else { None }
+        self.notify(first, work()?)
     }
 
     /// Leaves the searchers without a successor: the caller looks into every queue after a fence.
@@ -156,12 +199,16 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
-    /// Joins the sleepers, and ends a search that found nothing. The caller then looks into every
-    /// queue once more before it parks.
-    pub fn start_sleep(&self, worker: usize, searching: bool) {
+    /// Joins the sleepers, and ends a search that found nothing. The caller then looks once more before
+    /// it parks: into every queue, or for a rest into every inbox.
+    pub fn start_sleep(&self, worker: usize, searching: bool, sleep: Sleep) {
         let (word, bit) = Self::place(worker);
+        let sleepers = &self.sleeping[word];
+        if sleep == Sleep::Rest {
+            sleepers.resting.fetch_or(bit, Ordering::Relaxed);
+        }
         // Ordering: AcqRel, (S1); the notifier that takes the bit sees all that came before.
-        let previous = self.sleeping[word].fetch_or(bit, Ordering::AcqRel);
+        let previous = sleepers.all.fetch_or(bit, Ordering::AcqRel);
         debug_assert_eq!(previous & bit, 0, "a worker went to sleep twice");
         if searching {
             // (S2)
@@ -171,15 +218,24 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
-    /// Leaves the sleepers.
-    pub fn end_sleep(&self, worker: usize) -> Awake {
+    /// Leaves the sleepers. `sleep` is what it was.
+    pub fn end_sleep(&self, worker: usize, sleep: Sleep) -> Awake {
         let (word, bit) = Self::place(worker);
+        let sleepers = &self.sleeping[word];
+        let awake = Self::leave(&sleepers.all, bit);
+        if sleep == Sleep::Rest {
+            sleepers.resting.fetch_and(!bit, Ordering::Relaxed);
+        }
+        awake
+    }
+
+    fn leave(sleepers: &AtomicUsize, bit: usize) -> Awake {
         // No exchange, since only this worker sets its bit. Ordering: Acquire, for the Release of
         // `take`: the search that the worker ends later has been counted.
-        if self.sleeping[word].load(Ordering::Acquire) & bit == 0 {
+        if sleepers.load(Ordering::Acquire) & bit == 0 {
             return Awake::Notified;
         }
-        if self.sleeping[word].fetch_and(!bit, Ordering::AcqRel) & bit == 0 {
+        if sleepers.fetch_and(!bit, Ordering::AcqRel) & bit == 0 {
             Awake::Notified
         } else {
             Awake::ByItself
@@ -189,7 +245,7 @@ impl Idle {
     /// Whether a worker sleeps, at some moment of the call.
     pub fn is_asleep(&self, worker: usize) -> bool {
         let (word, bit) = Self::place(worker);
-        self.sleeping[word].load(Ordering::Relaxed) & bit != 0
+        self.sleeping[word].all.load(Ordering::Relaxed) & bit != 0
     }
 
     /// A worker that sleeps, at some moment of the call.
@@ -199,7 +255,8 @@ impl Idle {
 
     /// How many workers sleep, at some moment of the call.
     pub fn sleepers(&self) -> usize {
-        self.sleeping.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum()
+        let count = |word: &CachePadded<Sleepers>| word.all.load(Ordering::Relaxed).count_ones();
+        self.sleeping.iter().map(|word| count(word) as usize).sum()
     }
 }
 
@@ -211,18 +268,31 @@ mod tests {
     fn a_sleeper_is_woken_once_and_counts_as_searching() {
         let idle = Idle::new(70);
         assert!(!idle.worth_waking());
-        idle.start_sleep(69, false);
-        idle.start_sleep(3, false);
+        idle.start_sleep(69, false, Sleep::Idle);
+        idle.start_sleep(3, false, Sleep::Idle);
         assert!(idle.worth_waking());
-        assert_eq!(idle.notify(69), Some(Woken(69)));
+        assert_eq!(idle.notify(69, News::Outside), Some(Woken(69)));
         assert!(!idle.worth_waking(), "one is searching");
-        assert_eq!(idle.notify(3), None);
-        assert_eq!(idle.end_sleep(69), Awake::Notified);
+        assert_eq!(idle.notify(3, News::Outside), None);
+        assert_eq!(idle.end_sleep(69, Sleep::Idle), Awake::Notified);
         // The last searcher that finds work wakes the next.
-        assert_eq!(idle.end_search(69, || true), Some(Woken(3)));
-        assert_eq!(idle.end_sleep(3), Awake::Notified);
-        assert_eq!(idle.end_search(3, || true), None);
+        assert_eq!(idle.end_search(69, || Some(News::Queued)), Some(Woken(3)));
+        assert_eq!(idle.end_sleep(3, Sleep::Idle), Awake::Notified);
+        assert_eq!(idle.end_search(3, || Some(News::Queued)), None);
         assert_eq!(idle.sleepers(), 0);
+    }
+
+    #[test]
+    fn who_rests_is_woken_for_what_comes_from_outside_only() {
+        let idle = Idle::new(2);
+        idle.start_sleep(1, false, Sleep::Rest);
+        assert!(!idle.worth_waking());
+        assert_eq!(idle.notify(1, News::Queued), None);
+        assert_eq!(idle.notify(0, News::Outside), Some(Woken(1)));
+        assert_eq!(idle.end_sleep(1, Sleep::Rest), Awake::Notified);
+        assert_eq!(idle.end_search(1, || None), None);
+        idle.start_sleep(1, false, Sleep::Idle);
+        assert_eq!(idle.notify(0, News::Queued), Some(Woken(1)));
     }
 
     #[test]
@@ -231,8 +301,8 @@ mod tests {
         assert!(idle.start_search());
         assert!(idle.start_search());
         assert!(!idle.start_search());
-        idle.start_sleep(0, true);
+        idle.start_sleep(0, true, Sleep::Idle);
         assert!(idle.start_search());
-        assert_eq!(idle.end_sleep(0), Awake::ByItself);
+        assert_eq!(idle.end_sleep(0, Sleep::Idle), Awake::ByItself);
     }
 }

@@ -13,6 +13,7 @@
 #![cfg(not(jenny_loom))]
 
 mod alloc;
+mod appetite;
 mod budget;
 mod combinations;
 mod dump;

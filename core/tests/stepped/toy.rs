@@ -21,6 +21,15 @@ thread_local! {
     static SLOT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
 }
 
+thread_local! {
+    static CLOCK: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// What the clock of this thread's machines shows, in nanoseconds.
+pub(crate) fn set_clock(nanos: Option<u64>) {
+    CLOCK.set(nanos);
+}
+
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// The machine.
@@ -68,6 +77,10 @@ unsafe impl Platform for Toy {
 
     fn seed(&self) -> u64 {
         self.seed
+    }
+
+    fn nanos() -> Option<u64> {
+        CLOCK.get()
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {

@@ -50,7 +50,7 @@ fn a_ring_overflows_while_it_is_robbed() {
             thread::spawn(move || {
                 let own = Ring::new();
                 // SAFETY: the ring was made here.
-                let first = unsafe { ring.steal_into(&own) };
+                let first = unsafe { ring.steal_into(&own, usize::MAX) };
                 // SAFETY: as above.
                 let others = std::iter::from_fn(|| unsafe { own.pop() });
                 let loot: Vec<_> = first.into_iter().chain(others).map(Item::number).collect();

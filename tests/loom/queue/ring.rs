@@ -31,7 +31,7 @@ fn empty(ring: &Ring<Item>) -> Vec<usize> {
 fn rob(victim: &Ring<Item>) -> Vec<usize> {
     let own = Ring::new();
     // SAFETY: the ring was made here.
-    let first = unsafe { victim.steal_into(&own) };
+    let first = unsafe { victim.steal_into(&own, usize::MAX) };
     first.map(Item::number).into_iter().chain(empty(&own)).collect()
 }
 
@@ -180,7 +180,7 @@ fn chained_steal() {
             let (near, far) = (Arc::clone(&near), Arc::clone(&far));
             thread::spawn(move || {
                 // SAFETY: this thread owns the near ring.
-                let first = unsafe { far.steal_into(&near) }.map(Item::number);
+                let first = unsafe { far.steal_into(&near, usize::MAX) }.map(Item::number);
                 first.into_iter().chain(pop(&near)).collect::<Vec<_>>()
             })
         };
@@ -226,7 +226,7 @@ fn what_is_left_is_dropped() {
             thread::spawn(move || {
                 let own = Ring::new();
                 // SAFETY: the ring was made here.
-                drop(unsafe { ring.steal_into(&own) });
+                drop(unsafe { ring.steal_into(&own, usize::MAX) });
             })
         };
         drop(ring);

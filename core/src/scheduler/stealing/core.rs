@@ -3,7 +3,10 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::{alloc::Layout, cell::Cell, num::NonZeroU64, ptr, ptr::NonNull};
 
-use super::shared::{Shared, Slot};
+use super::{
+    appetite::{Appetite, Theft},
+    shared::{Shared, Slot},
+};
 use crate::{
     owned::LocalOwnedTasks,
     platform::{Platform, Unpark},
@@ -14,7 +17,7 @@ use crate::{
         IDS,
         counted::{Counted, Credit, Shared as SharedRef},
         dump::{self, Seen},
-        idle::Awake,
+        idle::{Awake, News, Sleep},
     },
     sync::{CachePadded, Ordering, shrunk},
     task::{self, Held, OwnedRef, Place, Runnable, Snapshot},
@@ -38,7 +41,8 @@ pub(super) struct Core<P: Platform> {
     pub(super) holder: Cell<*const Holder<P>>,
     pub(super) index: usize,
     pub(super) owned: LocalOwnedTasks,
-    pub(super) asleep: Cell<bool>,
+    pub(super) asleep: Cell<Option<Sleep>>,
+    pub(super) appetite: Appetite,
     pub(super) searching: Cell<bool>,
     pub(super) stopped: Cell<bool>,
     pub(super) dump: Seen,
@@ -85,7 +89,8 @@ impl<P: Platform> Core<P> {
             index,
             holder: Cell::new(ptr::null()),
             owned: LocalOwnedTasks::new(u16::try_from(index).expect("checked by Shared::new")),
-            asleep: Cell::new(false),
+            asleep: Cell::default(),
+            appetite: Appetite::default(),
             searching: Cell::new(false),
             stopped: Cell::new(false),
             dump: Seen::default(),
@@ -244,7 +249,7 @@ impl<P: Platform> Core<P> {
         let enough = if in_vain { last.enough } else { 1 };
         if self.queued() < enough {
             self.holds_back.set(true);
-        } else if let Some(thief) = self.shared.call(self.index) {
+        } else if let Some(thief) = self.shared.call(self.index, News::Queued) {
             self.call.set(Call { thief, polls, enough: 2 * enough });
         }
     }
@@ -339,14 +344,16 @@ impl<P: Platform> Core<P> {
         if self.slot().overflow.is_empty() { None } else { self.take_overflow(self.index) }
     }
 
-    /// Takes half a ring's worth from a worker's overflow, from another's maybe more; returns the
-    /// oldest.
+    /// Takes half a ring's worth from a worker's overflow, from another's maybe more, but no more than
+    /// it has appetite for; returns the oldest.
     fn take_overflow(&self, from: usize) -> Option<Runnable> {
         let Slot { ring, overflow, .. } = self.slot();
         // SAFETY: this is the ring's owner.
         let room = unsafe { ring.vacancies() }.min(ring::CAPACITY / 2);
         let mut batch = if from == self.index {
             overflow.take(room + 1)
+        } else if self.appetite.most() < room {
+            self.shared.slots[from].overflow.take(self.appetite.most())
         } else {
             self.shared.slots[from].overflow.take_share(room + 1)
         };
@@ -390,13 +397,16 @@ impl<P: Platform> Core<P> {
         let workers = self.shared.slots.len();
         let start = self.rng.below(workers as u32) as usize;
         let pushes = self.slot().ring.pushes();
+        let most = self.appetite.most();
+        let since = P::nanos();
         for offset in 0..workers {
             let victim = (start + offset) % workers;
             if victim == self.index {
                 continue;
             }
             // SAFETY: this is the owner of the ring that is filled.
-            let stolen = unsafe { self.shared.slots[victim].ring.steal_into(&self.slot().ring) };
+            let stolen =
+                unsafe { self.shared.slots[victim].ring.steal_into(&self.slot().ring, most) };
             let stolen = stolen.or_else(|| self.take_overflow(victim)).or_else(|| {
                 self.accept(victim);
                 self.refill()
@@ -405,11 +415,27 @@ impl<P: Platform> Core<P> {
                 let kept = self.slot().ring.pushes().wrapping_sub(pushes);
                 self.slot().own.counters.steals.add(1 + kept);
                 self.slot().own.counters.steal_operations.add(1);
+                if let Some(since) = since {
+                    let progress = self.progress(victim);
+                    self.appetite.stole(Theft { since, tasks: 1 + kept, victim, progress });
+                }
                 return stolen;
             }
         }
         // What this worker found in its own reach meanwhile.
         self.next()
+    }
+
+    /// How much a worker has done so far, that is how often it has spawned, woken or polled.
+    fn progress(&self, worker: usize) -> usize {
+        let counters = &self.shared.slots[worker].own.counters;
+        counters.polls.get().wrapping_add(counters.local_schedules.get())
+    }
+
+    /// There is nothing left of what was stolen last: was it worth it?
+    #[inline]
+    pub(super) fn judge_theft(&self) {
+        self.appetite.judge(P::nanos, |victim| self.progress(victim));
     }
 
     // ---- being asked ----
@@ -448,7 +474,9 @@ impl<P: Platform> Core<P> {
     /// The other half of going to sleep.
     #[inline]
     pub(super) fn wake_up(&self) {
-        if self.asleep.replace(false) && self.shared.idle.end_sleep(self.index) == Awake::Notified {
+        let Some(sleep) = self.asleep.take() else { return };
+        self.appetite.rested();
+        if self.shared.idle.end_sleep(self.index, sleep) == Awake::Notified {
             self.searching.set(true);
         }
     }
@@ -458,7 +486,7 @@ impl<P: Platform> Core<P> {
     pub(super) fn end_search(&self) {
         if self.searching.replace(false) {
             let shared = &self.shared;
-            if let Some(woken) = shared.idle.end_search(self.index, || shared.has_work()) {
+            if let Some(woken) = shared.idle.end_search(self.index, || shared.news()) {
                 shared.slots[woken.0].unpark.unpark();
             }
         }
@@ -467,15 +495,20 @@ impl<P: Platform> Core<P> {
     /// Registers as asleep; false if there is something to do after all.
     pub(super) fn sleep(&self) -> bool {
         let shared = &self.shared;
-        shared.idle.start_sleep(self.index, self.searching.replace(false));
-        self.asleep.set(true);
+        let sleep = if self.appetite.rests() { Sleep::Rest } else { Sleep::Idle };
+        shared.idle.start_sleep(self.index, self.searching.replace(false), sleep);
+        self.asleep.set(Some(sleep));
         let closing = shared.closing.load(Ordering::Relaxed);
         let wait = if closing {
             // In step 3 of the shutdown only inboxes matter: the queues of others are their business,
             // and whoever closes or returns a task unparks this worker whether it sleeps or not.
-            shared.slots.iter().all(|slot| slot.inbox.is_empty())
+            !shared.has_news()
         } else {
-            !shared.has_work()
+            match sleep {
+                Sleep::Idle => !shared.has_work(),
+                // What is in a queue is the business of its worker, which is awake.
+                Sleep::Rest => !shared.has_news(),
+            }
         };
         if wait {
             let counters = &self.slot().own.counters;

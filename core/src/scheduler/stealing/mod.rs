@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `shared.rs` | what every thread may use: each worker's queues and the set of sleepers |
 //! | `core.rs` | what only a worker touches, and how it takes and gives tasks |
+//! | `appetite.rs` | whether it pays to take tasks from others |
 //! | `handle.rs` | the way in: `Handle`, and what wakers and finished tasks call |
 //! | `worker.rs` | the tick: run, search, sleep |
 //! | `rescue.rs` | looking after a worker that is stuck in a poll |
 //! | `detach.rs` | taking a worker from its thread, for a task that blocks |
 //! | `shutdown.rs` | the tick once the scheduler is closing |
 
+mod appetite;
 mod core;
 mod detach;
 mod handle;

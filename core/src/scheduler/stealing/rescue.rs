@@ -8,7 +8,11 @@
 use alloc::boxed::Box;
 
 use super::Handle;
-use crate::{platform::Platform, scheduler::metrics::Arrival, sync::Ordering};
+use crate::{
+    platform::Platform,
+    scheduler::{idle::News, metrics::Arrival},
+    sync::Ordering,
+};
 
 /// A worker that has begun fewer polls than this since the last look may be in a long one.
 const FEW_POLLS: usize = 16;
@@ -73,7 +77,7 @@ impl<P: Platform> Handle<P> {
             } else if !slot.ring.is_empty() || !slot.overflow.is_empty() {
                 // A worker pushes without a fence: a thief that went to sleep at that moment and the
                 // worker may have missed each other, and the worker does not come to its tasks now.
-                shared.notify(index);
+                shared.notify(index, News::Outside);
             }
         }
         look

@@ -9,7 +9,7 @@ use crate::{
     queue::{Chain, Link, Overflow, Ring},
     scheduler::{
         dump::{Desk, Running},
-        idle::Idle,
+        idle::{Idle, News},
         metrics::{Arrival, CountedInbox, Counters},
     },
     sync::{AtomicBool, AtomicPtr, AtomicUsize, CachePadded, Ordering},
@@ -121,6 +121,13 @@ impl Drop for Lifo {
     }
 }
 
+impl<P: Platform> Slot<P> {
+    /// Whether something is in the queues that only workers fill.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.ring.is_empty() || !self.overflow.is_empty()
+    }
+}
+
 impl<P: Platform> Shared<P> {
     pub(super) fn new(
         platform: P,
@@ -160,20 +167,20 @@ impl<P: Platform> Shared<P> {
         let hash = self.platform.affinity().wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as usize);
         let home = (hash >> (usize::BITS / 2)) % self.slots.len();
         match self.slots[home].inbox.bring(task, arrival) {
-            Ok(()) => self.notify(home),
+            Ok(()) => self.notify(home, News::Outside),
             // Only a spawner gets here (scheduler/README.md), and the future is its own.
             Err(task) => drop(task),
         }
     }
 
     /// Wakes a sleeper for work that has just been published, `first` if it sleeps.
-    pub(super) fn notify(&self, first: usize) {
-        self.call(first);
+    pub(super) fn notify(&self, first: usize, news: News) {
+        self.call(first, news);
     }
 
     /// As [`notify`](Self::notify), and tells whom.
-    pub(super) fn call(&self, first: usize) -> Option<usize> {
-        let woken = self.idle.notify(first)?.0;
+    pub(super) fn call(&self, first: usize, news: News) -> Option<usize> {
+        let woken = self.idle.notify(first, news)?.0;
         self.slots[woken].unpark.unpark();
         Some(woken)
     }
@@ -205,9 +212,20 @@ impl<P: Platform> Shared<P> {
 
     /// Whether some queue has something in it, for a worker that is about to sleep.
     pub(super) fn has_work(&self) -> bool {
-        self.slots.iter().any(|slot| {
-            !slot.ring.is_empty() || !slot.overflow.is_empty() || !slot.inbox.is_empty()
-        })
+        self.slots.iter().any(|slot| slot.has_queued() || !slot.inbox.is_empty())
+    }
+
+    /// Whether some inbox has something in it, for a worker that is about to rest.
+    pub(super) fn has_news(&self) -> bool {
+        self.slots.iter().any(|slot| !slot.inbox.is_empty())
+    }
+
+    /// What there is to be found, for a worker that was looking for it.
+    pub(super) fn news(&self) -> Option<News> {
+        if self.has_news() {
+            return Some(News::Outside);
+        }
+        self.slots.iter().any(Slot::has_queued).then_some(News::Queued)
     }
 
     /// Step 1 of the shutdown.

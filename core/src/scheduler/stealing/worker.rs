@@ -1,7 +1,7 @@
 //! A worker and its tick.
 
 use alloc::vec::Vec;
-use core::{fmt, ptr, ptr::NonNull};
+use core::{fmt, ptr, ptr::NonNull, time::Duration};
 
 use super::core::{Core, Holder};
 use super::handle::Handle;
@@ -233,7 +233,15 @@ impl<P: Platform> Entered<'_, P> {
     /// If true, the promise of [`Tick::Idle`] holds.
     pub fn rest(&self) -> bool {
         let Some(core) = self.core() else { return false };
+        core.appetite.rested();
         !self.has_work() && !core.shrink() && core.sleep()
+    }
+
+    /// After [`Tick::Idle`]: how long the worker may sleep before it looks again what the others have,
+    /// `None` for ever. It has found that their tasks are so short that it is better to leave them
+    /// alone for now. Never if the platform has no [clock](Platform::nanos).
+    pub fn rests_for(&self) -> Option<Duration> {
+        self.core()?.appetite.rest()
     }
 
     /// Whether this worker, when it finds nothing to do, keeps for the next burst all the memory of
@@ -380,6 +388,7 @@ fn search<P: Platform>(core: &Core<P>) -> Option<Runnable> {
     if core.dump.is_barred() {
         return None;
     }
+    core.judge_theft();
     if !core.searching.get() {
         // Loads, where a search would write what all share. To be refused is to be told to sleep,
         // which looks again.
@@ -388,7 +397,7 @@ fn search<P: Platform>(core: &Core<P>) -> Option<Runnable> {
         }
         core.searching.set(true);
     }
-    core.steal()
+    if core.appetite.rests() { None } else { core.steal() }
 }
 
 impl<P: Platform> fmt::Debug for Entered<'_, P> {

@@ -49,6 +49,8 @@ pub(super) struct Desk {
     /// Since when the worker, which then went to sleep, has had more memory than it may keep for long.
     hoards_since: Cell<Option<Instant>>,
     rush: Rush,
+    /// How long the worker leaves the tasks of others alone.
+    rests: Cell<Option<Duration>>,
 }
 
 /// Why a thread has ceased to work.
@@ -131,6 +133,7 @@ impl Seat {
             has_slept: Cell::new(false),
             hoards_since: Cell::default(),
             rush: Rush::default(),
+            rests: Cell::default(),
         };
         let worker = desk.restore(self);
         (Rc::new(desk), worker)
@@ -173,6 +176,7 @@ impl Desk {
         loop {
             self.timers.fire_due_around(|fire| worker.gather(fire));
             let tick = if self.rush.is_on() { worker.tick_own() } else { worker.tick() };
+            self.rests.set(worker.rests_for());
             match tick {
                 Tick::Ran => {
                     recorder.ran(worker.polls());
@@ -251,7 +255,7 @@ impl Desk {
     /// How long the worker may sleep; `None` for ever.
     fn time_left(&self) -> Option<Duration> {
         let lingers = self.hoards_since.get().map(|since| LINGER.saturating_sub(since.elapsed()));
-        [self.timers.time_left(), lingers].into_iter().flatten().min()
+        [self.timers.time_left(), lingers, self.rests.get()].into_iter().flatten().min()
     }
 
     /// Whether this is the worker's own thread, and others may have its seat while it sleeps.
