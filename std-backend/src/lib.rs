@@ -94,6 +94,7 @@ mod trace;
 mod blocking;
 #[cfg(jenny_loom)]
 mod blocking {
+    pub(crate) mod place;
     pub(crate) mod pool;
 }
 pub mod io;

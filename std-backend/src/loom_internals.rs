@@ -1,6 +1,10 @@
 //! What the loom models of the workspace's `tests` reach into. No part of the public interface.
 #![allow(missing_docs)]
 
+pub mod place {
+    pub use crate::blocking::place::{Place, RunningJob};
+}
+
 pub mod pool {
     pub use crate::blocking::pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError};
 }

@@ -4,8 +4,10 @@ use std::{
     collections::HashSet,
     sync::Arc as StdArc,
     task::{Context, Poll, Wake, Waker},
+    time::Instant,
 };
 
+use jenny::loom_internals::place::Place;
 use jenny_core::{
     platform::Unpark,
     scheduler::{
@@ -15,13 +17,13 @@ use jenny_core::{
     },
     task::{Id, Tracer},
 };
-use loom::thread;
+use loom::{sync::Arc, thread};
 
 use crate::{
     harness::{Bounds, check},
     local::{self, run, spawn_asleep},
     platform::{Modelled, Parker},
-    task::{Waits, ready, result},
+    task::{Queue, Waits, ready, result, run_until_idle, spawn},
 };
 
 /// Unparks whoever waits for the answers. Its `Arc` is std's: what loom watches the drop of may not
@@ -255,5 +257,33 @@ fn trace_against_abort() {
         assert!(result(join).unwrap_err().is_cancelled());
         handle.close();
         run(&mut worker, &parker, || false);
+    });
+}
+
+/// A thread of the blocking pool goes from job to job. Whoever looks finds one of them whole, or none.
+#[test]
+fn a_job_after_another() {
+    check("dump: a look at one job after another", Bounds::ALL, || {
+        let queue = Queue::new();
+        let (first, _) = spawn(&queue, ready());
+        let (second, _) = spawn(&queue, ready());
+        let spawned = [&first, &second].map(|task| (task.id(), task.spawned_at()));
+        assert!(spawned[0].0 != spawned[1].0 && spawned[0].1 != spawned[1].1);
+        let place = Arc::new(Place::new(Instant::now()));
+        let runs = Arc::clone(&place);
+        let worker = thread::spawn(move || {
+            for task in [&first, &second] {
+                runs.start(task);
+                runs.end();
+            }
+            [first, second]
+        });
+        if let Some(job) = place.read() {
+            assert!(spawned.contains(&(job.id, job.spawned_at)), "{job:?} is neither");
+        }
+        for task in worker.join().unwrap() {
+            drop(run_until_idle(task));
+        }
+        assert!(place.is_free() && place.read().is_none());
     });
 }

@@ -19,11 +19,12 @@ use jenny_core::{
 use crate::platform::AnyRuntime;
 
 mod error;
+mod place;
 pub(crate) mod pool;
 mod running;
 
 pub use self::error::TrySpawnError;
-pub(crate) use self::running::RunningJob;
+pub(crate) use self::place::RunningJob;
 
 use self::{
     pool::{Config, Job, Mandatory, Metrics, Pool, SpawnError},

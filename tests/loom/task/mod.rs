@@ -62,6 +62,7 @@ impl Queue {
 }
 
 /// Makes a task of this queue's. Nobody has queued it yet.
+#[track_caller]
 pub(crate) fn spawn<F>(queue: &Arc<Queue>, future: F) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
