@@ -4,7 +4,7 @@
 //! one. Futures there need not be `Send`: they are polled and dropped here and nowhere else, and woken
 //! from anywhere. The two take turns, a tick each, and sleep together; both have the same unpark.
 
-use core::{cell::Cell, fmt, future::Future, marker::PhantomData};
+use core::{cell::Cell, fmt, future::Future, marker::PhantomData, time::Duration};
 
 use super::{Tick, local, stealing};
 use crate::{platform::Platform, task::JoinHandle};
@@ -91,6 +91,14 @@ impl<P: Platform> Entered<'_, P> {
             ),
             Tick::Ran | Tick::Idle => Tick::Ran,
         }
+    }
+}
+
+impl<P: Platform> Entered<'_, P> {
+    /// After [`Tick::Idle`]: how long the worker may sleep before it looks again what the others have,
+    /// as [`stealing::Entered::rests_for`] says.
+    pub fn rests_for(&self) -> Option<Duration> {
+        self.shared.rests_for()
     }
 }
 

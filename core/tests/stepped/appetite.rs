@@ -117,6 +117,24 @@ fn a_thief_of_tasks_that_take_no_time_rests() {
     pair.close();
 }
 
+/// A backlog is turned around a part at a time, and between two parts the worker has found nothing.
+#[test]
+fn nobody_rests_with_a_backlog_of_its_own() {
+    let mut pair = Pair::new();
+    // The first theft was poor, and a taste has been taken.
+    while pair.stolen() <= TASKS / 2 {
+        assert_eq!(pair.tick(THIEF), Tick::Ran);
+        pair.spawn_on_owner(1);
+    }
+    let (handle, ran) = (pair.handle.clone(), Arc::clone(&pair.ran));
+    (0..2_000).for_each(|_| spawn(&handle, &ran));
+    while pair.tick(THIEF) == Tick::Ran {
+        pair.spawn_on_owner(1);
+    }
+    assert!(!pair.enter(THIEF, |entered| entered.has_work()));
+    pair.close();
+}
+
 #[test]
 fn a_thief_of_tasks_that_take_their_time_goes_on() {
     let mut pair = Pair::new();

@@ -9,7 +9,8 @@
 //! little for each stolen task, the theft was **poor**; tasks that brought more work, by spawning or
 //! by waking others, were worth it. After a poor theft the next one is a taste. After another, and as
 //! long as they are poor, the worker **rests** before it steals again: it sleeps although others have
-//! work, for a quarter of a millisecond at first and for two at most. Work from outside wakes it all
+//! work, for a quarter of a millisecond at first and for two at most (a backend that sleeps in whole
+//! milliseconds makes one of a quarter). Work from outside wakes it all
 //! the same, and an owner that got nothing done meanwhile is stuck: to help is worth it, then.
 
 use core::{cell::Cell, time::Duration};

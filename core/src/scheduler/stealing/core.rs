@@ -506,8 +506,9 @@ impl<P: Platform> Core<P> {
         } else {
             match sleep {
                 Sleep::Idle => !shared.has_work(),
-                // What is in a queue is the business of its worker, which is awake.
-                Sleep::Rest => !shared.has_news(),
+                // What is in the queue of another worker is that one's business, which is awake. There may
+                // be something in the own, too: a backlog that takes more than one look.
+                Sleep::Rest => !shared.has_news() && !self.slot().has_queued(),
             }
         };
         if wait {

@@ -159,7 +159,7 @@ struct Visit<'a> {
     turns: u32,
     /// The guest was in the driver, so others may sleep beside it.
     has_turned: bool,
-    /// The worker is registered as asleep.
+    /// The worker is registered as asleep, until there is work.
     is_asleep: bool,
     /// The resident knows already that the worker has memory to give back.
     hoarded: bool,
@@ -213,7 +213,8 @@ impl<'a> Visit<'a> {
         match tick {
             Tick::Idle if self.woken.is_notified() => {}
             Tick::Idle => {
-                self.is_asleep = true;
+                // The resident knows of no rest, and would sleep for longer.
+                self.is_asleep = self.worker.rests_for().is_none();
                 return false;
             }
             Tick::Ran if ended.get() => {}

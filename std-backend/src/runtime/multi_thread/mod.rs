@@ -110,13 +110,7 @@ impl MultiThread {
     }
 
     fn start_threads(&mut self, seats: Vec<Vacant>, config: &ThreadConfig) -> io::Result<()> {
-        for seat in seats {
-            let hooks = config.hooks.clone();
-            let work =
-                move || seat.take().run_between(|| hooks.thread_start(), || hooks.thread_stop());
-            let attendance = Attendance::new(&self.team, |team| &team.threads);
-            self.threads.push(config.builder().spawn(move || attendance.during(work))?);
-        }
+        // Before the threads, whose hooks may bring something.
         if self.team.monitor.is_some() {
             // Weak: the scheduler is a part of the team.
             let team = Arc::downgrade(&self.team);
@@ -124,6 +118,13 @@ impl MultiThread {
             // A future that runs tasks is one of two.
             let things = if self.team.berths.is_empty() { 2 } else { 1 };
             self.team.scheduler.platform().company().expect(things, start);
+        }
+        for seat in seats {
+            let hooks = config.hooks.clone();
+            let work =
+                move || seat.take().run_between(|| hooks.thread_start(), || hooks.thread_stop());
+            let attendance = Attendance::new(&self.team, |team| &team.threads);
+            self.threads.push(config.builder().spawn(move || attendance.during(work))?);
         }
         Ok(())
     }

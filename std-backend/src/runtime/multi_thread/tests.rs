@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
     thread,
@@ -214,6 +214,11 @@ fn rescue(runtime: &Runtime) -> Duration {
 fn is_monitored(act: impl AsyncFnOnce()) -> bool {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(act());
+    has_monitor(&runtime)
+}
+
+/// Whether the monitor of a runtime of several workers has a thread.
+fn has_monitor(runtime: &Runtime) -> bool {
     let Kind::MultiThread(kind) = &runtime.kind else { unreachable!("built as such") };
     kind.team.monitor.as_ref().is_some_and(Monitor::is_started)
 }
@@ -231,6 +236,38 @@ fn the_monitor_has_a_thread_once_there_is_company() {
     assert!(is_monitored(sleeps));
     let listens = async { TcpListener::bind("127.0.0.1:0").await.map(drop).unwrap() };
     assert!(is_monitored(async move || spawn(listens).await.unwrap()));
+}
+
+/// What the hook of the first worker's thread brings counts, whenever the other threads start.
+#[test]
+fn the_monitor_hears_of_what_a_hook_brings() {
+    let hooked = Arc::new(AtomicBool::new(false));
+    let (threads, is_second) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let has_run = Arc::clone(&hooked);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name_fn({
+            let hooked = Arc::clone(&hooked);
+            move || {
+                if threads.fetch_add(1, SeqCst) == 1 {
+                    until(|| hooked.load(SeqCst));
+                }
+                "worker".into()
+            }
+        })
+        .on_thread_start(move || {
+            if is_second.swap(true, SeqCst) {
+                return;
+            }
+            let has_run = Arc::clone(&has_run);
+            drop(spawn(async move {
+                drop(spawn(async {}));
+                has_run.store(true, SeqCst);
+            }));
+        })
+        .build()
+        .unwrap();
+    assert!(has_monitor(&runtime));
 }
 
 /// Two of its looks find out that a worker is stuck. Where the first has shown that it may be, the
