@@ -96,6 +96,14 @@ fn sleepers(handle: &Handle) -> (Vec<JoinHandle<()>>, impl FnOnce() + Send + use
     (tasks, || calls.into_iter().for_each(|call| call.send(()).unwrap()))
 }
 
+/// Each comes by another inbox, maybe.
+fn spawn_from_threads(runtime: &Runtime) -> [JoinHandle<()>; 4] {
+    [(); 4].map(|()| {
+        let handle = runtime.handle().clone();
+        thread::spawn(move || handle.spawn(async {})).join().unwrap()
+    })
+}
+
 /// A waker that `wait` has called within a worker wakes tasks on it and blocks. These tasks, timers
 /// and what comes from outside are somebody else's business then.
 fn others_go_on<F>(lend_seats: bool, wait: impl FnOnce(&Runtime, &Arc<Blocks>) -> Begun<F>) {
@@ -106,12 +114,7 @@ fn others_go_on<F>(lend_seats: bool, wait: impl FnOnce(&Runtime, &Arc<Blocks>) -
     waiting.extend(timers(runtime.handle(), due));
     let waits = wait(&runtime, &blocks);
     wait_until(|| blocks.began.load(SeqCst));
-    for _ in 0..4 {
-        // Each comes by another inbox, maybe.
-        let handle = runtime.handle().clone();
-        let spawner = thread::spawn(move || handle.spawn(async {}));
-        waiting.push(spawner.join().unwrap());
-    }
+    waiting.extend(spawn_from_threads(&runtime));
     for task in waiting {
         runtime.block_on(task).unwrap();
     }
@@ -119,22 +122,31 @@ fn others_go_on<F>(lend_seats: bool, wait: impl FnOnce(&Runtime, &Arc<Blocks>) -
     drop(waits);
 }
 
+/// A wait for a socket whose waker blocks, and the peer. The workers sleep.
+fn socket(
+    runtime: &Runtime,
+    blocks: &Arc<Blocks>,
+) -> (Begun<impl Future + use<>>, std::net::TcpStream) {
+    let (stream, peer) = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener.accept().await.unwrap().0, peer)
+    });
+    // A new one is readable by guess, until a read finds nothing and no report comes in between.
+    let mut nobody = Context::from_waker(Waker::noop());
+    while pin!(stream.readable()).poll(&mut nobody).is_ready() {
+        stream.try_read(&mut [0]).unwrap_err();
+    }
+    let readable = |stream: TcpStream| async move { stream.readable().await.unwrap() };
+    let readable = blocks.begin(readable(stream));
+    thread::sleep(QUIET);
+    (readable, peer)
+}
+
 fn in_the_driver(lend_seats: bool) {
     within_a_minute(move || {
         others_go_on(lend_seats, |runtime, blocks| {
-            let (stream, mut peer) = runtime.block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-                (listener.accept().await.unwrap().0, peer)
-            });
-            // A new one is readable by guess, until a read finds nothing and no report comes in between.
-            let mut nobody = Context::from_waker(Waker::noop());
-            while pin!(stream.readable()).poll(&mut nobody).is_ready() {
-                stream.try_read(&mut [0]).unwrap_err();
-            }
-            let readable = |stream: TcpStream| async move { stream.readable().await.unwrap() };
-            let readable = blocks.begin(readable(stream));
-            thread::sleep(QUIET);
+            let (readable, mut peer) = socket(runtime, blocks);
             peer.write_all(b"x").unwrap();
             readable
         });
@@ -149,6 +161,32 @@ fn in_the_driver_within_a_park() {
 #[test]
 fn in_the_driver_beside_a_seat() {
     in_the_driver(true);
+}
+
+/// Both seats have guests when a resident comes with what was in the driver. They leave while it is
+/// stuck, and there is nothing to do. What comes then is for the other worker.
+#[test]
+fn in_the_driver_without_the_seat() {
+    within_a_minute(|| {
+        let (runtime, blocks) = (two_workers(true), Blocks::new(|| {}));
+        let (readable, mut peer) = socket(&runtime, &blocks);
+        let both_are_there = Barrier::new(3);
+        let visit = async || {
+            both_are_there.wait();
+            wait_until(|| blocks.began.load(SeqCst));
+        };
+        thread::scope(|threads| {
+            threads.spawn(|| runtime.block_on(visit()));
+            threads.spawn(|| runtime.block_on(visit()));
+            both_are_there.wait();
+            peer.write_all(b"x").unwrap();
+        });
+        let tasks = spawn_from_threads(&runtime);
+        // This thread would help if it waited as a guest.
+        wait_until(|| tasks.iter().all(JoinHandle::is_finished));
+        blocks.over.store(true, SeqCst);
+        drop(readable);
+    });
 }
 
 #[test]

@@ -4,13 +4,16 @@
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::Arc as StdArc,
+    sync::{
+        Arc as StdArc,
+        atomic::{AtomicBool as StdBool, Ordering::SeqCst},
+    },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
 use jenny::loom_internals::park::{
-    Berth, Driver, NoDriver, Parker, SharedDriver, ThreadParker, Unparker,
+    Berth, Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, Unparker,
 };
 use jenny_core::{
     platform::Unpark,
@@ -22,7 +25,7 @@ use jenny_core::{
 use loom::{
     cell::UnsafeCell,
     sync::{
-        Arc,
+        Arc, Condvar, Mutex,
         atomic::{
             AtomicBool,
             Ordering::{Acquire, Relaxed, Release},
@@ -68,6 +71,13 @@ struct Lent<D: Driver> {
     bed: Parker<D>,
 }
 
+/// What a guest does last.
+fn leave_or_bring<T, D: Driver>(berth: &Berth<T, D>, seat: T) {
+    if let Some(seat) = berth.leave(seat) {
+        berth.bring(seat);
+    }
+}
+
 fn undriven() -> Lent<NoDriver> {
     Lent::new(SharedDriver::without_driver())
 }
@@ -84,7 +94,7 @@ impl<D: Driver> Lent<D> {
         thread::spawn(move || {
             let Some(seat) = berth.claim() else { return 0 };
             seat.visit();
-            berth.leave(seat);
+            leave_or_bring(&berth, seat);
             1
         })
     }
@@ -227,6 +237,92 @@ fn an_event_against_a_guest() {
     });
 }
 
+/// A driver that has one event, at once, for a waker that waits until the guest has gone.
+struct Slow(Arc<Office>);
+
+#[derive(Default)]
+struct Office {
+    woken: Mutex<bool>,
+    gone: Mutex<bool>,
+    change: Condvar,
+    /// No part of the model, so std's.
+    had_event: StdBool,
+    resident_has_seat: StdBool,
+    seat_is_left: StdBool,
+}
+
+impl DriverWaker for Slow {
+    fn wake(&self) {
+        *self.0.woken.lock().unwrap() = true;
+        self.0.change.notify_all();
+    }
+}
+
+impl Office {
+    fn wait(&self, flag: &Mutex<bool>) {
+        let mut flag = flag.lock().unwrap();
+        while !*flag {
+            flag = self.change.wait(flag).unwrap();
+        }
+    }
+}
+
+impl Driver for Slow {
+    type Waker = Self;
+
+    fn waker(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    fn wait(&mut self, _: Option<Duration>) -> bool {
+        if !self.0.had_event.swap(true, SeqCst) {
+            return true;
+        }
+        self.0.wait(&self.0.woken);
+        *self.0.woken.lock().unwrap() = false;
+        false
+    }
+
+    fn dispatch(&mut self) -> bool {
+        if !self.0.resident_has_seat.load(SeqCst) {
+            self.0.wait(&self.0.gone);
+            assert!(!self.0.seat_is_left.load(SeqCst), "asleep, and its resident is stuck");
+        }
+        true
+    }
+
+    fn shutdown(&mut self) {}
+}
+
+/// The resident is stuck in a waker that it has called in the driver while a guest has the seat. That
+/// guest may not leave the seat as that of a worker that sleeps.
+#[test]
+fn a_waker_blocks_without_the_seat() {
+    check("berth: a waker that blocks without the seat, a guest", Bounds::preemptions(3), || {
+        let office = Arc::new(Office::default());
+        let mut lent = Lent::new(SharedDriver::new(Slow(Arc::clone(&office))));
+        let (berth, leaves) = (Arc::clone(&lent.berth), Arc::clone(&office));
+        let guest = thread::spawn(move || {
+            let came = berth.claim().is_some_and(|seat| {
+                seat.visit();
+                let refused = berth.leave(seat);
+                leaves.seat_is_left.store(refused.is_none(), SeqCst);
+                refused.into_iter().for_each(|seat| berth.bring(seat));
+                true
+            });
+            *leaves.gone.lock().unwrap() = true;
+            leaves.change.notify_all();
+            usize::from(came)
+        });
+        let seat = lent.berth.sleep(Seat::new(), &mut lent.bed, None, |_, dispatch| {
+            office.resident_has_seat.store(true, SeqCst);
+            dispatch();
+        });
+        assert!(seat.visits() <= 1);
+        assert!(guest.join().unwrap() <= 1);
+    });
+}
+
 type Platform = Modelled<Unparker<NoDriver>>;
 
 /// A seat with a worker.
@@ -303,10 +399,10 @@ fn block_on<F: Future>(future: F, berth: Option<&Berth<WorkSeat, NoDriver>>) -> 
                 let (polled, is_asleep) =
                     seat.worker.enter(|worker| visit_worker(worker, poll, &root));
                 let berth = berth.expect("it was claimed");
-                if is_asleep {
-                    berth.leave(seat)
-                } else {
-                    berth.bring(seat)
+                let refused = if is_asleep { berth.leave(seat) } else { Some(seat) };
+                if let Some(mut seat) = refused {
+                    seat.worker.enter(|worker| worker.resume());
+                    berth.bring(seat);
                 }
                 polled
             }

@@ -32,7 +32,8 @@
 //! # Why nothing is missed that the resident sleeps for
 //! It sleeps until its next timer is due, and perhaps in the driver. When it awakes by itself it
 //! tries to take the seat. If a guest has it, the resident unparks it, so that the guest has to
-//! bring it, and sleeps until it is called. A guest that leaves the seat instead came before that
+//! bring it, and sleeps until it is called. It does that before it dispatches what it found in the
+//! driver, too: a waker may keep it there, and then nobody may take the worker for one that sleeps. A guest that leaves the seat instead came before that
 //! unpark, which then finds VACANT, and calls. A timer that became due *earlier* while a guest had
 //! the seat is what the guest has to look for before it leaves: the resident does not know of it.
 //! And so is the driver, if the guest was in it, since others may have found it held and sleep
@@ -80,17 +81,18 @@ impl<T, D: Driver> Berth<T, D> {
         is_ours.then(|| unsafe { self.take() })
     }
 
-    /// Leaves the seat, which is registered as asleep, if its resident may sleep on; otherwise brings
-    /// it. To be called by a guest.
-    pub fn leave(&self, seat: T) {
+    /// Leaves the seat, which is registered as asleep, if its resident may sleep on; otherwise gives it
+    /// back, to be brought. To be called by a guest.
+    #[must_use]
+    pub fn leave(&self, seat: T) -> Option<T> {
         // SAFETY: the caller has the seat.
         unsafe { self.put(seat) };
-        if !self.vacate() {
-            self.unparker.inner.call_resident();
-        }
+        // SAFETY: if it was not left, it is the caller's.
+        if self.vacate() { None } else { Some(unsafe { self.take() }) }
     }
 
-    /// Has the resident go on with the seat. To be called by a guest.
+    /// Has the resident go on with the seat, which is not registered as asleep: the resident may be in
+    /// a waker that it has called in the driver, and take its time. To be called by a guest.
     pub fn bring(&self, seat: T) {
         // SAFETY: the caller has the seat.
         unsafe { self.put(seat) };
@@ -122,7 +124,9 @@ impl<T, D: Driver> Berth<T, D> {
             let mut seat = None;
             contain(|| {
                 bed.park_around(timeout, |dispatch| {
-                    seat = self.regain();
+                    // Without the seat it says so first: a guest that left it now, registered as asleep,
+                    // would leave it to a thread that may be in a waker for long.
+                    seat = self.regain().or_else(|| self.recall());
                     match &mut seat {
                         Some(seat) => turn(seat, dispatch),
                         None => dispatch(),
@@ -137,6 +141,12 @@ impl<T, D: Driver> Berth<T, D> {
             self.unparker.unpark();
             timeout = None;
         }
+    }
+
+    /// Has the guest that has the seat bring it. Takes it, if it was left or brought meanwhile.
+    fn recall(&self) -> Option<T> {
+        self.unparker.unpark();
+        self.regain()
     }
 
     /// Takes the seat, if it was left or brought.

@@ -72,10 +72,23 @@ impl Team {
     /// The seat of a worker that sleeps.
     fn claim(&self) -> Option<Seat> {
         let seat = self.berths.iter().find_map(Berth::claim)?;
+        self.takes(&seat);
+        Some(seat)
+    }
+
+    /// Brings a seat to its resident. Until that comes the worker is awake, for whoever looks whether
+    /// one is stuck.
+    fn bring(&self, berth: usize, mut seat: Seat) {
+        self.takes(&seat);
+        seat.resume();
+        self.berths[berth].bring(seat);
+    }
+
+    /// Says that somebody goes on with a seat.
+    fn takes(&self, seat: &Seat) {
         if let (Some(monitor), Some(worker)) = (&self.monitor, seat.worker().index()) {
             monitor.taken(worker);
         }
-        Some(seat)
     }
 }
 
@@ -129,7 +142,8 @@ impl Guest {
             (polled, visit.end())
         });
         if may_sleep_on && let Some((berth, seat)) = self.clear() {
-            desk.team.berths[berth].leave(seat);
+            let refused = desk.team.berths[berth].leave(seat);
+            refused.into_iter().for_each(|seat| desk.team.bring(berth, seat));
         }
         polled
     }
@@ -144,7 +158,7 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         if let Some((berth, seat)) = self.clear() {
-            self.desk.team.berths[berth].bring(seat);
+            self.desk.team.bring(berth, seat);
         }
     }
 }

@@ -77,6 +77,11 @@ impl Seat {
         &self.worker
     }
 
+    /// Ends the sleep of the worker, and its search.
+    pub(super) fn resume(&mut self) {
+        self.worker.enter(|worker| worker.resume());
+    }
+
     /// Works on this thread until the worker has stopped or was handed off.
     pub(super) fn run(self) {
         self.run_between(|| {}, || {});
