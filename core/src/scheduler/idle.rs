@@ -200,7 +200,7 @@ impl Idle {
     }
 
     /// Joins the sleepers, and ends a search that found nothing. The caller then looks once more before
-    /// it parks: into every queue, or for a rest into every inbox.
+    /// it parks: into every queue, or for a rest into every inbox and its own queues.
     pub fn start_sleep(&self, worker: usize, searching: bool, sleep: Sleep) {
         let (word, bit) = Self::place(worker);
         let sleepers = &self.sleeping[word];
