@@ -33,11 +33,11 @@
 //! It sleeps until its next timer is due, and perhaps in the driver. When it awakes by itself it
 //! tries to take the seat. If a guest has it, the resident unparks it, so that the guest has to
 //! bring it, and sleeps until it is called. It does that before it dispatches what it found in the
-//! driver, too: a waker may keep it there, and then nobody may take the worker for one that sleeps. A guest that leaves the seat instead came before that
-//! unpark, which then finds VACANT, and calls. A timer that became due *earlier* while a guest had
-//! the seat is what the guest has to look for before it leaves: the resident does not know of it.
-//! And so is the driver, if the guest was in it, since others may have found it held and sleep
-//! beside it.
+//! driver, too: a waker may keep it there, and then nobody may take the worker for one that sleeps.
+//! A guest that leaves the seat instead came before that unpark, which then finds VACANT, and
+//! calls. A timer that became due *earlier* while a guest had the seat is what the guest has to
+//! look for before it leaves: the resident does not know of it. And so is the driver, if the guest
+//! was in it, since others may have found it held and sleep beside it.
 
 use std::time::Duration;
 
