@@ -7,7 +7,7 @@
 //! - `alarm`: what the monitor sleeps on meanwhile.
 //! - [`thread`]: a plain parker per thread, for `block_on` on threads that are not workers.
 //! - [`patience`]: when a thread looks for a while before it sleeps.
-//! - `rush`: when it asks the driver before it sleeps.
+//! - `rush`: when it asks the driver before all else.
 //!
 //! This floor does not know what a driver waits for; it declares what it needs of one.
 
@@ -31,8 +31,8 @@ pub(crate) use alarm::Alarm;
 pub use berth::Berth;
 pub use dormancy::Dormancy;
 pub(crate) use patience::Patience;
-pub(crate) use rush::Rush;
-pub use shared::{Parker, SharedDriver, Unparker};
+pub(crate) use rush::{Rush, Streak};
+pub use shared::{Parker, SharedDriver, Turn, Unparker};
 pub use thread::{CachedParker, ThreadParker, block_on_waker};
 
 /// Something to sleep in that produces events: the I/O driver.

@@ -110,6 +110,14 @@ impl Patience {
     }
 }
 
+/// Waits for a moment, at most as long as a look takes, until another thread has finished something
+/// that takes no longer. For whoever goes on either way.
+pub fn wait_for_a_moment(is_over: impl Fn() -> bool) {
+    if has_many_cores() {
+        Patience::look_until(Instant::now(), LOOK, is_over);
+    }
+}
+
 /// On a single core whoever looks keeps the one from running that it waits for. A model checker
 /// looks at every order anyway.
 fn has_many_cores() -> bool {

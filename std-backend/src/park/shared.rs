@@ -33,6 +33,10 @@
 //! variable stay there. The holder must look after the driver itself: with
 //! [`turn_now`](Parker::turn_now) at its event interval while it is busy, by parking again when it
 //! is not. Any other worker that goes to sleep meanwhile finds the driver free and enters it.
+//!
+//! Of the workers that want to turn it one may wait for the holder, for a moment, if that dispatches
+//! and does not sleep ([`turn_next_around`](Parker::turn_next_around)). The word for that and the
+//! one that tells a holder who sleeps are hints: they decide who loses a moment, and nothing else.
 
 use std::{
     fmt,
@@ -43,7 +47,7 @@ use jenny_core::platform::Unpark;
 
 use super::{
     Driver, DriverWaker,
-    patience::{LONG_LOOK, Patience},
+    patience::{LONG_LOOK, Patience, wait_for_a_moment},
     try_lock::TryLock,
 };
 use crate::primitives::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
@@ -63,13 +67,29 @@ pub struct SharedDriver<D: Driver> {
 struct Held<D: Driver> {
     lock: TryLock<D>,
     waker: D::Waker,
+    /// Whoever has the driver waits in it.
+    is_asleep: AtomicBool,
+    /// For the one who has it next.
+    next: TryLock<()>,
+}
+
+impl<D: Driver> Held<D> {
+    fn new(driver: D) -> Self {
+        let waker = driver.waker();
+        let (is_asleep, next) = (AtomicBool::new(false), TryLock::new(()));
+        Self { lock: TryLock::new(driver), waker, is_asleep, next }
+    }
+
+    /// Whether somebody has the driver and does not sleep in it.
+    fn is_dispatched(&self) -> bool {
+        self.lock.is_locked() && !self.is_asleep.load(Ordering::Relaxed)
+    }
 }
 
 impl<D: Driver> SharedDriver<D> {
     /// Shares a driver.
     pub fn new(driver: D) -> Arc<Self> {
-        let waker = driver.waker();
-        Arc::new(Self { driver: Some(Held { lock: TryLock::new(driver), waker }) })
+        Arc::new(Self { driver: Some(Held::new(driver)) })
     }
 
     /// For a runtime without I/O: all its parkers sleep on their condition variables.
@@ -100,12 +120,47 @@ impl<D: Driver> SharedDriver<D> {
     fn try_with<R>(&self, closure: impl FnOnce(&mut D) -> R) -> Option<R> {
         self.driver.as_ref()?.lock.try_with(closure)
     }
+
+    fn is_dispatched(&self) -> bool {
+        self.driver.as_ref().is_some_and(Held::is_dispatched)
+    }
+
+    /// Waits in the driver, which the caller has.
+    fn wait(&self, driver: &mut D, timeout: Option<Duration>) -> bool {
+        let says_so = |is_asleep| {
+            let held = self.driver.as_ref();
+            held.inspect(|held| held.is_asleep.store(is_asleep, Ordering::Relaxed));
+        };
+        says_so(true);
+        let wakes = driver.wait(timeout);
+        says_so(false);
+        wakes
+    }
+}
+
+#[cfg(test)]
+impl<D: Driver> SharedDriver<D> {
+    /// Wakes whoever waits in the driver.
+    pub(super) fn wake(&self) {
+        self.driver.as_ref().expect("a driver").waker.wake();
+    }
 }
 
 impl<D: Driver> fmt::Debug for SharedDriver<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedDriver").field("present", &self.driver.is_some()).finish()
     }
+}
+
+/// What came of a look into the driver that did not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It had events, which were dispatched.
+    Events,
+    /// It had none, as somebody knows who sleeps in it; or there is no driver.
+    Quiet,
+    /// Somebody else dispatches its events.
+    Held,
 }
 
 pub(super) struct Inner<D: Driver> {
@@ -200,19 +255,35 @@ impl<D: Driver> Parker<D> {
         dispatched
     }
 
-    /// Dispatches the I/O events that are there, without sleeping; false if there were none. Does
-    /// nothing while another parker has the driver, for that one dispatches them. Consumes no unpark.
-    pub fn turn_now(&mut self) -> bool {
+    /// Dispatches the I/O events that are there, without sleeping. Does nothing while another parker
+    /// has the driver, for that one dispatches them. Consumes no unpark.
+    pub fn turn_now(&mut self) -> Turn {
         self.turn_around(|dispatch| dispatch())
     }
 
     /// As [`turn_now`](Self::turn_now), with a closure as in [`park_around`](Self::park_around).
-    pub(crate) fn turn_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> bool {
+    pub(crate) fn turn_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> Turn {
         let turned = self.inner.shared.try_with(|driver| {
             let wakes = driver.wait(Some(Duration::ZERO));
             dispatch(driver, wakes, around)
         });
-        turned.unwrap_or(false)
+        match turned {
+            Some(true) => Turn::Events,
+            Some(false) => Turn::Quiet,
+            None if self.inner.shared.is_dispatched() => Turn::Held,
+            None => Turn::Quiet,
+        }
+    }
+
+    /// As [`turn_around`](Self::turn_around), for an owner who has nothing else to do: if another one
+    /// dispatches, waits for a moment until that has finished.
+    pub(crate) fn turn_next_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> Turn {
+        if let Some(held) = &self.inner.shared.driver
+            && held.is_dispatched()
+        {
+            held.next.try_with(|()| wait_for_a_moment(|| !held.is_dispatched()));
+        }
+        self.turn_around(around)
     }
 }
 
@@ -272,7 +343,7 @@ impl<D: Driver> Inner<D> {
         if !self.announce(PARKED_DRIVER) {
             return false;
         }
-        let wakes = driver.wait(timeout);
+        let wakes = self.shared.wait(driver, timeout);
         // Before the dispatch: from here on the owner is awake, and an unpark is for its next park.
         self.reset();
         // Even without an unpark the park ends here, because what is dispatched may have made tasks

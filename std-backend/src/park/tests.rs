@@ -13,7 +13,9 @@ use std::{
 
 use jenny_core::platform::Unpark;
 
-use super::{Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, block_on_waker};
+use super::{
+    Driver, DriverWaker, NoDriver, Parker, SharedDriver, ThreadParker, Turn, block_on_waker,
+};
 
 /// Longer than any of these tests should take, short enough to fail in.
 const LONG: Duration = Duration::from_secs(20);
@@ -22,6 +24,7 @@ const LONG: Duration = Duration::from_secs(20);
 struct Channel {
     sender: mpsc::Sender<()>,
     receiver: mpsc::Receiver<()>,
+    has_event: bool,
     seen: Arc<Seen>,
 }
 
@@ -52,14 +55,14 @@ impl Driver for Channel {
 
     fn wait(&mut self, timeout: Option<Duration>) -> bool {
         self.seen.waiting.store(true, Ordering::SeqCst);
-        let _ = self.receiver.recv_timeout(timeout.unwrap_or(LONG));
+        self.has_event = self.receiver.recv_timeout(timeout.unwrap_or(LONG)).is_ok();
         self.seen.waiting.store(false, Ordering::SeqCst);
-        false
+        self.has_event
     }
 
     fn dispatch(&mut self) -> bool {
         self.seen.dispatched.fetch_add(1, Ordering::SeqCst);
-        false
+        self.has_event
     }
 
     fn shutdown(&mut self) {
@@ -70,7 +73,7 @@ impl Driver for Channel {
 fn channel() -> (Arc<Seen>, crate::primitives::Arc<SharedDriver<Channel>>) {
     let seen = Arc::new(Seen::default());
     let (sender, receiver) = mpsc::channel();
-    let driver = Channel { sender, receiver, seen: Arc::clone(&seen) };
+    let driver = Channel { sender, receiver, has_event: false, seen: Arc::clone(&seen) };
     (seen, SharedDriver::new(driver))
 }
 
@@ -145,6 +148,43 @@ fn who_does_not_get_the_driver_sleeps_beside_it() {
     holder.join().unwrap();
     shared.shutdown();
     assert!(seen.shut_down.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_turn_says_what_came_of_it() {
+    let (seen, shared) = channel();
+    let mut parker = Parker::new(crate::primitives::Arc::clone(&shared));
+    let event = || shared.wake();
+    assert_eq!(parker.turn_now(), Turn::Quiet);
+    event();
+    assert_eq!(parker.turn_now(), Turn::Events);
+
+    let mut sleeper = Parker::new(crate::primitives::Arc::clone(&shared));
+    let (dispatches, goes_on) = (AtomicBool::new(false), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            sleeper.park_around(None, |dispatch| {
+                dispatches.store(true, Ordering::SeqCst);
+                until(|| goes_on.load(Ordering::SeqCst));
+                dispatch();
+            })
+        });
+        until(|| seen.waiting.load(Ordering::SeqCst));
+        assert_eq!(parker.turn_now(), Turn::Quiet, "who sleeps in it would have awoken");
+        event();
+        until(|| dispatches.load(Ordering::SeqCst));
+        assert_eq!(parker.turn_now(), Turn::Held);
+        let start = Instant::now();
+        assert_eq!(parker.turn_next_around(|dispatch| dispatch()), Turn::Held);
+        assert!(start.elapsed() < LONG / 2, "a moment");
+        goes_on.store(true, Ordering::SeqCst);
+    });
+    event();
+    assert_eq!(parker.turn_next_around(|dispatch| dispatch()), Turn::Events);
+
+    let mut without = Parker::<NoDriver>::new(SharedDriver::without_driver());
+    assert_eq!(without.turn_now(), Turn::Quiet);
+    assert_eq!(without.turn_next_around(|dispatch| dispatch()), Turn::Quiet);
 }
 
 #[test]

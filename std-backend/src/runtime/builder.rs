@@ -130,7 +130,8 @@ impl Builder {
         self
     }
 
-    /// How many I/O events a turn of the driver takes from the system at most; 1024 by default.
+    /// How many I/O events a turn of the driver takes from the system at most. By default 1024, and 32
+    /// in a multi-thread runtime, whose workers take turns: none gets what would do for two.
     ///
     /// # Panics
     /// If it is zero.
@@ -372,7 +373,12 @@ impl Builder {
         if !self.enable_io {
             return Ok(Drivers { shared: SharedDriver::without_driver(), io: None });
         }
-        let driver = crate::io::IoDriver::new(self.max_io_events)?;
+        let most_events = self.max_io_events.unwrap_or(match self.flavor {
+            #[cfg(feature = "rt-multi-thread")]
+            Flavor::MultiThread => 32,
+            Flavor::CurrentThread => 1024,
+        });
+        let driver = crate::io::IoDriver::new(most_events)?;
         let io = Some(driver.handle());
         Ok(Drivers { shared: SharedDriver::new(driver), io })
     }

@@ -213,7 +213,7 @@ impl Taken<'_> {
         let waker = Waker::from(Arc::clone(root));
         let mut context = Context::from_waker(&waker);
         root.woken_here.store(true, Ordering::Relaxed);
-        let (mut turns, rush) = (0_u32, Rush::default());
+        let (mut turns, rush) = (0_u32, Rush::alone());
         worker.enter(|worker| {
             let _own = timers.own();
             let mut recorder = stats.record(0, worker.polls());

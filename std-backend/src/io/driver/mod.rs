@@ -37,10 +37,6 @@ use doubts::{Doubt, Doubts};
 use slots::{Mailbox, Table, Token};
 use wake_list::WakeList;
 
-/// Events taken from the system at once at most, unless the user says how many; more remain for the
-/// next turn.
-const MOST_EVENTS: usize = 1024;
-
 /// Room for events at first. A turn that fills it makes it twice as large: 12 KiB from the start would be
 /// a fifth of what a runtime of two workers takes, and most never have so many events at once.
 const FIRST_EVENTS: usize = 64;
@@ -97,12 +93,11 @@ pub(crate) struct DriverMetrics {
 }
 
 impl IoDriver {
-    /// Makes a driver that takes up to `most_events` at once.
+    /// Makes a driver that takes up to `most_events` at once; more remain for the next turn.
     ///
     /// # Errors
     /// The system is out of file descriptors.
-    pub(crate) fn new(most_events: Option<usize>) -> io::Result<Self> {
-        let most_events = most_events.unwrap_or(MOST_EVENTS);
+    pub(crate) fn new(most_events: usize) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let shared = Shared {
             registry: poll.registry().try_clone()?,

@@ -42,7 +42,7 @@ fn block_on<F: Future>(parker: &mut Parker<IoDriver>, future: F) -> F::Output {
 }
 
 fn driver() -> (Handle, Arc<SharedDriver<IoDriver>>) {
-    let driver = IoDriver::new(None).unwrap();
+    let driver = IoDriver::new(1024).unwrap();
     (driver.handle(), SharedDriver::new(driver))
 }
 
@@ -176,7 +176,7 @@ fn a_doubt_is_settled_by_a_turn_without_events() {
 /// Before the first waker is called, whoever turns the driver has to know.
 #[test]
 fn a_wait_says_whether_the_dispatch_may_wake() {
-    let mut driver = IoDriver::new(None).unwrap();
+    let mut driver = IoDriver::new(1024).unwrap();
     let handle = driver.handle();
     let mut turn = |timeout| {
         let wakes = driver.wait(timeout);
@@ -386,7 +386,7 @@ fn slots_are_freed_even_while_the_driver_sleeps() {
 #[test]
 fn there_is_room_for_as_many_events_as_come_at_once() {
     const SOCKETS: usize = 3 * FIRST_EVENTS;
-    let mut driver = IoDriver::new(Some(2 * FIRST_EVENTS)).unwrap();
+    let mut driver = IoDriver::new(2 * FIRST_EVENTS).unwrap();
     let handle = driver.handle();
     let connections: Vec<_> = (0..SOCKETS).map(|_| connection(&handle)).collect();
     let mut turns = Vec::new();

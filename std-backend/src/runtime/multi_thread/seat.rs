@@ -11,7 +11,7 @@ use jenny_core::scheduler::{Tick, stealing};
 use super::{super::timing::LoopTimers, Occupied, Team, Worker};
 use crate::{
     context::{self, Running, RuntimeDriver, RuntimePlatform, worker},
-    park::{Parker, Rush},
+    park::{Parker, Rush, Streak, Turn},
     primitives::{contain, unmodelled::Arc},
     stats::Recorder,
 };
@@ -49,6 +49,7 @@ pub(super) struct Desk {
     /// Since when the worker, which then went to sleep, has had more memory than it may keep for long.
     hoards_since: Cell<Option<Instant>>,
     rush: Rush,
+    own_alone: Streak,
     /// How long the worker leaves the tasks of others alone.
     rests: Cell<Option<Duration>>,
 }
@@ -137,7 +138,8 @@ impl Seat {
             occupied: Cell::default(),
             has_slept: Cell::new(false),
             hoards_since: Cell::default(),
-            rush: Rush::default(),
+            rush: Rush::among_others(),
+            own_alone: Streak::default(),
             rests: Cell::default(),
         };
         let worker = desk.restore(self);
@@ -180,12 +182,15 @@ impl Desk {
         // The driver is turned inside the worker's scope: what its events wake stays on this worker.
         loop {
             self.timers.fire_due_around(|fire| worker.gather(fire));
-            let tick = if self.rush.is_on() { worker.tick_own() } else { worker.tick() };
+            let tick = self.tick(worker);
             self.rests.set(worker.rests_for());
             match tick {
                 Tick::Ran => {
                     recorder.ran(worker.polls());
-                    self.rush.turned(self.turn(worker));
+                    // Otherwise it has its turn before the next tick.
+                    if !self.asks_first(worker) {
+                        self.rush.turned(self.turn(worker));
+                    }
                 }
                 Tick::Idle if self.is_resident() => {
                     if self.gets_up(worker, index, &mut recorder) {
@@ -196,6 +201,24 @@ impl Desk {
                 Tick::Stopped | Tick::HandedOff => return Break::Over,
             }
         }
+    }
+
+    fn tick(&self, worker: &Entered<'_>) -> Tick {
+        if !self.rush.is_on() {
+            return worker.tick();
+        }
+        if self.asks_first(worker) {
+            let next = |parker: &mut Parker<_>| {
+                parker.turn_next_around(|dispatch| worker.gather(dispatch))
+            };
+            self.rush.turned(self.with_parker(next));
+        }
+        if self.own_alone.goes_on() { worker.tick_own() } else { worker.tick() }
+    }
+
+    /// Whether the driver has its turn before other workers are asked.
+    fn asks_first(&self, worker: &Entered<'_>) -> bool {
+        self.rush.is_on() && !worker.has_work()
     }
 
     /// The parker is in the desk whenever a task runs, and tasks run in ticks only.
@@ -212,8 +235,8 @@ impl Desk {
         f(taken.1.as_mut().expect("nobody parks inside of a park"))
     }
 
-    /// Turns the driver without waiting; false if it had no events.
-    pub(super) fn turn(&self, worker: &Entered<'_>) -> bool {
+    /// Turns the driver without waiting.
+    pub(super) fn turn(&self, worker: &Entered<'_>) -> Turn {
         self.with_parker(|parker| parker.turn_around(|dispatch| worker.gather(dispatch)))
     }
 
@@ -225,14 +248,16 @@ impl Desk {
             recorder.park(worker.polls());
             let mut parked = team.monitor.as_ref().map(|monitor| monitor.parks(index));
             let time = self.time_left();
+            let mut waited = None;
             let gather = |dispatch: &mut dyn FnMut()| {
                 // Before the first waker, which may block.
                 parked = None;
+                waited = Some(recorder.unpark());
                 worker.gather(dispatch);
             };
             let had_events = self.with_parker(|parker| parker.park_around(time, gather));
             drop(parked);
-            self.rush.waited(had_events, recorder.unpark());
+            self.rush.waited(had_events, waited.unwrap_or_else(|| recorder.unpark()));
             worker.wake_up();
         }
         team.hooks.thread_unpark();
