@@ -21,7 +21,7 @@ mod brief_lock;
 mod company;
 #[cfg(jenny_count)]
 mod counted;
-#[cfg(feature = "time")]
+#[cfg(any(feature = "time", feature = "net"))]
 mod thread_number;
 #[allow(unreachable_pub, reason = "re-exported for the loom models only")]
 pub use self::brief_lock::BriefLock;
@@ -29,7 +29,7 @@ pub use self::brief_lock::BriefLock;
 pub(crate) use self::brief_lock::trials;
 pub(crate) use self::brief_lock::wait_until;
 pub(crate) use self::company::Company;
-#[cfg(feature = "time")]
+#[cfg(any(feature = "time", feature = "net"))]
 pub(crate) use self::thread_number::thread_number;
 
 /// What no model needs: what is in a static, or around the protocols.

@@ -133,8 +133,8 @@ on_every_runtime! {
     }
 }
 
-/// The most events that come between two polls of a task, where so many are there at once.
-fn events_at_once(flavour: Flavour, sockets: u64, limit: Option<usize>) -> u64 {
+/// The most events that come between two polls of a task, where five are there at once.
+fn events_at_once(flavour: Flavour, limit: Option<usize>) -> u64 {
     let runtime = flavour.build_with(|builder| {
         limit.into_iter().for_each(|limit| _ = builder.max_io_events_per_tick(limit));
         builder.event_interval(1)
@@ -145,7 +145,7 @@ fn events_at_once(flavour: Flavour, sockets: u64, limit: Option<usize>) -> u64 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut connections = Vec::new();
-        for _ in 0..sockets {
+        for _ in 0..5 {
             let peer = std::net::TcpStream::connect(address).unwrap();
             connections.push((listener.accept().await.unwrap().0, peer));
         }
@@ -157,7 +157,7 @@ fn events_at_once(flavour: Flavour, sockets: u64, limit: Option<usize>) -> u64 {
             peer.write_all(b"x").unwrap();
         }
         let (mut most, before) = (0, events());
-        while events() < before + sockets {
+        while events() < before + 5 {
             let last = events();
             yield_now().await;
             most = most.max(events() - last);
@@ -171,14 +171,10 @@ fn events_at_once(flavour: Flavour, sockets: u64, limit: Option<usize>) -> u64 {
 fn a_turn_of_the_driver_takes_as_many_events_as_it_may() {
     within_a_minute(|| {
         for flavour in [Flavour::CurrentThread, Flavour::Local, Flavour::OneWorker] {
-            let taken = [Some(1), Some(2), None].map(|limit| events_at_once(flavour, 5, limit));
+            let taken = [Some(1), Some(2), None].map(|limit| events_at_once(flavour, limit));
             // The system may be slow to deliver all five.
             assert!(taken[0] == 1 && taken[1] <= 2 && taken[2] > 2, "{flavour:?}: {taken:?}");
         }
-        // Workers that take turns leave something to each other.
-        let most =
-            [Flavour::CurrentThread, Flavour::OneWorker].map(|it| events_at_once(it, 40, None));
-        assert!(most[0] > 32 && most[1] <= 32, "{most:?}");
     });
 }
 

@@ -203,7 +203,8 @@ impl Driven {
         // Two reads in vain, and a doubt is worth a try.
         socket.readiness.was_vain();
         socket.readiness.was_vain();
-        let (doubts, system, changed) = Default::default();
+        let (system, changed) = Default::default();
+        let doubts = Doubts::new(2);
         Arc::new(Self { socket, doubts, system, changed })
     }
 
@@ -259,7 +260,7 @@ impl Driven {
                 };
                 if self.socket.read(1).is_some() {
                     done += 1;
-                    self.doubts.leave((), readiness, event);
+                    self.doubts.leave(done, (), readiness, event);
                 } else {
                     readiness.clear(event);
                 }

@@ -131,7 +131,7 @@ impl Builder {
     }
 
     /// How many I/O events a turn of the driver takes from the system at most. By default 1024, and 32
-    /// in a multi-thread runtime, whose workers take turns: none gets what would do for two.
+    /// with several workers, who take turns: none shall get what would do for two.
     ///
     /// # Panics
     /// If it is zero.
@@ -341,11 +341,10 @@ impl Builder {
     pub fn build(&mut self) -> io::Result<Runtime> {
         #[cfg(feature = "time")]
         self.time.check(self.has_one_thread());
-        let driver = self.driver()?;
         match self.flavor {
-            Flavor::CurrentThread => Ok(self.build_current_thread(driver, None)),
+            Flavor::CurrentThread => Ok(self.build_current_thread(self.driver(1)?, None)),
             #[cfg(feature = "rt-multi-thread")]
-            Flavor::MultiThread => self.build_multi_thread(driver),
+            Flavor::MultiThread => self.build_multi_thread(),
         }
     }
 
@@ -364,27 +363,22 @@ impl Builder {
             self.flavor == Flavor::CurrentThread,
             "a `LocalRuntime` has no worker threads: build it with `Builder::new_current_thread`"
         );
-        let runtime = self.build_current_thread(self.driver()?, Some(thread::current().id()));
+        let runtime = self.build_current_thread(self.driver(1)?, Some(thread::current().id()));
         Ok(LocalRuntime::of(runtime))
     }
 
     #[cfg(feature = "net")]
-    fn driver(&self) -> io::Result<Drivers> {
+    fn driver(&self, workers: usize) -> io::Result<Drivers> {
         if !self.enable_io {
             return Ok(Drivers { shared: SharedDriver::without_driver(), io: None });
         }
-        let most_events = self.max_io_events.unwrap_or(match self.flavor {
-            #[cfg(feature = "rt-multi-thread")]
-            Flavor::MultiThread => 32,
-            Flavor::CurrentThread => 1024,
-        });
-        let driver = crate::io::IoDriver::new(most_events)?;
+        let driver = crate::io::IoDriver::new(workers, self.max_io_events)?;
         let io = Some(driver.handle());
         Ok(Drivers { shared: SharedDriver::new(driver), io })
     }
 
     #[cfg(not(feature = "net"))]
-    fn driver(&self) -> io::Result<Drivers> {
+    fn driver(&self, _workers: usize) -> io::Result<Drivers> {
         Ok(Drivers { shared: SharedDriver::without_driver() })
     }
 
@@ -417,11 +411,12 @@ impl Builder {
     }
 
     #[cfg(feature = "rt-multi-thread")]
-    fn build_multi_thread(&self, drivers: Drivers) -> io::Result<Runtime> {
+    fn build_multi_thread(&self) -> io::Result<Runtime> {
         let count = match self.worker_threads {
             Some(count) => count,
             None => default_workers()?,
         };
+        let drivers = self.driver(count)?;
         let driver = || crate::primitives::Arc::clone(&drivers.shared);
         let (parkers, beds): (Vec<_>, Vec<_>) = if self.block_on_runs_tasks {
             (0..count).map(|_| Parker::with_bed(driver())).unzip()

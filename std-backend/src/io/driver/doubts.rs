@@ -11,7 +11,10 @@
 //! most, since what they lead to may be the report of this one; a turn without events ends it.
 //!
 //! The one difference to an event is that it ends no wait. So nobody waits in the driver while
-//! there is a doubt, and none is taken while somebody does; both are decided under one lock.
+//! there is a doubt, and none is taken while somebody does. There are several lists, each with a
+//! lock of its own, since workers that read at the same time would contend for one. Whoever wants to
+//! wait says so before it empties them. A doubt that comes to its list before that is found there;
+//! one that comes after sees, by the lock, that somebody waits.
 //!
 //! A report of the resource settles it, also one of writing: where doubts are left, it would have
 //! told of data, too.
@@ -59,32 +62,42 @@ impl<R> Doubt<R> {
 /// The doubts that the driver has not heard of yet.
 #[derive(Debug)]
 pub struct Doubts<R> {
-    /// Workers that read at the same time contend for it, so it opens by a store.
-    left: Mutex<Vec<Doubt<R>>, BriefLock>,
+    left: Box<[Left<R>]>,
     /// Somebody waits in the driver, or is about to.
     is_asleep: AtomicBool,
 }
 
-impl<R> Default for Doubts<R> {
-    fn default() -> Self {
-        Self { left: Mutex::new(Vec::new()), is_asleep: AtomicBool::new(false) }
-    }
-}
+/// The doubts of some threads, on a cache line of their own. The driver and another reader may
+/// contend for them, so the lock opens by a store.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Left<R>(Mutex<Vec<Doubt<R>>, BriefLock>);
 
 impl<R> Doubts<R> {
+    /// The most lists that pay: to look into each is a part of every turn.
+    const MOST_LISTS: usize = 8;
+
+    /// For so many threads that read at the same time.
+    pub fn new(readers: usize) -> Self {
+        let lists = readers.clamp(1, Self::MOST_LISTS);
+        let left = (0..lists).map(|_| Left(Mutex::new(Vec::new()))).collect();
+        Self { left, is_asleep: AtomicBool::new(false) }
+    }
+
     /// After a read that filled its buffer, begun with this event: forgets the readiness and leaves
-    /// a doubt, if that promises something.
-    pub fn leave(&self, resource: R, readiness: &Readiness, event: Event) {
-        if readiness.may_be_doubted() && self.push(Doubt { resource, event, turns: 0 }) {
+    /// a doubt, if that promises something. Each `reader` has its number.
+    pub fn leave(&self, reader: usize, resource: R, readiness: &Readiness, event: Event) {
+        let doubt = Doubt { resource, event, turns: 0 };
+        if readiness.may_be_doubted() && self.push(reader, doubt) {
             readiness.clear(event);
         }
     }
 
     /// False if the next turn may be far away.
-    fn push(&self, doubt: Doubt<R>) -> bool {
-        self.left.with(|left| {
-            // Ordering: Relaxed, since it becomes true under the lock. If it is false by now, the
-            // outdated answer costs a system call.
+    fn push(&self, reader: usize, doubt: Doubt<R>) -> bool {
+        self.left[reader % self.left.len()].0.with(|left| {
+            // Ordering: Relaxed; if whoever waits has had the lock before, it is seen by that. If it
+            // is false by now, the outdated answer costs a system call.
             if self.is_asleep.load(Ordering::Relaxed) {
                 return false;
             }
@@ -98,14 +111,19 @@ impl<R> Doubts<R> {
     /// [`has_waited`](Self::has_waited).
     #[must_use]
     pub fn take(&self, unsettled: &mut Vec<Doubt<R>>, wants: bool) -> bool {
-        self.left.with(|left| {
-            unsettled.append(left);
-            let waits = wants && unsettled.is_empty();
-            if waits {
-                self.is_asleep.store(true, Ordering::Relaxed);
-            }
-            waits
-        })
+        let wants = wants && unsettled.is_empty();
+        if wants {
+            // Ordering: Relaxed, the locks pass it on.
+            self.is_asleep.store(true, Ordering::Relaxed);
+        }
+        for Left(left) in &self.left {
+            left.with(|left| unsettled.append(left));
+        }
+        let waits = wants && unsettled.is_empty();
+        if wants && !waits {
+            self.has_waited();
+        }
+        waits
     }
 
     /// Says that the driver is awake.

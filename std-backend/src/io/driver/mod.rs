@@ -37,6 +37,13 @@ use doubts::{Doubt, Doubts};
 use slots::{Mailbox, Table, Token};
 use wake_list::WakeList;
 
+/// Events taken from the system at once at most, unless the user says how many; more remain for the
+/// next turn.
+const MOST_EVENTS: usize = 1024;
+
+/// Where workers take turns: none shall get what would do for two.
+const MOST_EVENTS_OF_MANY: usize = 32;
+
 /// Room for events at first. A turn that fills it makes it twice as large: 12 KiB from the start would be
 /// a fifth of what a runtime of two workers takes, and most never have so many events at once.
 const FIRST_EVENTS: usize = 64;
@@ -93,17 +100,19 @@ pub(crate) struct DriverMetrics {
 }
 
 impl IoDriver {
-    /// Makes a driver that takes up to `most_events` at once; more remain for the next turn.
+    /// Makes a driver for so many workers, which takes up to `most_events` at once.
     ///
     /// # Errors
     /// The system is out of file descriptors.
-    pub(crate) fn new(most_events: usize) -> io::Result<Self> {
+    pub(crate) fn new(workers: usize, most_events: Option<usize>) -> io::Result<Self> {
+        let by_default = if workers > 1 { MOST_EVENTS_OF_MANY } else { MOST_EVENTS };
+        let most_events = most_events.unwrap_or(by_default);
         let poll = mio::Poll::new()?;
         let shared = Shared {
             registry: poll.registry().try_clone()?,
             waker: mio::Waker::new(poll.registry(), Token::WAKER.into())?,
             mailbox: Mutex::new(Mailbox::default()),
-            doubts: Doubts::default(),
+            doubts: Doubts::new(workers),
             registered: AtomicUsize::new(0),
             departed: AtomicUsize::new(0),
             counts: Counts::default(),

@@ -9,7 +9,10 @@ use std::{
 use mio::event::Source;
 
 use super::{Direction, Event, Handle, Interest, Readiness, Ready, shutting_down, slots::Token};
-use crate::{coop, primitives::Arc};
+use crate::{
+    coop,
+    primitives::{Arc, thread_number},
+};
 
 /// A resource's place in the driver. Every wait that ends takes one unit of the task's budget.
 #[derive(Debug)]
@@ -139,7 +142,8 @@ impl Registration {
     pub(crate) fn doubt(&self, event: Event) {
         // The end of the stream stays ready.
         if !event.ready.is_read_closed() {
-            self.handle.shared.doubts.leave(self.token, &self.readiness, event);
+            let doubts = &self.handle.shared.doubts;
+            doubts.leave(thread_number(), self.token, &self.readiness, event);
         }
     }
 

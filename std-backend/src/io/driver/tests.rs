@@ -42,7 +42,7 @@ fn block_on<F: Future>(parker: &mut Parker<IoDriver>, future: F) -> F::Output {
 }
 
 fn driver() -> (Handle, Arc<SharedDriver<IoDriver>>) {
-    let driver = IoDriver::new(1024).unwrap();
+    let driver = IoDriver::new(1, None).unwrap();
     (driver.handle(), SharedDriver::new(driver))
 }
 
@@ -176,7 +176,7 @@ fn a_doubt_is_settled_by_a_turn_without_events() {
 /// Before the first waker is called, whoever turns the driver has to know.
 #[test]
 fn a_wait_says_whether_the_dispatch_may_wake() {
-    let mut driver = IoDriver::new(1024).unwrap();
+    let mut driver = IoDriver::new(1, None).unwrap();
     let handle = driver.handle();
     let mut turn = |timeout| {
         let wakes = driver.wait(timeout);
@@ -383,21 +383,31 @@ fn slots_are_freed_even_while_the_driver_sleeps() {
     sleeper.0.join().unwrap();
 }
 
-#[test]
-fn there_is_room_for_as_many_events_as_come_at_once() {
-    const SOCKETS: usize = 3 * FIRST_EVENTS;
-    let mut driver = IoDriver::new(2 * FIRST_EVENTS).unwrap();
+/// How many events the turns of the driver take, where so many sockets have one at once.
+fn turns(mut driver: IoDriver, sockets: usize) -> Vec<u64> {
     let handle = driver.handle();
-    let connections: Vec<_> = (0..SOCKETS).map(|_| connection(&handle)).collect();
+    let connections: Vec<_> = (0..sockets).map(|_| connection(&handle)).collect();
     let mut turns = Vec::new();
     // Each is writable, and says so once.
-    while turns.iter().sum::<u64>() < SOCKETS as u64 {
+    while turns.iter().sum::<u64>() < sockets as u64 {
         let before = handle.metrics().events;
         driver.wait(Some(LONG));
         driver.dispatch();
         turns.push(handle.metrics().events - before);
     }
-    let first = FIRST_EVENTS as u64;
-    assert_eq!(turns, [first, 2 * first]);
     drop(connections);
+    turns
+}
+
+#[test]
+fn there_is_room_for_as_many_events_as_come_at_once() {
+    let driver = IoDriver::new(1, Some(2 * FIRST_EVENTS)).unwrap();
+    let first = FIRST_EVENTS as u64;
+    assert_eq!(turns(driver, 3 * FIRST_EVENTS), [first, 2 * first]);
+}
+
+#[test]
+fn several_workers_leave_something_to_each_other() {
+    let driver = IoDriver::new(2, None).unwrap();
+    assert_eq!(turns(driver, 2 * MOST_EVENTS_OF_MANY), [MOST_EVENTS_OF_MANY as u64; 2]);
 }
