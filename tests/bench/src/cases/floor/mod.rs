@@ -4,7 +4,7 @@
 //! A floor does as little as it may on purpose, by what it knows of its case and a runtime cannot:
 //! that a message has come as a whole, that nobody cancels the timer from another thread, which
 //! thread is next. It takes a thread or a core where the case is about one: a worker that answers
-//! `block_on` is asleep when it is called, a blocking job has a thread of its own.
+//! `block_on` and a blocking job have threads of their own, which are awake when they are called.
 
 mod echo;
 mod http;
@@ -46,12 +46,12 @@ pub(super) const RING: Floor = Floor {
 };
 
 pub(super) const PARTNER: Floor = Floor {
-    what: "two threads that park and unpark each other",
+    what: "two threads that call each other and do not sleep",
     sampler: |effort| Ok(wall(Partner::start(), effort.operations(1000), Partner::round_trips)),
 };
 
 pub(super) const BATCH: Floor = Floor {
-    what: "one thread that is unparked for all 16 and answers once",
+    what: "one thread that is called for all 16, answers once and does not sleep",
     sampler: |effort| Ok(wall(Partner::start(), effort.operations(1600), Partner::batches)),
 };
 

@@ -1,5 +1,6 @@
 //! Threads that sleep and wake each other, with nothing to hand over.
 
+use std::hint;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
@@ -14,7 +15,8 @@ use super::super::blocking::BATCH;
 use super::super::idle::latency;
 use crate::measure::Sampler;
 
-/// A thread that sleeps until it is called, and then wakes its caller, the thread that started it.
+/// A thread that waits until it is called, and then calls its caller, the thread that started it.
+/// Neither sleeps between two turns, so it does not matter how long the system takes to wake a thread.
 pub(super) struct Partner {
     turn: Arc<AtomicU8>,
     thread: Option<JoinHandle<()>>,
@@ -29,15 +31,9 @@ impl Partner {
         let (turn, caller) = (Arc::new(AtomicU8::new(CALLER)), thread::current());
         let its_turn = Arc::clone(&turn);
         let thread = thread::spawn(move || {
-            loop {
-                match its_turn.load(Acquire) {
-                    CALLER => thread::park(),
-                    PARTNER => {
-                        its_turn.store(CALLER, Release);
-                        caller.unpark();
-                    }
-                    _ => return,
-                }
+            while wait_while(CALLER, &its_turn) == PARTNER {
+                its_turn.store(CALLER, Release);
+                caller.unpark();
             }
         });
         Self { turn, thread: Some(thread) }
@@ -46,9 +42,7 @@ impl Partner {
     pub(super) fn round_trips(&self, operations: u64) {
         for _ in 0..operations {
             self.give_turn_to(PARTNER);
-            while self.turn.load(Acquire) == PARTNER {
-                thread::park();
-            }
+            wait_while(PARTNER, &self.turn);
         }
     }
 
@@ -67,6 +61,24 @@ impl Drop for Partner {
     fn drop(&mut self) {
         self.give_turn_to(NOBODY);
         self.thread.take().expect("dropped once").join().expect("no panic");
+    }
+}
+
+/// Waits until it is somebody else's turn, and says whose. While the peers are measured, it sleeps.
+fn wait_while(whose: u8, turn: &AtomicU8) -> u8 {
+    const LOOKS: u32 = 20_000;
+    let mut looked = 0;
+    loop {
+        let now = turn.load(Acquire);
+        if now != whose {
+            return now;
+        }
+        if looked < LOOKS {
+            looked += 1;
+            hint::spin_loop();
+        } else {
+            thread::park();
+        }
     }
 }
 
