@@ -4,14 +4,17 @@
 //! cancelled, exactly once; one that it does not accept is handed back.
 //!
 //! # Two ways to a thread
-//! *By letter.* If a thread is idle, the spawner takes it out of a bitmap with one compare-and-swap
-//! and puts the job into its letter box (`pool/idle.rs`). This is the common case. It takes no lock
-//! that anybody else could want, and the thread takes none either when it goes back to wait.
+//! *By letter.* A thread that has nothing to do looks for a while before it sleeps, if that has paid
+//! lately. The spawner takes it out of a bitmap with one compare-and-swap and puts the job into its
+//! letter box (`pool/idle.rs`). That takes no lock that anybody else could want, and wakes nobody. It
+//! may overtake a job that is queued: for that one another thread is coming.
 //!
-//! *By queue.* Otherwise the job waits in one queue behind one lock, in order. At most
-//! [`Config::max_coming`] threads are woken or started for it at a time, and each of them, when it has
-//! come, calls the next before it turns to its own job. So a burst of short jobs costs a few wake-ups
-//! instead of one each, and jobs that block, or wait for each other, get a thread each all the same.
+//! *By queue.* Otherwise the job waits in one queue behind one lock, in order, and a thread is called
+//! that looks there. Not for this very job: to wake a thread takes longer than many a job, and another
+//! may be done before. At most [`Config::max_coming`] threads are woken or started at a time, and each
+//! of them, when it has come, calls the next before it turns to its own job. So a burst of short jobs
+//! costs a few wake-ups instead of one each, and jobs that block, or wait for each other, get a thread
+//! each all the same.
 //!
 //! # Why no job is forgotten
 //! What is queued, is queued under the lock, and the queue's length is published for those without it.
@@ -43,6 +46,8 @@
 //! - *No thread at all.* A spawner that finds none counted starts one, whoever is coming, and keeps its
 //!   job if it cannot. A thread that cannot be started is no loss while another is counted: that one
 //!   is busy, or it would have been claimed, and looks at the queue when it is done.
+//! - *Letters with a job.* They are no part of this: a thread that is claimed for one is not coming, so
+//!   nobody relies on it, and is busy for everybody else from then on.
 //! - *Urgent jobs.* A thread is out of the count when it is claimed for one, not when it comes, so
 //!   nobody relies on a thread that may never be back. And none is claimed while a job is queued: the
 //!   idle thread might be just about to fetch it.
@@ -123,9 +128,7 @@ impl<J: Job> Pool<J> {
         max_queue: usize,
     ) -> Result<T, SpawnError<S>> {
         let shared = &self.shared;
-        if shared.may_claim()
-            && let Some(claim) = shared.claim()
-        {
+        if let Some(claim) = shared.claim_awake() {
             return Ok(self.send(claim, into_job(seed)));
         }
         let mut state = shared.lock_with_name();
@@ -134,7 +137,7 @@ impl<J: Job> Pool<J> {
         }
         if state.counted == 0 || state.queue.len() >= max_queue {
             // Waiting for others is not enough: this job comes with a thread, or not at all.
-            if let Some(claim) = shared.claim() {
+            if let Some(claim) = shared.idle.claim() {
                 drop(state);
                 return Ok(self.send(claim, into_job(seed)));
             }
@@ -181,7 +184,7 @@ impl<J: Job> Pool<J> {
     pub fn run_now(&self, job: J) -> Result<(), SpawnError<J>> {
         let shared = &self.shared;
         let mut state = shared.lock_with_name();
-        let claim = if state.queue.is_empty() { shared.claim() } else { None };
+        let claim = if state.queue.is_empty() { shared.idle.claim() } else { None };
         state.seated += 1;
         if let Some(claim) = claim {
             state.counted -= 1;

@@ -8,9 +8,14 @@
 //!
 //! A thread keeps its place from its start to its end, and ends only after it has withdrawn or read
 //! its letter. So a box never holds a letter that its next owner could take for its own.
+//!
+//! A thread may look for its letter for a while before it sleeps (`park/patience.rs`). It is known by
+//! a second bit, which is a hint: whoever wants it has to clear the first. Only a few look at a time,
+//! so those that a burst has brought do not take the processors from those that they wait for.
 
 use std::{array, iter, sync::OnceLock};
 
+use crate::park::Patience;
 use crate::primitives::{AtomicUsize, Condvar, Mutex, Ordering};
 
 use super::deadline::Deadline;
@@ -27,12 +32,17 @@ pub(super) enum Letter<J> {
     Job(J),
     /// Run this, which may take for ever.
     Urgent(J),
-    /// Look at the queue, and whether the pool is shut down.
+    /// Look at the queue, and whether the pool is shut down. Whoever sends it has counted the thread
+    /// as coming.
     Look,
 }
 
 pub(super) struct Idle<J> {
     words: Box<[Word<J>]>,
+    /// The threads of the first word that look.
+    looking: AtomicUsize,
+    /// So many may look at a time.
+    max_looking: u32,
 }
 
 struct Word<J> {
@@ -52,10 +62,14 @@ struct LetterBox<J> {
 pub(super) struct Claim<'a, J>(&'a LetterBox<J>);
 
 impl<J> Idle<J> {
-    pub(super) fn new(max_threads: usize) -> Self {
+    pub(super) fn new(max_threads: usize, max_looking: usize) -> Self {
         let words = max_threads.min(MAX_PLACES).div_ceil(PLACES);
         let word = || Word { idle: AtomicUsize::new(0), boxes: OnceLock::new() };
-        Self { words: iter::repeat_with(word).take(words).collect() }
+        Self {
+            words: iter::repeat_with(word).take(words).collect(),
+            looking: AtomicUsize::new(0),
+            max_looking: max_looking.try_into().unwrap_or(u32::MAX),
+        }
     }
 
     /// Whether a thread of this number may wait here.
@@ -73,7 +87,12 @@ impl<J> Idle<J> {
     /// Takes a thread out of those that wait, the one with the lowest number: so those with high
     /// numbers stay idle and end when there is less to do.
     pub(super) fn claim(&self) -> Option<Claim<'_, J>> {
-        self.words.iter().find_map(Word::claim)
+        self.words.iter().find_map(|word| word.claim(usize::MAX))
+    }
+
+    /// Takes a thread that looks, so need not be woken.
+    pub(super) fn claim_looking(&self) -> Option<Claim<'_, J>> {
+        self.words.first()?.claim(self.looking.load(Ordering::Relaxed))
     }
 
     /// The thread of this number is now waiting.
@@ -91,8 +110,22 @@ impl<J> Idle<J> {
         word.idle.fetch_and(!bit, Ordering::Relaxed) & bit != 0
     }
 
+    /// At the start of a wait: the thread of this number looks whether it is claimed, if it has the
+    /// patience and not too many others look.
+    pub(super) fn look(&self, number: usize, patience: &mut Patience) {
+        let others = self.looking.load(Ordering::Relaxed);
+        if number >= PLACES || others.count_ones() >= self.max_looking {
+            return;
+        }
+        let (all, relaxed) = (others | 1 << number, Ordering::Relaxed);
+        if self.looking.compare_exchange(others, all, relaxed, relaxed).is_ok() {
+            patience.look(|| self.is_claimed(number));
+            self.looking.fetch_and(!(1 << number), Ordering::Relaxed);
+        }
+    }
+
     /// Whether a waiting thread of this number has been claimed. A letter is about to come.
-    pub(super) fn is_claimed(&self, number: usize) -> bool {
+    fn is_claimed(&self, number: usize) -> bool {
         let (word, bit) = self.place(number);
         word.idle.load(Ordering::Relaxed) & bit == 0
     }
@@ -124,10 +157,10 @@ impl<J> Word<J> {
         self.boxes.get_or_init(|| Box::new(array::from_fn(|_| empty())))
     }
 
-    fn claim(&self) -> Option<Claim<'_, J>> {
+    fn claim(&self, among: usize) -> Option<Claim<'_, J>> {
         let mut idle = self.idle.load(Ordering::Relaxed);
-        while idle != 0 {
-            let lowest = idle & idle.wrapping_neg();
+        while idle & among != 0 {
+            let lowest = 1 << (idle & among).trailing_zeros();
             match self.idle.compare_exchange_weak(
                 idle,
                 idle ^ lowest,

@@ -19,7 +19,7 @@ use crate::primitives::{
 
 pub(super) struct Shared<J> {
     pub(super) idle: Idle<J>,
-    /// Threads that have been claimed or started and have not come yet.
+    /// Threads that have been called or started and have not come yet.
     coming: AtomicUsize,
     /// [`SHUTDOWN`] and as many [`QUEUED`] as there are jobs in the queue: what is in `state`, for
     /// those who have not the lock. Written under it.
@@ -121,7 +121,7 @@ impl<J: Job> Shared<J> {
             leaving: 0,
         };
         Self {
-            idle: Idle::new(config.max_threads),
+            idle: Idle::new(config.max_threads, config.max_coming),
             coming: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
             state: Mutex::new(state),
@@ -133,16 +133,16 @@ impl<J: Job> Shared<J> {
 
     // ---- those who have jobs ----
 
-    /// Whether a job may go to an idle thread past the lock. The shutdown dismisses all idle threads,
-    /// but one that is just finding out about it can still be claimed for a moment, and whoever has
-    /// shut the pool down before must not find it.
-    pub(super) fn may_claim(&self) -> bool {
+    /// Takes a thread that is awake, for a job that goes past the lock. The shutdown dismisses all idle
+    /// threads, but one that is just finding out about it can still be claimed for a moment, and whoever
+    /// has shut the pool down before must not find it.
+    pub(super) fn claim_awake(&self) -> Option<Claim<'_, J>> {
         // Ordering: Relaxed; under the lock it is looked at again.
-        self.coming.load(Ordering::Relaxed) < self.config.max_coming && !self.is_shut_down()
+        if self.is_shut_down() { None } else { self.idle.claim_looking() }
     }
 
-    /// Takes an idle thread.
-    pub(super) fn claim(&self) -> Option<Claim<'_, J>> {
+    /// Takes an idle thread that is to [look](Letter::Look).
+    fn call(&self) -> Option<Claim<'_, J>> {
         let claim = self.idle.claim()?;
         // Before the letter is sent, hence before the thread counts itself off.
         self.coming.fetch_add(1, Ordering::Relaxed);
@@ -176,13 +176,16 @@ impl<J: Job> Shared<J> {
     /// Sees to it that as many threads come as the queue and [`Config::max_coming`] ask for. The
     /// claimed one is to be sent to [look](Letter::Look) when the lock is released.
     pub(super) fn enlist<'a>(this: &'a Arc<Self>, state: &mut State<J>) -> Option<Claim<'a, J>> {
+        if state.queue.is_empty() {
+            return None;
+        }
         // Ordering: (Q2), the queue is published before the loads below.
         fence(Ordering::SeqCst);
         let coming = this.coming.load(Ordering::Relaxed);
         if coming >= state.queue.len().min(this.config.max_coming) {
             return None;
         }
-        let claim = this.claim();
+        let claim = this.call();
         if claim.is_some() {
             state.called += 1;
         } else if state.counted < this.config.max_threads {
@@ -292,7 +295,8 @@ impl<J: Job> Shared<J> {
         Self::arrive(this, letter)
     }
 
-    /// This thread has come for a letter. Other jobs may have waited for that: it calls the next.
+    /// This thread was called or started, and has come. Other jobs may have waited for that: it calls
+    /// the next.
     fn arrive(this: &Arc<Self>, letter: Letter<J>) -> Letter<J> {
         this.coming.fetch_sub(1, Ordering::Relaxed);
         // Ordering: (Q3), the count goes down before the queue is looked at.
@@ -362,14 +366,16 @@ impl<J: Job> Shared<J> {
             let mut letter = None;
             let waits = !this.has_queue() && !this.is_shut_down();
             if waits {
-                patience.look(|| this.idle.is_claimed(number));
+                this.idle.look(number, patience);
                 letter = this.idle.receive(number, &Deadline::after(this.config.keep_alive));
+                patience.slept(letter.is_some());
             }
             if letter.is_none() && !this.idle.withdraw(number) {
                 letter = this.idle.receive(number, &Deadline::NEVER);
             }
             match letter {
-                Some(letter) => return Some(Self::arrive(this, letter)),
+                Some(Letter::Look) => return Some(Self::arrive(this, Letter::Look)),
+                Some(letter) => return Some(letter),
                 None if waits => return this.leave(),
                 None => {}
             }
@@ -434,7 +440,7 @@ impl<J: Job> Shared<J> {
     pub(super) fn dismiss_idle(&self) {
         // Ordering: (Q2), the shutdown is published before the bits are read.
         fence(Ordering::SeqCst);
-        while let Some(claim) = self.claim() {
+        while let Some(claim) = self.call() {
             self.state.lock().called += 1;
             claim.send(Letter::Look);
         }
