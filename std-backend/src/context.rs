@@ -104,6 +104,7 @@ impl Ambient {
         self.spawn_as(future, Spawned::here())
     }
 
+    #[inline]
     pub(crate) fn spawn_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -188,6 +189,7 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     fn spawn<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

@@ -127,6 +127,7 @@ pub(crate) fn is_entered() -> bool {
 ///
 /// # Panics
 /// If there is none.
+#[inline]
 #[track_caller]
 pub(crate) fn spawn<F>(future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
 where
@@ -152,6 +153,7 @@ impl LocalScheduler {
     ///
     /// # Safety
     /// The scheduler's worker stays on this thread until it has stopped.
+    #[inline]
     pub(crate) unsafe fn spawn<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -171,6 +173,7 @@ impl LocalScheduler {
 
     /// # Safety
     /// As for [`spawn`](Self::spawn).
+    #[inline]
     unsafe fn spawn_as_is<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

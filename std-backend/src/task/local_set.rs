@@ -40,6 +40,7 @@ use crate::{
 /// assert_eq!(task.await.unwrap(), 42);
 /// # }
 /// ```
+#[inline]
 #[track_caller]
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where

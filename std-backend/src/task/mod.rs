@@ -54,6 +54,7 @@ use crate::{context, platform::AnyRuntime};
 /// assert_eq!(sum.await.unwrap(), 10);
 /// # }
 /// ```
+#[inline]
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where

@@ -39,6 +39,7 @@ impl<P: Platform> Handle<P> {
     }
 
     /// As [`spawn`](Self::spawn), with what is known about the task.
+    #[inline]
     pub fn spawn_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -70,6 +71,7 @@ impl<P: Platform> Handle<P> {
     ///
     /// # Safety
     /// As there.
+    #[inline]
     pub unsafe fn spawn_local_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -82,6 +84,7 @@ impl<P: Platform> Handle<P> {
 
     /// # Safety
     /// As for [`task::new`].
+    #[inline]
     unsafe fn spawn_unchecked<F: Future>(
         &self,
         future: F,

@@ -40,6 +40,7 @@ impl<P: Platform> Handle<P> {
     }
 
     /// As [`spawn`](Self::spawn), with what is known about the task.
+    #[inline]
     pub fn spawn_as<F>(&self, future: F, spawned: Spawned<'_>) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
