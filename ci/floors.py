@@ -24,7 +24,7 @@ FLOORS = {
     "core": {
         "platform": 0, "sync": 0, "payload": 0,
         "lock": 1, "list": 1, "link": 1, "rand": 1, "frame": 1, "recycler": 1,
-        "queue": 2, "task": 2,
+        "queue": 2, "task": 2, "stock": 2,
         "owned": 3, "time": 3,
         "scheduler": 4,
         "single": 5, "smp": 5,
@@ -54,6 +54,7 @@ ORDER = {
 EXCEPTIONS = {
     ("core", "platform", "frame"): "the slot's word points to a Frame; platform only names the type",
     ("core", "platform", "lock"): "a backend owes a RawLock; platform only names the trait",
+    ("core", "platform", "stock"): "a thread's Pocket; platform only names the type",
     ("core", "platform", "payload"): "what a caught panic leaves; platform only names the type",
     ("std-backend", "platform", "primitives"): "the ids of tasks are counted as everything else is",
 }

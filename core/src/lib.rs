@@ -215,6 +215,8 @@ pub mod scheduler;
 pub mod single;
 #[cfg(feature = "alloc")]
 pub mod smp;
+#[cfg(feature = "alloc")]
+mod stock;
 mod sync;
 /// What models of chips without compare-and-swap need.
 #[cfg(all(jenny_loom, feature = "critical-section"))]

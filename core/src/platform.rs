@@ -17,6 +17,8 @@ use core::num::NonZeroU64;
 
 use crate::lock::RawLock;
 
+#[cfg(feature = "alloc")]
+pub use crate::stock::Pocket;
 pub use crate::{frame::Frame, payload::PanicPayload};
 
 /// Everything a scheduler needs from the system it runs on.
@@ -27,6 +29,8 @@ pub use crate::{frame::Frame, payload::PanicPayload};
 ///   interrupted code had set: the handler may not touch what that code is using.
 /// - [`catch`](Self::catch) runs the closure exactly once, on the calling thread, before it returns.
 /// - [`task_ids`](Self::task_ids) never hands out the same id twice.
+/// - `pocket` returns null, or what is the calling thread's alone and stays until it ends: in an
+///   interrupt handler it is not what the interrupted code may be using.
 pub unsafe trait Platform: Sized + Send + Sync + 'static {
     /// Guards the few structures that are not lock-free.
     type Lock: RawLock;
@@ -73,6 +77,14 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
     #[inline]
     fn nanos() -> Option<u64> {
         None
+    }
+
+    /// Where this thread keeps memory of finished tasks for those that it spawns while it is no worker
+    /// of their scheduler. Null: it keeps none.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    fn pocket() -> *const Pocket {
+        core::ptr::null()
     }
 
     /// Reserves `count` consecutive task ids, unique in the process, and returns the first.

@@ -3,7 +3,8 @@
 //! A worker that runs thousands of short tasks at a time asks the allocator for each and gives each
 //! back, mostly past the allocator's own caches, which are a few blocks long. So it keeps places that
 //! fall free where it runs, by size class. Only the worker touches its [`Recycler`]: a place that
-//! falls free on another thread goes to the allocator, as always. Those of tasks that ended on
+//! falls free on another thread goes to the allocator, as always, and one that the recycler has enough
+//! of to whoever spawns from outside (`stock.rs`). Those of tasks that ended on
 //! another worker come home by themselves, because the owned list's reference does (`owned.rs`).
 //!
 //! # How much is kept
@@ -35,7 +36,7 @@ use crate::{
 const STEP: usize = 32;
 
 /// Whether places are kept at all.
-const RECYCLES: bool = shrunk(!cfg!(any(miri, jenny_sanitize)), false);
+pub(crate) const RECYCLES: bool = shrunk(!cfg!(any(miri, jenny_sanitize)), false);
 
 /// Sizes differ by this from class to class, the alignment of every place.
 const GRAIN: usize = 2 * size_of::<usize>();
@@ -45,7 +46,7 @@ const GRAIN: usize = 2 * size_of::<usize>();
 const OVERHEAD: usize = size_of::<usize>();
 
 /// Larger tasks are rare, and long.
-const CLASSES: usize = 32;
+pub(crate) const CLASSES: usize = 32;
 
 /// What a place that is free is filled with in builds with debug assertions.
 const POISON: u8 = 0xA5;
@@ -69,7 +70,7 @@ pub(crate) struct Recycler {
 }
 
 /// The class of a layout, and the layout of its places; none for what is large or over-aligned.
-const fn class_of(layout: Layout) -> Option<(usize, Layout)> {
+pub(crate) const fn class_of(layout: Layout) -> Option<(usize, Layout)> {
     let class = (layout.size() + OVERHEAD).div_ceil(GRAIN);
     if layout.align() > GRAIN {
         return None;
@@ -81,7 +82,7 @@ const fn class_of(layout: Layout) -> Option<(usize, Layout)> {
 }
 
 /// The layout of the places of a class; none of a class that does not exist.
-const fn place_of(class: usize) -> Option<Layout> {
+pub(crate) const fn place_of(class: usize) -> Option<Layout> {
     if class == 0 || class >= CLASSES {
         return None;
     }
@@ -107,6 +108,18 @@ pub(crate) unsafe fn deallocate_place(place: NonNull<u8>, layout: Layout) {
     let layout = class_of(layout).map_or(layout, |(_, layout)| layout);
     // SAFETY: passed on from the caller; the layout is what the place was allocated with.
     unsafe { deallocate(place, layout) }
+}
+
+/// Makes the use of a place that is free show in builds with debug assertions.
+///
+/// # Safety
+/// The place has this layout, and nobody uses it.
+#[inline]
+pub(crate) unsafe fn poison(place: NonNull<u8>, layout: Layout) {
+    if cfg!(debug_assertions) {
+        // SAFETY: passed on from the caller.
+        unsafe { place.write_bytes(POISON, layout.size()) };
+    }
 }
 
 impl Recycler {
@@ -142,23 +155,23 @@ impl Recycler {
         allocate_place(layout)
     }
 
-    /// Takes a place back, to keep it or to give it to the allocator.
+    /// Takes a place back; false if it keeps enough, and the caller keeps the place.
     ///
     /// # Safety
     /// As for [`deallocate_place`].
+    #[must_use]
     #[inline]
-    pub(crate) unsafe fn give_back(&self, place: NonNull<u8>, layout: Layout) {
+    pub(crate) unsafe fn keep(&self, place: NonNull<u8>, layout: Layout) -> bool {
         if let Some((class, layout)) = class_of(layout) {
             let held = self.held.get() + layout.size();
             if held <= self.credit.get() {
                 self.held.set(held);
                 // SAFETY: the place is the caller's to give away, and has the layout of the class.
                 unsafe { self.push(class, place, layout) };
-                return;
+                return true;
             }
         }
-        // SAFETY: passed on from the caller.
-        unsafe { deallocate_place(place, layout) }
+        false
     }
 
     /// Whether it holds more than it may in a long sleep.
@@ -215,10 +228,8 @@ impl Recycler {
     #[inline]
     unsafe fn push(&self, class: usize, place: NonNull<u8>, layout: Layout) {
         let list = &self.classes[class];
-        if cfg!(debug_assertions) {
-            // SAFETY: the place is the list's, and so large.
-            unsafe { place.write_bytes(POISON, layout.size()) };
-        }
+        // SAFETY: the place is the list's, and so large.
+        unsafe { poison(place, layout) };
         let free = place.cast::<Free>();
         // SAFETY: as above; it is aligned for two words, and no class is smaller than one.
         unsafe { free.write(Free { next: list.get() }) };
@@ -255,10 +266,21 @@ mod tests {
         (0..count).map(|_| recycler.take(layout(SIZE))).collect()
     }
 
+    /// # Safety
+    /// As for [`deallocate_place`].
+    unsafe fn give_back(recycler: &Recycler, place: NonNull<u8>, layout: Layout) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            if !recycler.keep(place, layout) {
+                deallocate_place(place, layout);
+            }
+        }
+    }
+
     fn give_all(recycler: &Recycler, places: Vec<NonNull<u8>>) {
         for place in places {
             // SAFETY: every place of these tests has this layout, and is given back once.
-            unsafe { recycler.give_back(place, layout(SIZE)) };
+            unsafe { give_back(recycler, place, layout(SIZE)) };
         }
     }
 
@@ -274,7 +296,7 @@ mod tests {
         let other = recycler.take(layout(SIZE + 1));
         assert_eq!(recycler.held.get(), 2 * SIZE, "of another class");
         // SAFETY: as above, with the layout of this one.
-        unsafe { recycler.give_back(other, layout(SIZE + 1)) };
+        unsafe { give_back(&recycler, other, layout(SIZE + 1)) };
     }
 
     #[test]
@@ -333,7 +355,7 @@ mod tests {
             let place = recycler.take(layout);
             assert_eq!(place.addr().get() % layout.align(), 0);
             // SAFETY: as above.
-            unsafe { recycler.give_back(place, layout) };
+            unsafe { give_back(&recycler, place, layout) };
             assert_eq!(recycler.held.get(), 0);
         }
     }

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use jenny_core::platform::{Frame, Keeps, Platform, Unpark};
+use jenny_core::platform::{Frame, Keeps, Platform, Pocket, Unpark};
 
 use crate::primitives::{BriefLock, Company, unmodelled::AtomicU64};
 
@@ -22,6 +22,9 @@ thread_local! {
 
     /// The next id for a task that this thread spawns as a stranger, and how many it has. As `SLOT`.
     static OWN_IDS: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+
+    /// Memory for tasks that this thread spawns as a stranger.
+    static POCKET: Pocket = const { Pocket::new() };
 }
 
 /// Ids are unique in the process, so this is the one static of the scheduler. Workers reserve blocks,
@@ -71,7 +74,7 @@ impl Unpark for Nobody {
     }
 }
 
-// SAFETY: the slot is a thread-local cell, which nothing else writes; no code of ours runs in a
+// SAFETY: the slot is a thread-local cell, which nothing else writes, and so is the pocket; no code of ours runs in a
 // signal handler. `catch_unwind` runs its closure once, here and now. The ids come from a counter
 // that would take centuries to wrap.
 unsafe impl<U: Unpark> Platform for Std<U> {
@@ -125,6 +128,12 @@ unsafe impl<U: Unpark> Platform for Std<U> {
     fn nanos() -> Option<u64> {
         static EPOCH: OnceLock<Instant> = OnceLock::new();
         u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_nanos()).ok()
+    }
+
+    #[inline]
+    fn pocket() -> *const Pocket {
+        // A thread that ends has none any more.
+        POCKET.try_with(ptr::from_ref).unwrap_or(ptr::null())
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {

@@ -23,12 +23,19 @@ impl Place {
         Self { at, layout }
     }
 
-    /// Leaves the place to a recycler.
+    /// Leaves the place to a recycler, if that has not enough.
     #[inline]
-    pub(crate) fn recycle(self, recycler: &Recycler) {
+    pub(crate) fn recycle(self, recycler: &Recycler) -> Option<Self> {
+        let place = ManuallyDrop::new(self);
+        // SAFETY: by the invariant, and if the recycler keeps the place, this value is gone.
+        let kept = unsafe { recycler.keep(place.at, place.layout) };
+        if kept { None } else { Some(ManuallyDrop::into_inner(place)) }
+    }
+
+    /// Gives the place away: allocated for this layout, by `allocate_place` or a recycler.
+    pub(crate) fn into_parts(self) -> (NonNull<u8>, Layout) {
         let Self { at, layout } = *ManuallyDrop::new(self);
-        // SAFETY: by the invariant.
-        unsafe { recycler.give_back(at, layout) }
+        (at, layout)
     }
 }
 

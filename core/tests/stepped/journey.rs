@@ -17,7 +17,7 @@ use crate::{
     alloc::{live, made, no_leaks},
     probe::{Tally, counting, planned_panic, poll_join, result, yield_now},
     rig::{Dice, Kind, Rig},
-    toy::{Toy, Unparked},
+    toy::{Toy, Unparked, with_pocket},
 };
 
 #[test]
@@ -265,6 +265,43 @@ fn a_worker_that_lingers_keeps_the_memory_of_a_burst_in_its_sleep() {
             assert_eq!(worker.tick(), Tick::Stopped);
         });
     }
+}
+
+#[test]
+fn the_memory_of_tasks_from_outside_serves_the_next_ones_from_outside() {
+    // More than one batch.
+    const BURST: usize = 150;
+    no_leaks(|| {
+        with_pocket(|| {
+            let (handle, workers) = stealing::new(
+                Toy::new(0, false),
+                [Unparked::default()],
+                stealing::Config::default(),
+            );
+            for mut worker in workers {
+                let before = live();
+                let mut burst = |lingers| {
+                    let before = made();
+                    (0..BURST).for_each(|_| drop(handle.spawn(async {})));
+                    let made = made() - before;
+                    worker.enter(|worker| {
+                        worker.linger(lingers);
+                        while worker.tick() != Tick::Idle {}
+                        (made, worker.hoards(), worker.needed_hoard())
+                    })
+                };
+                assert_eq!(burst(false), (BURST, false, false));
+                assert_eq!(live() - before, 0, "given back before the sleep");
+                assert_eq!(burst(true), (BURST, true, false), "kept, and not used yet");
+                let (made, hoards, needed) = burst(true);
+                assert!(made < BURST && hoards && needed, "{made}, {hoards}, {needed}");
+                assert!(burst(false).0 < BURST);
+                assert_eq!(live() - before, 0);
+                handle.close();
+                assert_eq!(worker.enter(|worker| worker.tick()), Tick::Stopped);
+            }
+        });
+    });
 }
 
 /// There is more to give back than one step takes.

@@ -14,11 +14,15 @@ use std::{
 
 use jenny_core::{
     lock::RawLock,
-    platform::{Frame, Keeps, Platform, Unpark},
+    platform::{Frame, Keeps, Platform, Pocket, Unpark},
 };
 
 thread_local! {
     static SLOT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+}
+
+thread_local! {
+    static POCKET: Cell<*const Pocket> = const { Cell::new(ptr::null()) };
 }
 
 thread_local! {
@@ -28,6 +32,14 @@ thread_local! {
 /// What the clock of this thread's machines shows, in nanoseconds.
 pub(crate) fn set_clock(nanos: Option<u64>) {
     CLOCK.set(nanos);
+}
+
+/// Runs the closure with a pocket for this thread, which has none otherwise.
+pub(crate) fn with_pocket(f: impl FnOnce()) {
+    let pocket = Pocket::new();
+    POCKET.set(&pocket);
+    f();
+    POCKET.set(ptr::null());
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -81,6 +93,10 @@ unsafe impl Platform for Toy {
 
     fn nanos() -> Option<u64> {
         CLOCK.get()
+    }
+
+    fn pocket() -> *const Pocket {
+        POCKET.get()
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {

@@ -15,12 +15,13 @@ use std::{
 
 use jenny_core::{
     lock::RawLock,
-    platform::{Frame, Keeps, Platform, Unpark},
+    platform::{Frame, Keeps, Platform, Pocket, Unpark},
     scheduler::{Tick, local, stealing},
 };
 
 thread_local! {
     static SLOT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+    static POCKET: Pocket = const { Pocket::new() };
 }
 
 /// A platform on which nothing is left to chance.
@@ -53,6 +54,11 @@ unsafe impl Platform for Machine {
 
     fn abort() -> ! {
         std::process::abort()
+    }
+
+    #[inline]
+    fn pocket() -> *const Pocket {
+        POCKET.try_with(ptr::from_ref).unwrap_or(ptr::null())
     }
 
     fn affinity(&self) -> usize {

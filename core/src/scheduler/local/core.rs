@@ -100,7 +100,7 @@ impl<P: Platform> Core<P> {
     /// A cell has ended on this thread.
     #[inline]
     pub(super) fn free(&self, place: Place) {
-        place.recycle(&self.recycler);
+        drop(place.recycle(&self.recycler));
         self.credit.give_back(&self.shared);
     }
 

@@ -19,6 +19,7 @@ use crate::{
         dump::{self, Seen},
         idle::{Awake, News, Sleep},
     },
+    stock::Surplus,
     sync::{CachePadded, Ordering, shrunk},
     task::{self, Held, OwnedRef, Place, Runnable, Snapshot},
 };
@@ -60,6 +61,9 @@ pub(super) struct Core<P: Platform> {
     rng: Rng,
     credit: Credit,
     pub(super) recycler: Recycler,
+    surplus: Surplus,
+    /// How many batches of the stock had been fetched at the last look.
+    fetches: Cell<usize>,
     /// Without work, the recycler keeps what it has.
     pub(super) lingers: Cell<bool>,
     next_id: Cell<(u64, u32)>,
@@ -105,6 +109,8 @@ impl<P: Platform> Core<P> {
             rng: Rng::new(shared.platform.seed()),
             credit: Credit::default(),
             recycler: Recycler::new(P::KEEPS),
+            surplus: Surplus::new(),
+            fetches: Cell::new(0),
             lingers: Cell::new(false),
             next_id: Cell::new((0, 0)),
             spawns: Cell::new(0),
@@ -295,14 +301,38 @@ impl<P: Platform> Core<P> {
 
     /// Before a sleep: gives back some of the memory that is too much then; false if it was not.
     pub(super) fn shrink(&self) -> bool {
-        !self.lingers.get() && self.recycler.shrink()
+        !self.lingers.get() && (self.recycler.shrink() || self.shared.stock.shrink())
+    }
+
+    /// Whether there is more than may be kept in a long sleep.
+    pub(super) fn hoards(&self) -> bool {
+        self.recycler.has_too_much() || self.shared.stock.has_too_much()
+    }
+
+    /// Whether what is too much was needed since the last call: of the own places all, of the stock some.
+    pub(super) fn needed_hoard(&self) -> bool {
+        let stock = &self.shared.stock;
+        let fetches = stock.fetches();
+        let fetched = self.fetches.replace(fetches) != fetches;
+        let needed = self.recycler.needed_it();
+        (self.recycler.has_too_much() && needed) || (stock.has_too_much() && fetched)
     }
 
     /// A cell has ended on this thread.
     #[inline]
     pub(super) fn free(&self, place: Place) {
-        place.recycle(&self.recycler);
+        if let Some(place) = place.recycle(&self.recycler) {
+            self.leave(place);
+        }
         self.credit.give_back(&self.shared);
+    }
+
+    /// Leaves a place to whoever spawns from outside. Apart, or every task would save registers for it.
+    #[inline(never)]
+    fn leave(&self, place: Place) {
+        let (at, layout) = place.into_parts();
+        // SAFETY: they are those of a place, which is nobody's any more.
+        unsafe { self.surplus.take(at, layout, &self.shared.stock) };
     }
 
     // ---- taking ----

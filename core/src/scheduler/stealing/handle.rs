@@ -2,6 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{
+    alloc::Layout,
     fmt,
     future::Future,
     ptr::NonNull,
@@ -12,7 +13,6 @@ use super::core::Core;
 use super::shared::{Shared, Slot};
 use crate::{
     platform::Platform,
-    recycler::allocate_place,
     scheduler::{
         WorkerDump, WorkerMetrics, budget,
         counted::{Counted, Shared as SharedRef},
@@ -24,6 +24,9 @@ use crate::{
         self, Heap, JoinHandle, Observer, OwnedRef, Place, Runnable, Schedule, Spawned, Tracer,
     },
 };
+
+/// A place for a task's cell, a count on the scheduler, an id.
+type Prepared<P> = (NonNull<u8>, NonNull<Counted<Shared<P>>>, task::Id);
 
 /// Spawns on a stealing scheduler, from any thread.
 pub struct Handle<P: Platform>(pub(super) SharedRef<Shared<P>>);
@@ -49,10 +52,7 @@ impl<P: Platform> Handle<P> {
         let layout = task::layout::<F, ()>();
         let (place, scheduler, id) = match Core::current(self.0.pointer()) {
             Some(core) => (core.place(layout), core.lend(), spawned.id_or(|| core.id())),
-            None => {
-                let id = spawned.id_or(|| task::Id(self.0.platform.task_ids(1)));
-                (allocate_place(layout), self.0.lend(), id)
-            }
+            None => self.prepare_outside(layout, spawned),
         };
         // SAFETY: the count was taken, and the place for such a cell; the future and its output are
         // `Send` and `'static`.
@@ -64,6 +64,15 @@ impl<P: Platform> Handle<P> {
             None => self.0.inject(task, Arrival::Spawned),
         }
         join
+    }
+
+    /// What a task needs that is spawned by a thread which is no worker. Once for all types of futures.
+    #[inline(never)]
+    fn prepare_outside(&self, layout: Layout, spawned: Spawned<'_>) -> Prepared<P> {
+        let id = spawned.id_or(|| task::Id(self.0.platform.task_ids(1)));
+        // SAFETY: the pocket is this thread's, and used here only.
+        let place = self.0.stock.place(layout, unsafe { P::pocket().as_ref() });
+        (place, self.0.lend(), id)
     }
 
     /// Whether this thread is a worker of this scheduler.

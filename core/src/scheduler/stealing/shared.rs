@@ -12,6 +12,7 @@ use crate::{
         idle::{Idle, News},
         metrics::{Arrival, CountedInbox, Counters},
     },
+    stock::Stock,
     sync::{AtomicBool, AtomicPtr, AtomicUsize, CachePadded, Ordering},
     task::{Observer, OwnedRef, Runnable},
 };
@@ -55,6 +56,8 @@ pub(super) struct Shared<P: Platform> {
     pub(super) completed_outside: AtomicUsize,
     /// Tasks that were taken from stuck workers.
     pub(super) rescues: AtomicUsize,
+    /// Memory of finished tasks for those that are spawned from outside.
+    pub(super) stock: CachePadded<Stock<P::Lock>>,
 }
 
 /// One worker, as the others see it. What its owner writes all the time, what strangers write, and
@@ -156,6 +159,7 @@ impl<P: Platform> Shared<P> {
             unfinished: AtomicUsize::new(slots.len()),
             completed_outside: AtomicUsize::new(0),
             rescues: AtomicUsize::new(0),
+            stock: CachePadded(Stock::new(P::KEEPS)),
             slots,
         }
     }

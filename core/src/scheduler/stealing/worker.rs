@@ -254,14 +254,14 @@ impl<P: Platform> Entered<'_, P> {
         }
     }
 
-    /// Whether this worker keeps more than it may in a long sleep.
+    /// Whether this worker, or what is kept for spawns from outside, is more than may be in a long sleep.
     pub fn hoards(&self) -> bool {
-        self.core().is_some_and(|core| core.recycler.has_too_much())
+        self.core().is_some_and(|core| core.hoards())
     }
 
-    /// Whether all that is too much was in use at some time since the last call.
+    /// Whether what is too much was in use since the last call: of the worker's all of it.
     pub fn needed_hoard(&self) -> bool {
-        self.core().is_some_and(|core| core.recycler.needed_it())
+        self.core().is_some_and(|core| core.needed_hoard())
     }
 
     /// Runs code during which the worker may be [taken out](super::Handle::detached) of this scope, as

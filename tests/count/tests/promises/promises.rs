@@ -129,7 +129,7 @@ fn few_read_modify_writes_on_a_worker() {
 /// hundredths. What happens once in a tick or a batch leaves a fraction, and so does another worker on
 /// the way to its first sleep.
 const WITH_THREADS: &[(&str, u64, u64)] = &[
-    ("spawn, outside", 3_00, 3_00),
+    ("spawn, outside", 3_10, 3_10),
     ("wake by ref, outside", 3_00, 2_00),
     ("poll of a task from outside", 1_10, 10),
     ("spawn from outside, busy workers", 4_00, 4_00),
