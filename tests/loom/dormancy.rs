@@ -22,7 +22,7 @@ struct Runtime {
 impl Runtime {
     fn new(workers: usize) -> StdArc<Self> {
         let dormancy = Dormancy::new(workers);
-        assert!(dormancy.awakes(0) && !dormancy.begin(), "it starts dormant, and awakes");
+        assert!(!dormancy.awakes(0), "nobody calls a monitor that has not rested");
         (0..workers).for_each(|worker| dormancy.parks(worker));
         StdArc::new(Self { dormancy, called: AtomicBool::new(false) })
     }

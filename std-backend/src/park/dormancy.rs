@@ -42,11 +42,12 @@ pub struct Dormancy {
 struct Parked(AtomicBool);
 
 impl Dormancy {
-    /// Dormant, with all workers awake: the first that parks and awakes calls the monitor.
+    /// Everybody is awake. A monitor that starts later looks before it rests, for whatever it was
+    /// started for.
     pub fn new(workers: usize) -> Self {
         let parked = || Parked(AtomicBool::new(false));
         Self {
-            dormant: AtomicBool::new(true),
+            dormant: AtomicBool::new(false),
             called: AtomicBool::new(false),
             workers: std::iter::repeat_with(parked).take(workers).collect(),
         }

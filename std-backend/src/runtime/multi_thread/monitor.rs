@@ -28,13 +28,13 @@ use crate::{
 };
 
 /// While the monitor is awake, no stuck worker goes unnoticed for longer than two of these.
-pub(super) const PERIOD: Duration = Duration::from_millis(5);
+pub(super) const PERIOD: Duration = Duration::from_millis(3);
 
 /// The time to the next look if a worker may be stuck, and something would be with it.
 const SHORT_PERIOD: Duration = Duration::from_millis(1);
 
 /// So many looks in a row find everybody asleep before the monitor rests.
-const QUIET_LOOKS: u32 = 6;
+const QUIET_LOOKS: u32 = 10;
 
 /// How long a worker may have been awake when the monitor rests. No less: to put off an alarm that is
 /// the next thing for which the processor would awake costs several times as much as another, since the
@@ -179,11 +179,6 @@ pub(super) fn run(team: &Team) {
     let Team { scheduler, ambient, monitor: Some(monitor), .. } = team else { return };
     let mut glances = scheduler.glances();
     loop {
-        while monitor.dormancy.begin() {
-            if !monitor.sleep(None) {
-                return;
-            }
-        }
         let (mut quiet, mut was_soon) = (0, false);
         while quiet < QUIET_LOOKS {
             let look = scheduler.look_after(&mut glances, |worker, is_stuck| {
@@ -202,6 +197,11 @@ pub(super) fn run(team: &Team) {
             let soon = may_be_stuck && (look.exposed || undriven);
             was_soon = soon;
             if !monitor.sleep(Some(if soon { SHORT_PERIOD } else { PERIOD })) {
+                return;
+            }
+        }
+        while monitor.dormancy.begin() {
+            if !monitor.sleep(None) {
                 return;
             }
         }
