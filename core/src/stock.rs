@@ -10,9 +10,9 @@
 //! ```
 //!
 //! Surplus and pocket belong to one thread each. Between them is a lock, which is taken once for each
-//! batch, also if there was none, and under which batches are linked and unlinked, no more. Two words tell without it whether
-//! it is worth asking. They may be out of date: then a place goes to the allocator that could have
-//! been kept, or the other way round.
+//! batch, also if there was none, and under which batches are linked and unlinked, no more. Two words
+//! tell without it whether it is worth asking. They may be out of date: then a place goes to the
+//! allocator that could have been kept, or the other way round.
 //!
 //! # How much is kept
 //!

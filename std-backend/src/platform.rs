@@ -74,9 +74,9 @@ impl Unpark for Nobody {
     }
 }
 
-// SAFETY: the slot is a thread-local cell, which nothing else writes, and so is the pocket; no code of ours runs in a
-// signal handler. `catch_unwind` runs its closure once, here and now. The ids come from a counter
-// that would take centuries to wrap.
+// SAFETY: the slot is a thread-local cell, which nothing else writes, and so is the pocket; no code of
+// ours runs in a signal handler. `catch_unwind` runs its closure once, here and now. The ids come from
+// a counter that would take centuries to wrap.
 unsafe impl<U: Unpark> Platform for Std<U> {
     type Lock = BriefLock;
     type Unpark = U;

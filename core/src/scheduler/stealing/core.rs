@@ -309,7 +309,8 @@ impl<P: Platform> Core<P> {
         self.recycler.has_too_much() || self.shared.stock.has_too_much()
     }
 
-    /// Whether what is too much was needed since the last call: of the own places all, of the stock some.
+    /// Whether what is too much was needed since the last call: of the own places all, of the stock
+    /// some.
     pub(super) fn needed_hoard(&self) -> bool {
         let stock = &self.shared.stock;
         let fetches = stock.fetches();

@@ -254,7 +254,8 @@ impl<P: Platform> Entered<'_, P> {
         }
     }
 
-    /// Whether this worker, or what is kept for spawns from outside, is more than may be in a long sleep.
+    /// Whether this worker keeps more than it may in a long sleep, or the scheduler does for spawns
+    /// from outside.
     pub fn hoards(&self) -> bool {
         self.core().is_some_and(|core| core.hoards())
     }
