@@ -21,9 +21,9 @@
 //! nothing is. A worker without work gives back what is too much for a long sleep. Surplus and pocket
 //! keep less than a batch of each of a few sizes.
 //!
-//! Everything comes out in the order in which it went in. So places that were neighbours in memory stay
-//! neighbours in their lists, and the processor fetches the next ones by itself; newest first, each
-//! round would turn them around in pieces.
+//! The places of a batch come out in the order in which they went in. So those that were neighbours in
+//! memory stay neighbours in their lists, and the processor fetches the next ones by itself. Of the
+//! batches the newest comes first, which may still be in a cache.
 //!
 //! As for a [`Recycler`](crate::recycler::Recycler), nothing is kept under checkers.
 
@@ -54,7 +54,7 @@ const PILES: usize = 4;
 #[derive(Clone, Copy)]
 struct Free {
     next: *mut Free,
-    /// Of the first place of a batch on a shelf: the batch that came next.
+    /// Of the first place of a batch on a shelf: the batch that came before.
     behind: *mut Free,
 }
 
@@ -105,13 +105,10 @@ pub(crate) struct Stock<L> {
 /// A shelf for each class.
 struct Shelves([Shelf; CLASSES]);
 
-/// Batches, oldest first.
+/// Batches, newest first.
+// Invariant: each batch leads to the one behind it, and the last to none.
 #[derive(Clone, Copy)]
-struct Shelf {
-    // Invariant: from the first, each batch leads to the one behind it, and the last to none.
-    first: *mut Free,
-    last: *mut Free,
-}
+struct Shelf(*mut Free);
 
 // SAFETY: free places are nobody's but their list's, on whatever thread that is.
 unsafe impl Send for Shelves {}
@@ -393,29 +390,21 @@ impl<L: RawLock> Stock<L> {
 }
 
 impl Shelf {
-    const EMPTY: Self = Self { first: ptr::null_mut(), last: ptr::null_mut() };
+    const EMPTY: Self = Self(ptr::null_mut());
 
     /// # Safety
     /// As for [`Stock::shelve`].
     unsafe fn put(&mut self, batch: NonNull<Free>) {
-        // SAFETY: the first places of batches are nodes that nobody else uses, and the last batch of a
-        // shelf is on it if the first is.
-        unsafe {
-            (*batch.as_ptr()).behind = ptr::null_mut();
-            if self.first.is_null() {
-                self.first = batch.as_ptr();
-            } else {
-                (*self.last).behind = batch.as_ptr();
-            }
-        }
-        self.last = batch.as_ptr();
+        // SAFETY: passed on from the caller: the first place of a batch is a node.
+        unsafe { (*batch.as_ptr()).behind = self.0 };
+        self.0 = batch.as_ptr();
     }
 
-    /// Takes the oldest batch.
+    /// Takes the newest batch.
     fn take(&mut self) -> Option<NonNull<Free>> {
-        let batch = NonNull::new(self.first)?;
-        // SAFETY: as above.
-        self.first = unsafe { batch.read() }.behind;
+        let batch = NonNull::new(self.0)?;
+        // SAFETY: by the invariant, and as above.
+        self.0 = unsafe { batch.read() }.behind;
         Some(batch)
     }
 }
@@ -495,20 +484,22 @@ mod tests {
     }
 
     #[test]
-    fn places_come_out_in_the_order_in_which_they_went_in() {
+    fn batches_come_out_newest_first_and_their_places_in_order() {
         let (stock, places) = used(ASKED);
         assert_eq!(stock.held(), ASKED * SIZE);
         let (pocket, surplus) = (Pocket::new(), Surplus::new());
         assert!(!(places.contains(&ask(&stock, None, 1)[0])), "who has no pocket gets a fresh one");
-        assert_eq!(ask(&stock, Some(&pocket), 1), places[..1]);
+        assert_eq!(ask(&stock, Some(&pocket), 1), places[2 * BATCH..][..1]);
         assert_eq!(stock.held(), (ASKED - BATCH) * SIZE, "a batch is in the pocket");
-        assert_eq!(ask(&stock, Some(&pocket), ASKED - 1), places[1..]);
+        assert_eq!(ask(&stock, Some(&pocket), BATCH - 1), places[2 * BATCH + 1..]);
+        assert_eq!(ask(&stock, Some(&pocket), BATCH), places[BATCH..][..BATCH]);
+        assert_eq!(ask(&stock, Some(&pocket), BATCH), places[..BATCH]);
         assert_eq!((stock.held(), stock.fetches()), (0, 3));
         // And again, though less than a batch is on the way.
         give(&stock, &surplus, &places[..BATCH - 1]);
         assert_eq!(stock.held(), 0);
-        give(&stock, &surplus, &places[BATCH - 1..]);
-        assert_eq!(ask(&stock, Some(&pocket), ASKED), places);
+        give(&stock, &surplus, &places[BATCH - 1..BATCH]);
+        assert_eq!(ask(&stock, Some(&pocket), BATCH), places[..BATCH]);
         give(&stock, &surplus, &places);
     }
 
