@@ -13,6 +13,7 @@ use std::{
     },
     task::{Poll, Waker},
     thread,
+    time::Duration,
 };
 
 use jenny::{
@@ -21,11 +22,12 @@ use jenny::{
     runtime::Handle,
     sync::{Notify, oneshot},
     task::{JoinHandle, spawn, yield_now},
+    time::sleep,
 };
 
 use crate::support::{Flavour, on_every_runtime};
 
-/// Tasks that are always ready, and how often they have been polled.
+/// Tasks that always have something to do, and how often they have begun it.
 struct Flood {
     polls: Arc<AtomicUsize>,
     over: Arc<AtomicBool>,
@@ -34,14 +36,23 @@ struct Flood {
 
 impl Flood {
     fn start(tasks: usize) -> Self {
+        Self::of(tasks, yield_now)
+    }
+
+    /// Of tasks that await this in a loop.
+    fn of<F>(tasks: usize, turn: impl Fn() -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send,
+    {
         let (polls, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let tasks = (0..tasks)
             .map(|_| {
                 let (polls, over) = (Arc::clone(&polls), Arc::clone(&over));
+                let turn = turn.clone();
                 spawn(async move {
                     while !over.load(SeqCst) {
                         polls.fetch_add(1, SeqCst);
-                        yield_now().await;
+                        turn().await;
                     }
                 })
             })
@@ -146,6 +157,57 @@ on_every_runtime! {
             });
             must_be_soon(flavour, reader.await.unwrap());
             flood.end().await;
+        });
+    }
+
+    /// Where each tick leaves nothing to run, and before the next one a timer is due.
+    fn timers_that_are_always_due_let_in_the_events_of_a_socket(flavour: Flavour) {
+        const NAPPERS: usize = 8;
+        flavour.build().block_on(async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let is_evening = Arc::new(AtomicBool::new(false));
+            let flood = Flood::of(NAPPERS * flavour.workers(), {
+                let is_evening = Arc::clone(&is_evening);
+                move || {
+                    let naps = is_evening.load(SeqCst);
+                    async move {
+                        if naps {
+                            sleep(Duration::from_millis(1)).await;
+                            thread::sleep(Duration::from_millis(1));
+                        } else {
+                            yield_now().await;
+                        }
+                    }
+                }
+            });
+            let naps = Arc::clone(&flood.polls);
+            let writer = thread::spawn(move || {
+                for _ in 0..20 {
+                    // The reader waits by now, or the naps are counted for nothing.
+                    thread::sleep(Duration::from_millis(10));
+                    peer.write_all(&naps.load(SeqCst).to_be_bytes()).unwrap();
+                }
+            });
+            let naps = Arc::clone(&flood.polls);
+            let reader = spawn(async move {
+                let (mut longest, mut before) = (0, [0; size_of::<usize>()]);
+                while stream.read_exact(&mut before).await.is_ok() {
+                    // The first comes while the driver is asked all the time, and has something.
+                    if is_evening.swap(true, SeqCst) {
+                        longest = longest.max(naps.load(SeqCst) - usize::from_be_bytes(before));
+                    }
+                }
+                longest
+            });
+            let longest = reader.await.unwrap();
+            writer.join().unwrap();
+            flood.end().await;
+            // Those that are due before and after the turn.
+            if flavour.workers() == 1 {
+                assert!(longest <= 4 * NAPPERS, "waited for {longest} naps of others");
+            }
         });
     }
 

@@ -32,7 +32,7 @@ pub use berth::Berth;
 pub use dormancy::Dormancy;
 pub(crate) use patience::Patience;
 pub(crate) use rush::{Rush, Streak};
-pub use shared::{Parker, SharedDriver, Turn, Unparker};
+pub use shared::{Parker, SharedDriver, Unparker};
 pub use thread::{CachedParker, ThreadParker, block_on_waker};
 
 /// Something to sleep in that produces events: the I/O driver.

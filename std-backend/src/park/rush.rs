@@ -10,8 +10,6 @@
 
 use std::{cell::Cell, time::Duration};
 
-use super::Turn;
-
 /// Whether events come as fast as they are handled, for one worker.
 #[derive(Debug)]
 pub(crate) struct Rush {
@@ -41,15 +39,11 @@ impl Rush {
         self.tries.get() > 0
     }
 
-    /// The driver was asked, without waiting.
+    /// The driver was asked, without waiting, and had something or not.
     #[inline]
-    pub(crate) fn turned(&self, turn: Turn) {
-        match turn {
-            Turn::Events => self.tries.set(self.most_tries),
-            Turn::Quiet => self.tries.set(self.tries.get().saturating_sub(1)),
-            // That says nothing of what the driver has.
-            Turn::Held => {}
-        }
+    pub(crate) fn turned(&self, had_events: bool) {
+        let tries = if had_events { self.most_tries } else { self.tries.get().saturating_sub(1) };
+        self.tries.set(tries);
     }
 
     /// The worker has waited for so long, and the driver had something or not.
@@ -61,20 +55,24 @@ impl Rush {
     }
 }
 
-/// How often in a row a worker may do no more than its own tasks.
+/// For how long a worker does no more than its own tasks.
 #[derive(Debug, Default)]
-pub(crate) struct Streak(Cell<u32>);
+pub(crate) struct Streak {
+    began: Cell<u64>,
+}
 
 impl Streak {
-    /// After so many, others may have something that they are stuck with.
-    const MOST: u32 = 32;
+    /// After as many nanoseconds, others may have something that they are stuck with.
+    const MOST: u64 = 1_000_000;
 
-    /// Whether it may once more.
+    /// Whether it may once more, at this time.
     #[inline]
-    pub(crate) fn goes_on(&self) -> bool {
-        let next = self.0.get() + 1;
-        self.0.set(if next > Self::MOST { 0 } else { next });
-        next <= Self::MOST
+    pub(crate) fn goes_on(&self, now: u64) -> bool {
+        let goes_on = now.saturating_sub(self.began.get()) < Self::MOST;
+        if !goes_on {
+            self.began.set(now);
+        }
+        goes_on
     }
 }
 
@@ -87,8 +85,7 @@ mod tests {
     #[test]
     fn a_rush_begins_with_events_that_were_there_already() {
         let rush = Rush::among_others();
-        rush.turned(Turn::Held);
-        rush.turned(Turn::Quiet);
+        rush.turned(false);
         rush.waited(true, Duration::from_micros(50));
         assert!(!rush.is_on(), "slept");
         rush.waited(false, SHORT);
@@ -96,29 +93,26 @@ mod tests {
         rush.waited(true, SHORT);
         assert!(rush.is_on());
         let rush = Rush::alone();
-        rush.turned(Turn::Events);
+        rush.turned(true);
         assert!(rush.is_on());
     }
 
     #[test]
     fn and_ends_where_there_are_none() {
         for rush in [Rush::alone(), Rush::among_others()] {
-            rush.turned(Turn::Events);
-            let in_vain =
-                || (0..100).take_while(|_| rush.is_on()).inspect(|_| rush.turned(Turn::Quiet));
-            assert_eq!(in_vain().count() as u32, rush.most_tries);
-            rush.waited(true, SHORT);
-            // Somebody else is at it.
-            (0..100).for_each(|_| rush.turned(Turn::Held));
-            assert!(rush.is_on());
-            assert_eq!(in_vain().count() as u32, rush.most_tries);
+            rush.turned(true);
+            let in_vain = (0..100).take_while(|_| rush.is_on()).inspect(|_| rush.turned(false));
+            assert_eq!(in_vain.count() as u32, rush.most_tries);
         }
     }
 
     #[test]
     fn others_have_something_to_do_too() {
         let streak = Streak::default();
-        let in_a_row = || (0..1_000).take_while(|_| streak.goes_on()).count();
-        assert_eq!([in_a_row(), in_a_row()], [Streak::MOST as usize; 2]);
+        let now = 5 * Streak::MOST;
+        assert!(!streak.goes_on(now));
+        assert!(streak.goes_on(now + 1) && streak.goes_on(now + Streak::MOST - 1));
+        assert!(!streak.goes_on(now + Streak::MOST));
+        assert!(streak.goes_on(now + Streak::MOST + 1));
     }
 }

@@ -121,10 +121,6 @@ impl<D: Driver> SharedDriver<D> {
         self.driver.as_ref()?.lock.try_with(closure)
     }
 
-    fn is_dispatched(&self) -> bool {
-        self.driver.as_ref().is_some_and(Held::is_dispatched)
-    }
-
     /// Waits in the driver, which the caller has.
     fn wait(&self, driver: &mut D, timeout: Option<Duration>) -> bool {
         let says_so = |is_asleep| {
@@ -150,17 +146,6 @@ impl<D: Driver> fmt::Debug for SharedDriver<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedDriver").field("present", &self.driver.is_some()).finish()
     }
-}
-
-/// What came of a look into the driver that did not wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It had events, which were dispatched.
-    Events,
-    /// It had none, as somebody knows who sleeps in it; or there is no driver.
-    Quiet,
-    /// Somebody else dispatches its events.
-    Held,
 }
 
 pub(super) struct Inner<D: Driver> {
@@ -255,29 +240,24 @@ impl<D: Driver> Parker<D> {
         dispatched
     }
 
-    /// Dispatches the I/O events that are there, without sleeping. Does nothing while another parker
-    /// has the driver, for that one dispatches them. Consumes no unpark.
-    pub fn turn_now(&mut self) -> Turn {
+    /// Dispatches the I/O events that are there, without sleeping; false if there were none. Does
+    /// nothing while another parker has the driver, for that one dispatches them. Consumes no unpark.
+    pub fn turn_now(&mut self) -> bool {
         self.turn_around(|dispatch| dispatch())
     }
 
     /// As [`turn_now`](Self::turn_now), with a closure as in [`park_around`](Self::park_around).
-    pub(crate) fn turn_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> Turn {
+    pub(crate) fn turn_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> bool {
         let turned = self.inner.shared.try_with(|driver| {
             let wakes = driver.wait(Some(Duration::ZERO));
             dispatch(driver, wakes, around)
         });
-        match turned {
-            Some(true) => Turn::Events,
-            Some(false) => Turn::Quiet,
-            None if self.inner.shared.is_dispatched() => Turn::Held,
-            None => Turn::Quiet,
-        }
+        turned.unwrap_or(false)
     }
 
     /// As [`turn_around`](Self::turn_around), for an owner who has nothing else to do: if another one
     /// dispatches, waits for a moment until that has finished.
-    pub(crate) fn turn_next_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> Turn {
+    pub(crate) fn turn_next_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> bool {
         if let Some(held) = &self.inner.shared.driver
             && held.is_dispatched()
         {

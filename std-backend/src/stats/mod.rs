@@ -172,6 +172,11 @@ impl Recorder<'_> {
         self.average(self.stats.now(), polls);
     }
 
+    /// When it was last called, in nanoseconds.
+    pub(crate) fn last_look(&self) -> u64 {
+        self.since
+    }
+
     /// The worker goes to sleep.
     pub(crate) fn park(&mut self, polls: usize) {
         let now = self.stats.now();

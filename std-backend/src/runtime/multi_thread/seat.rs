@@ -11,7 +11,7 @@ use jenny_core::scheduler::{Tick, stealing};
 use super::{super::timing::LoopTimers, Occupied, Team, Worker};
 use crate::{
     context::{self, Running, RuntimeDriver, RuntimePlatform, worker},
-    park::{Parker, Rush, Streak, Turn},
+    park::{Parker, Rush, Streak},
     primitives::{contain, unmodelled::Arc},
     stats::Recorder,
 };
@@ -178,19 +178,18 @@ impl Desk {
         if self.has_slept.take() {
             worker.wake_up();
             self.team.hooks.thread_unpark();
+            self.ask_first(worker);
         }
         // The driver is turned inside the worker's scope: what its events wake stays on this worker.
         loop {
             self.timers.fire_due_around(|fire| worker.gather(fire));
-            let tick = self.tick(worker);
+            let own_alone = self.rush.is_on() && self.own_alone.goes_on(recorder.last_look());
+            let tick = if own_alone { worker.tick_own() } else { worker.tick() };
             self.rests.set(worker.rests_for());
             match tick {
                 Tick::Ran => {
                     recorder.ran(worker.polls());
-                    // Otherwise it has its turn before the next tick.
-                    if !self.asks_first(worker) {
-                        self.rush.turned(self.turn(worker));
-                    }
+                    self.ask(worker);
                 }
                 Tick::Idle if self.is_resident() => {
                     if self.gets_up(worker, index, &mut recorder) {
@@ -203,22 +202,22 @@ impl Desk {
         }
     }
 
-    fn tick(&self, worker: &Entered<'_>) -> Tick {
-        if !self.rush.is_on() {
-            return worker.tick();
-        }
-        if self.asks_first(worker) {
-            let next = |parker: &mut Parker<_>| {
-                parker.turn_next_around(|dispatch| worker.gather(dispatch))
-            };
-            self.rush.turned(self.with_parker(next));
-        }
-        if self.own_alone.goes_on() { worker.tick_own() } else { worker.tick() }
+    /// Turns the driver, between two ticks.
+    fn ask(&self, worker: &Entered<'_>) {
+        let had_events = if self.rush.is_on() && !worker.has_work() {
+            self.with_parker(|parker| parker.turn_next_around(|dispatch| worker.gather(dispatch)))
+        } else {
+            self.turn(worker)
+        };
+        self.rush.turned(had_events);
     }
 
-    /// Whether the driver has its turn before other workers are asked.
-    fn asks_first(&self, worker: &Entered<'_>) -> bool {
-        self.rush.is_on() && !worker.has_work()
+    /// After a sleep that something else than the driver has ended: what that has comes before what
+    /// other workers have.
+    fn ask_first(&self, worker: &Entered<'_>) {
+        if self.rush.is_on() && !worker.has_work() {
+            self.ask(worker);
+        }
     }
 
     /// The parker is in the desk whenever a task runs, and tasks run in ticks only.
@@ -235,8 +234,8 @@ impl Desk {
         f(taken.1.as_mut().expect("nobody parks inside of a park"))
     }
 
-    /// Turns the driver without waiting.
-    pub(super) fn turn(&self, worker: &Entered<'_>) -> Turn {
+    /// Turns the driver without waiting; false if it had no events.
+    pub(super) fn turn(&self, worker: &Entered<'_>) -> bool {
         self.with_parker(|parker| parker.turn_around(|dispatch| worker.gather(dispatch)))
     }
 
@@ -244,7 +243,8 @@ impl Desk {
         let team = &*self.team;
         team.hooks.thread_park();
         // The hook may have spawned, on this very worker.
-        if !worker.has_work() && self.may_linger(worker) {
+        let sleeps = !worker.has_work() && self.may_linger(worker);
+        if sleeps {
             recorder.park(worker.polls());
             let mut parked = team.monitor.as_ref().map(|monitor| monitor.parks(index));
             let time = self.time_left();
@@ -261,6 +261,9 @@ impl Desk {
             worker.wake_up();
         }
         team.hooks.thread_unpark();
+        if sleeps {
+            self.ask_first(worker);
+        }
     }
 
     /// Whether the worker may sleep with what it keeps. Otherwise its next tick gives back what is too
