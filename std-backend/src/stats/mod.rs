@@ -173,6 +173,7 @@ impl Recorder<'_> {
     }
 
     /// When it was last called, in nanoseconds.
+    #[cfg(feature = "rt-multi-thread")]
     pub(crate) fn last_look(&self) -> u64 {
         self.since
     }
