@@ -183,7 +183,7 @@ impl<H: Home> Timer<H> {
         // of the wheel, or finds that a close has.
         let registered = unsafe {
             entry.put_waker(H::clone_waker(waker));
-            self.home.with(|timers| timers.register(entry, deadline, now))
+            self.home.with(move |timers| timers.register(entry, deadline, now))
         };
         let (state, result) = match registered.unwrap_or(Registered::Closed) {
             Registered::Armed { earlier } => {
