@@ -3,15 +3,16 @@
 //! To sleep and be woken costs microseconds, on a virtual machine more than ten: a core that has
 //! nothing to do halts, and has to be interrupted. Two threads that answer each other at once wait a
 //! fraction of that. So a thread looks for [`LOOK`] before it sleeps, as long as that mostly pays.
-//! Each time it was in vain the thread sleeps at once for twice as many waits. So one that waits for
-//! long, or for events of the driver, or on a machine where everybody else is busy, looks once in a
-//! thousand waits.
+//! After looks that did, two in vain change nothing: a burst begins with a wait that was long, and with
+//! one for a thread that has to be woken. Each further one has the thread sleep at once for twice as
+//! many waits. So one that waits for long, or for events of the driver, or on a machine where everybody
+//! else is busy, looks once in a thousand waits.
 //!
 //! Of two threads that answer each other, both have to look: where one sleeps, to wake it takes longer
 //! than the other looks, whose look is then in vain, and so on for ever. But that wait is a short one.
 //! So after a vain look in a wait that another thread has ended [`SOON`], the next look is a long one,
-//! in a few waits. If it sees the answer, so do those after it, which leaves the other one awake for
-//! its own next look.
+//! in a few waits at the latest. If it sees the answer, so do those after it, which leaves the other one
+//! awake for its own next look.
 //!
 //! This changes no protocol: whoever looks has not announced yet that it sleeps.
 
@@ -35,10 +36,13 @@ const SOON: Duration = Duration::from_micros(300);
 const LONG_LOOK_SOON: u8 = 4;
 
 /// At most so many waits, as a power of two, follow a vain look without one.
-const MOST_DOUBT: u8 = 10;
+const MOST_BLIND: u8 = 10;
 
 /// What a look in vain adds. One that paid takes 1 away: two in three have to pay.
 const VAIN: u8 = 2;
+
+/// So much doubt changes nothing: two looks in vain.
+const TRUST: u8 = 2 * VAIN;
 
 /// What one thread has learnt about its waits.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +58,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { doubt: VAIN, blind: 1 << VAIN, looks_long: false, vain_since: None }
+        Self { doubt: TRUST + VAIN, blind: 1 << VAIN, looks_long: false, vain_since: None }
     }
 }
 
@@ -91,8 +95,8 @@ impl Patience {
             self.doubt = self.doubt.saturating_sub(1);
             self.looks_long = was_long && start.elapsed() >= LOOK;
         } else {
-            self.doubt = MOST_DOUBT.min(self.doubt + VAIN);
-            self.blind = 1 << self.doubt;
+            self.doubt = (TRUST + MOST_BLIND).min(self.doubt + VAIN);
+            self.blind = if self.doubt > TRUST { 1 << (self.doubt - TRUST) } else { 0 };
             self.looks_long = false;
             self.vain_since = (!was_long).then_some(start);
         }
@@ -156,6 +160,15 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_is_not_forgotten_at_its_end() {
+        let mut patience = Patience::default();
+        assert!(looks(&mut patience, 100, true) > 90);
+        assert_eq!(looks(&mut patience, 2, false), 2);
+        assert_eq!(looks(&mut patience, 100, true), 100);
+        assert_eq!(looks(&mut patience, 4, false), 3, "the third in vain is the last for now");
+    }
+
+    #[test]
     fn a_look_ends_with_the_wait() {
         assert!(Patience::look_until(Instant::now(), LOOK, || true));
         let start = Instant::now();
@@ -182,7 +195,7 @@ mod tests {
         patience.blind = 0;
         patience.learn(false, now);
         patience.slept(true);
-        assert_eq!((patience.looks_long, patience.blind), (false, 1 << MOST_DOUBT));
+        assert_eq!((patience.looks_long, patience.blind), (false, 1 << MOST_BLIND));
         // An answer at once needs no long look any more.
         let mut patience = in_vain(now);
         patience.slept(true);
