@@ -58,7 +58,7 @@
 
 use std::{collections::VecDeque, fmt, mem, time::Duration};
 
-use crate::primitives::{Arc, Ordering, contain};
+use crate::primitives::{Arc, contain};
 
 mod config;
 mod deadline;
@@ -213,7 +213,7 @@ impl<J: Job> Pool<J> {
     /// Calling it again waits again.
     pub fn shutdown(&self, timeout: Option<Duration>) {
         let shared = &self.shared;
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         let mut cancelled = VecDeque::new();
         if !state.shutdown {
             state.shutdown = true;
@@ -239,11 +239,10 @@ impl<J: Job> Pool<J> {
     pub fn metrics(&self) -> Metrics {
         let shared = &self.shared;
         Metrics {
-            threads: shared.gauges.threads.load(Ordering::Relaxed),
+            threads: shared.thread_count(),
             idle_threads: shared.idle.count(),
             queue_depth: shared.queue_depth(),
-            // Ordering: Acquire pairs with the Release of `job_has_ended`.
-            alive_jobs: shared.gauges.alive.load(Ordering::Acquire),
+            alive_jobs: shared.alive_jobs(),
         }
     }
 }

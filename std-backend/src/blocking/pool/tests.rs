@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{config::MayStart, *};
+use crate::primitives::Ordering;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -515,4 +516,11 @@ fn with_one_thread_alive_jobs_wait_for_it() {
     drop(release);
     assert_eq!(results.recv_timeout(LONG).unwrap(), ((), Ended::Run));
     pool.shutdown(None);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn what_every_job_writes_is_on_one_cache_line() {
+    let pool = Pool::<Call>::new(config(1));
+    assert!(pool.shared.hot_bytes() <= 64, "{}", pool.shared.hot_bytes());
 }

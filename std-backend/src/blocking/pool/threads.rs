@@ -13,27 +13,39 @@ use super::{
 };
 use crate::park::Patience;
 use crate::primitives::{
-    Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, contain, fence, run_thread, thread,
-    thread_local,
+    Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, contain, fence, run_thread, spin_loop,
+    thread, thread_local,
 };
 
+/// What is written with every job comes first: it goes to and fro between those who have jobs and those
+/// who run them, so it is on as few cache lines as it fits on (`tests.rs`).
+#[repr(C, align(128))]
 pub(super) struct Shared<J> {
-    pub(super) idle: Idle<J>,
     /// Threads that have been called or started and have not come yet.
     coming: AtomicUsize,
     /// [`SHUTDOWN`] and as many [`QUEUED`] as there are jobs in the queue: what is in `state`, for
     /// those who have not the lock. Written under it.
     pending: AtomicUsize,
+    /// Jobs that have been accepted and have not ended. A figure that takes part in no protocol, hence
+    /// a plain atomic also under a model checker.
+    alive: atomic::AtomicUsize,
     pub(super) state: Mutex<State<J>>,
+    /// How many threads take jobs. A figure as well.
+    threads: atomic::AtomicUsize,
     /// Where the shutdown waits for threads to end.
     ended: Condvar,
-    pub(super) gauges: Gauges,
+    pub(super) idle: Idle<J>,
     pub(super) config: Config,
 }
+
+/// So many times to look at the lock while it is taken. A model checker looks at every order anyway.
+const LOOKS: u32 = if cfg!(jenny_loom) { 0 } else { 64 };
 
 const SHUTDOWN: usize = 1;
 const QUEUED: usize = 2;
 
+/// The queue comes first: see [`Shared`].
+#[repr(C)]
 pub(super) struct State<J> {
     pub(super) queue: VecDeque<(J, Mandatory)>,
     /// Jobs for threads that have been started for them. Any of these takes any of those.
@@ -60,14 +72,6 @@ pub(super) struct State<J> {
     reaping: bool,
     /// Threads of the pool that wait for the others to end.
     leaving: usize,
-}
-
-/// Figures that are read without the lock. They take part in no protocol, hence plain atomics also
-/// under a model checker.
-#[derive(Default)]
-pub(super) struct Gauges {
-    pub(super) threads: atomic::AtomicUsize,
-    pub(super) alive: atomic::AtomicUsize,
 }
 
 /// What a thread is started for.
@@ -121,14 +125,36 @@ impl<J: Job> Shared<J> {
             leaving: 0,
         };
         Self {
-            idle: Idle::new(config.max_threads, config.max_coming),
             coming: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
+            alive: atomic::AtomicUsize::new(0),
             state: Mutex::new(state),
+            threads: atomic::AtomicUsize::new(0),
             ended: Condvar::new(),
-            gauges: Gauges::default(),
+            idle: Idle::new(config.max_threads, config.max_coming),
             config,
         }
+    }
+
+    /// Takes the lock, which is held for moments; so whoever comes too late looks again for a while.
+    /// The mutex looks three times and then lets other threads run. Those are other threads of this
+    /// pool that a burst has called: they would look for jobs in the place of whoever has some.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<J>> {
+        for _ in 0..LOOKS {
+            if let Some(state) = self.state.try_lock() {
+                return state;
+            }
+            spin_loop();
+        }
+        self.state.lock()
+    }
+
+    /// From the start of a cache line to the end of what is written with every job.
+    #[cfg(all(test, not(jenny_loom)))]
+    pub(super) fn hot_bytes(&self) -> usize {
+        let state = self.lock();
+        let end = ptr::from_ref(&state.queue).addr() + size_of_val(&state.queue);
+        end - self.address() / 128 * 128
     }
 
     // ---- those who have jobs ----
@@ -154,12 +180,12 @@ impl<J: Job> Shared<J> {
     /// # Panics
     /// If the name has a zero byte; and with the panic of whoever makes it.
     pub(super) fn lock_with_name(&self) -> MutexGuard<'_, State<J>> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.spare_name.is_none() {
             drop(state);
             let name = (self.config.thread_name)();
             assert!(!name.contains('\0'), "the name of a thread has no zero byte: {name:?}");
-            state = self.state.lock();
+            state = self.lock();
             state.spare_name.get_or_insert(name);
         }
         state
@@ -170,7 +196,11 @@ impl<J: Job> Shared<J> {
         let pending = QUEUED * state.queue.len() + if state.shutdown { SHUTDOWN } else { 0 };
         // Ordering: Relaxed; those who have to see it in time have a fence between.
         self.pending.store(pending, Ordering::Relaxed);
-        self.gauges.threads.store(state.counted + state.seated, Ordering::Relaxed);
+        let threads = state.counted + state.seated;
+        // The load spares all but a few a write to another cache line.
+        if self.threads.load(Ordering::Relaxed) != threads {
+            self.threads.store(threads, Ordering::Relaxed);
+        }
     }
 
     /// Sees to it that as many threads come as the queue and [`Config::max_coming`] ask for. The
@@ -266,7 +296,7 @@ impl<J: Job> Shared<J> {
     /// Takes this thread off the list, at its very end, and joins those that have ended before it.
     fn end(&self, number: usize) {
         HOME.with(|home| home.set(Home::Ended(self.address())));
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let handle = state.handles[number].take();
         state.living -= 1;
         let shutdown = state.shutdown;
@@ -280,13 +310,13 @@ impl<J: Job> Shared<J> {
         }
         if reaps {
             others.into_iter().for_each(join);
-            self.state.lock().reaping = false;
+            self.lock().reaping = false;
         }
     }
 
     /// A started thread is there.
     fn start_work(this: &Arc<Self>, purpose: Purpose) -> Letter<J> {
-        let mut state = this.state.lock();
+        let mut state = this.lock();
         let letter = match purpose {
             Purpose::Look => Letter::Look,
             Purpose::Urgent => Letter::Urgent(state.urgent.pop_front().expect("one per start")),
@@ -304,14 +334,14 @@ impl<J: Job> Shared<J> {
         let was_called = matches!(letter, Letter::Look);
         if !this.has_queue() {
             if was_called {
-                this.state.lock().called -= 1;
+                this.lock().called -= 1;
             }
             return letter;
         }
         let mut locked = None;
         // Without a name no thread is started, but one may be claimed.
         contain(|| locked = Some(this.lock_with_name()));
-        let mut state = locked.unwrap_or_else(|| this.state.lock());
+        let mut state = locked.unwrap_or_else(|| this.lock());
         let letter = if was_called {
             state.called -= 1;
             this.pop(&mut state).map_or(Letter::Look, Letter::Job)
@@ -352,7 +382,7 @@ impl<J: Job> Shared<J> {
     fn next(this: &Arc<Self>, number: usize, patience: &mut Patience) -> Option<Letter<J>> {
         loop {
             if this.has_queue() {
-                if let Some(job) = this.pop(&mut this.state.lock()) {
+                if let Some(job) = this.pop(&mut this.lock()) {
                     return Some(Letter::Job(job));
                 }
                 continue;
@@ -382,6 +412,15 @@ impl<J: Job> Shared<J> {
         }
     }
 
+    pub(super) fn thread_count(&self) -> usize {
+        self.threads.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn alive_jobs(&self) -> usize {
+        // Ordering: Acquire pairs with the Release of `job_has_ended`.
+        self.alive.load(Ordering::Acquire)
+    }
+
     pub(super) fn queue_depth(&self) -> usize {
         self.pending.load(Ordering::Relaxed) / QUEUED
     }
@@ -402,7 +441,7 @@ impl<J: Job> Shared<J> {
 
     /// Counts this thread off, unless there is a job after all.
     fn leave(&self) -> Option<Letter<J>> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let job = self.pop(&mut state);
         if job.is_none() {
             state.counted -= 1;
@@ -413,7 +452,7 @@ impl<J: Job> Shared<J> {
 
     /// Counts this thread again after an urgent job. False if others have taken its place meanwhile.
     fn rejoin(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.seated -= 1;
         let has_room = state.counted < self.config.max_threads;
         state.counted += usize::from(has_room);
@@ -422,12 +461,12 @@ impl<J: Job> Shared<J> {
     }
 
     pub(super) fn job_is_accepted(&self) {
-        self.gauges.alive.fetch_add(1, Ordering::Relaxed);
+        self.alive.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn job_has_ended(&self) {
         // Ordering: Release pairs with the Acquire of whoever reads that no job is alive.
-        if self.gauges.alive.fetch_sub(1, Ordering::AcqRel) == 1
+        if self.alive.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(hook) = &self.config.on_quiet
         {
             contain(|| hook());
@@ -441,7 +480,7 @@ impl<J: Job> Shared<J> {
         // Ordering: (Q2), the shutdown is published before the bits are read.
         fence(Ordering::SeqCst);
         while let Some(claim) = self.call() {
-            self.state.lock().called += 1;
+            self.lock().called += 1;
             claim.send(Letter::Look);
         }
     }
@@ -451,7 +490,7 @@ impl<J: Job> Shared<J> {
         let deadline = Deadline::after(timeout.unwrap_or(Duration::MAX));
         let home = HOME.with(Cell::get);
         let inside = home == Home::Inside(self.address());
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if inside {
             state.leaving += 1;
             // Others inside may have waited for nobody but this thread.
