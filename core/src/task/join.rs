@@ -126,14 +126,19 @@ impl<T> Future for JoinHandle<T> {
         if !self.task.state().is_complete() && !register(self.task, context.waker()) {
             return Poll::Pending;
         }
-        let mut output = Poll::Pending;
+        let mut output = Slot(Poll::Pending);
         // SAFETY: the task is complete.
-        if !unsafe { self.get_mut().take_output(&mut output, true) } {
+        if !unsafe { self.get_mut().take_output(&mut output.0, true) } {
             context.waker().wake_by_ref();
         }
-        output
+        output.0
     }
 }
+
+/// Where an output arrives, as a rule on the stack. A small one comes by a store of 16 bytes, which takes
+/// a dozen nanoseconds more if it lies on two pages.
+#[cfg_attr(target_pointer_width = "64", repr(align(16)))]
+struct Slot<T>(Poll<Result<T, JoinError>>);
 
 /// Leaves the waker for whoever completes the task. True if the task is complete instead.
 ///
