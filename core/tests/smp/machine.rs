@@ -109,24 +109,34 @@ pub(crate) fn this_core() -> usize {
     THIS.get()
 }
 
-/// Starts the machine, runs all cores until the scheduler is closed, and turns it off. One test at a
-/// time: there is one machine.
-pub(crate) fn run(
-    conduct: impl FnOnce(&Handle<Threads>),
-    setup: impl Fn(Spawner<Threads>) + Send + Sync,
-) {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    let _machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
-    let core = |number| {
-        THIS.set(number);
-        smp::run::<Threads>(&setup);
-    };
-    thread::scope(|scope| {
-        // They wait for the start.
-        (1..CORES).for_each(|number| drop(scope.spawn(move || core(number))));
-        THIS.set(0);
-        let handle = smp::start::<Threads>(Config::default());
-        conduct(&handle);
-        core(0);
-    });
+/// The only machine there is. A test has it from its start to its end: when the cores have stopped, the
+/// test's thread is still one of them, and takes the interrupts of that core.
+pub(crate) struct Machine(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+
+impl Machine {
+    /// Waits for the tests that have it.
+    pub(crate) fn get() -> Self {
+        static MACHINE: Mutex<()> = Mutex::new(());
+        Self(MACHINE.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Starts the machine, runs all cores until the scheduler is closed, and turns it off.
+    pub(crate) fn run(
+        &self,
+        conduct: impl FnOnce(&Handle<Threads>),
+        setup: impl Fn(Spawner<Threads>) + Send + Sync,
+    ) {
+        let core = |number| {
+            THIS.set(number);
+            smp::run::<Threads>(&setup);
+        };
+        thread::scope(|scope| {
+            // They wait for the start.
+            (1..CORES).for_each(|number| drop(scope.spawn(move || core(number))));
+            THIS.set(0);
+            let handle = smp::start::<Threads>(Config::default());
+            conduct(&handle);
+            core(0);
+        });
+    }
 }

@@ -23,7 +23,7 @@ use jenny_core::{
     smp::{self, Machine, Section, SpinLock},
     task::JoinHandle,
 };
-use machine::{CORES, Threads, raise, run, this_core};
+use machine::{CORES, Threads, raise, this_core};
 
 /// A counter that one task waits on, and that anybody rings.
 #[derive(Default)]
@@ -73,13 +73,14 @@ impl Drop for OnDrop {
 
 #[test]
 fn tasks_that_roam_ring_for_tasks_that_stay() {
+    let machine = machine::Machine::get();
     const TASKS: usize = if cfg!(miri) { 40 } else { 4_000 };
 
     let bells: Arc<[Bell; CORES]> = Arc::default();
     let stayed = Arc::new(AtomicUsize::new(0));
     let cancelled = Arc::new(AtomicUsize::new(0));
     let roamed = Arc::new(AtomicUsize::new(0));
-    run(
+    machine.run(
         |handle| {
             let (bells, roamed, own) = (bells.clone(), roamed.clone(), handle.clone());
             let stayed = stayed.clone();
@@ -136,11 +137,12 @@ fn tasks_that_roam_ring_for_tasks_that_stay() {
 
 #[test]
 fn interrupts_wake_sleeping_cores() {
+    let machine = machine::Machine::get();
     const ROUNDS: usize = if cfg!(miri) { 10 } else { 1_000 };
 
     let bells: Arc<[Bell; CORES]> = Arc::default();
     let done = Arc::new(AtomicUsize::new(0));
-    run(
+    machine.run(
         |handle| {
             for core in 0..CORES {
                 let (bells, done, handle) = (bells.clone(), done.clone(), handle.clone());
@@ -164,10 +166,11 @@ fn interrupts_wake_sleeping_cores() {
 
 #[test]
 fn what_is_sendable_can_be_sent_to_a_core() {
+    let machine = machine::Machine::get();
     let polled_on = Arc::new(Mutex::new(Vec::new()));
     type Pinned = local::Handle<Machine<Threads>>;
     let handles = Arc::new(Mutex::new(Vec::<(usize, Pinned)>::new()));
-    run(
+    machine.run(
         |handle| {
             let (polled_on, handles, own) = (polled_on.clone(), handles.clone(), handle.clone());
             handle.spawn(async move {
@@ -191,8 +194,9 @@ fn what_is_sendable_can_be_sent_to_a_core() {
 
 #[test]
 fn a_second_run_on_a_core_panics() {
+    let machine = machine::Machine::get();
     let said = Arc::new(Mutex::new(String::new()));
-    run(
+    machine.run(
         |handle| {
             let (said, handle) = (said.clone(), handle.clone());
             handle.clone().spawn(async move {
@@ -208,7 +212,8 @@ fn a_second_run_on_a_core_panics() {
 
 #[test]
 fn a_second_start_panics() {
-    run(
+    let machine = machine::Machine::get();
+    machine.run(
         |handle| {
             let (core, handle) = (this_core(), handle.clone());
             assert_eq!(core, 0);
@@ -239,8 +244,9 @@ thread_local! {
 
 #[test]
 fn a_spawn_during_the_shutdown_is_cancelled() {
+    let machine = machine::Machine::get();
     let cancelled = Arc::new(AtomicUsize::new(0));
-    run(
+    machine.run(
         |handle| handle.close(),
         |spawner| {
             let late = Late { spawner: spawner.clone(), _counted: OnDrop(cancelled.clone()) };
@@ -262,6 +268,7 @@ fn a_spawn_during_the_shutdown_is_cancelled() {
 
 #[test]
 fn a_lock_excludes_cores_and_their_interrupts() {
+    let machine = machine::Machine::get();
     static SECTION: Section<Threads> = Section::new();
     // Few: with more threads than processors, whose turn it is may not be running.
     const ROUNDS: usize = 50;
@@ -269,7 +276,7 @@ fn a_lock_excludes_cores_and_their_interrupts() {
     let total = Arc::new(lock::Mutex::<usize, SpinLock<Threads>>::new(0));
     let inside = Arc::new(AtomicBool::new(false));
     let done = Arc::new(AtomicUsize::new(0));
-    run(
+    machine.run(
         |handle| {
             for core in 0..CORES {
                 let (total, inside, done) = (total.clone(), inside.clone(), done.clone());
