@@ -1,10 +1,11 @@
 //! What only a worker touches, and how it takes and gives tasks.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{alloc::Layout, cell::Cell, num::NonZeroU64, ptr, ptr::NonNull};
+use core::{cell::Cell, num::NonZeroU64, ptr, ptr::NonNull};
 
 use super::{
     appetite::{Appetite, Theft},
+    memory::Memory,
     shared::{Shared, Slot},
 };
 use crate::{
@@ -12,14 +13,12 @@ use crate::{
     platform::{Platform, Unpark},
     queue::{Batch, ring},
     rand::Rng,
-    recycler::Recycler,
     scheduler::{
         IDS,
         counted::{Counted, Credit, Shared as SharedRef},
         dump::{self, Seen},
         idle::{Awake, News, Sleep},
     },
-    stock::Surplus,
     sync::{CachePadded, Ordering, shrunk},
     task::{self, Held, OwnedRef, Place, Runnable, Snapshot},
 };
@@ -60,12 +59,7 @@ pub(super) struct Core<P: Platform> {
     lifo_in_a_row: Cell<u8>,
     rng: Rng,
     credit: Credit,
-    pub(super) recycler: Recycler,
-    surplus: Surplus,
-    /// How many batches of the stock had been fetched at the last look.
-    fetches: Cell<usize>,
-    /// Without work, the recycler keeps what it has.
-    pub(super) lingers: Cell<bool>,
+    pub(super) memory: Memory,
     next_id: Cell<(u64, u32)>,
     spawns: Cell<u32>,
     /// Workers are made one after the other, and each writes its core with every task.
@@ -108,10 +102,7 @@ impl<P: Platform> Core<P> {
             lifo_in_a_row: Cell::new(0),
             rng: Rng::new(shared.platform.seed()),
             credit: Credit::default(),
-            recycler: Recycler::new(P::KEEPS),
-            surplus: Surplus::new(),
-            fetches: Cell::new(0),
-            lingers: Cell::new(false),
+            memory: Memory::new(P::KEEPS),
             next_id: Cell::new((0, 0)),
             spawns: Cell::new(0),
             _apart: CachePadded(()),
@@ -133,12 +124,6 @@ impl<P: Platform> Core<P> {
     #[inline]
     pub(super) fn lend(&self) -> NonNull<Counted<Shared<P>>> {
         self.credit.lend(&self.shared)
-    }
-
-    /// A place for a task's cell.
-    #[inline]
-    pub(super) fn place(&self, layout: Layout) -> NonNull<u8> {
-        self.recycler.take(layout)
     }
 
     /// Takes in a task that was spawned here. The caller drops the task that comes back: the
@@ -299,41 +284,11 @@ impl<P: Platform> Core<P> {
         }
     }
 
-    /// Before a sleep: gives back some of the memory that is too much then; false if it was not.
-    pub(super) fn shrink(&self) -> bool {
-        !self.lingers.get() && (self.recycler.shrink() || self.shared.stock.shrink())
-    }
-
-    /// Whether there is more than may be kept in a long sleep.
-    pub(super) fn hoards(&self) -> bool {
-        self.recycler.has_too_much() || self.shared.stock.has_too_much()
-    }
-
-    /// Whether what is too much was needed since the last call: of the own places all, of the stock
-    /// some.
-    pub(super) fn needed_hoard(&self) -> bool {
-        let stock = &self.shared.stock;
-        let fetches = stock.fetches();
-        let fetched = self.fetches.replace(fetches) != fetches;
-        let needed = self.recycler.needed_it();
-        (self.recycler.has_too_much() && needed) || (stock.has_too_much() && fetched)
-    }
-
     /// A cell has ended on this thread.
     #[inline]
     pub(super) fn free(&self, place: Place) {
-        if let Some(place) = place.recycle(&self.recycler) {
-            self.leave(place);
-        }
+        self.memory.free(place, &self.shared.stock);
         self.credit.give_back(&self.shared);
-    }
-
-    /// Leaves a place to whoever spawns from outside. Apart, or every task would save registers for it.
-    #[inline(never)]
-    fn leave(&self, place: Place) {
-        let (at, layout) = place.into_parts();
-        // SAFETY: they are those of a place, which is nobody's any more.
-        unsafe { self.surplus.take(at, layout, &self.shared.stock) };
     }
 
     // ---- taking ----

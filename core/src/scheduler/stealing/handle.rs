@@ -51,7 +51,7 @@ impl<P: Platform> Handle<P> {
     {
         let layout = task::layout::<F, ()>();
         let (place, scheduler, id) = match Core::current(self.0.pointer()) {
-            Some(core) => (core.place(layout), core.lend(), spawned.id_or(|| core.id())),
+            Some(core) => (core.memory.place(layout), core.lend(), spawned.id_or(|| core.id())),
             None => self.prepare_outside(layout, spawned),
         };
         // SAFETY: the count was taken, and the place for such a cell; the future and its output are
@@ -70,7 +70,7 @@ impl<P: Platform> Handle<P> {
     #[inline(never)]
     fn prepare_outside(&self, layout: Layout, spawned: Spawned<'_>) -> Prepared<P> {
         let id = spawned.id_or(|| task::Id(self.0.platform.task_ids(1)));
-        // SAFETY: the pocket is this thread's, and used here only.
+        // SAFETY: by the contract of `Platform` it is null, or alive and this thread's alone.
         let place = self.0.stock.place(layout, unsafe { P::pocket().as_ref() });
         (place, self.0.lend(), id)
     }

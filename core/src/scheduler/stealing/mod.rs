@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `shared.rs` | what every thread may use: each worker's queues and the set of sleepers |
 //! | `core.rs` | what only a worker touches, and how it takes and gives tasks |
+//! | `memory.rs` | the memory of finished tasks that a worker keeps |
 //! | `appetite.rs` | whether it pays to take tasks from others |
 //! | `handle.rs` | the way in: `Handle`, and what wakers and finished tasks call |
 //! | `worker.rs` | the tick: run, search, sleep |
@@ -15,6 +16,7 @@ mod appetite;
 mod core;
 mod detach;
 mod handle;
+mod memory;
 mod rescue;
 mod shared;
 mod shutdown;

@@ -154,7 +154,7 @@ impl<P: Platform> Entered<'_, P> {
                 None if ends_with_own && left + 1 < tasks => break,
                 None => match search(core) {
                     Some(found) => found,
-                    None if core.shrink() => {
+                    None if core.memory.shrink(&core.shared.stock) => {
                         looks.restart(left);
                         continue;
                     }
@@ -234,7 +234,7 @@ impl<P: Platform> Entered<'_, P> {
     pub fn rest(&self) -> bool {
         let Some(core) = self.core() else { return false };
         core.appetite.rested();
-        !self.has_work() && !core.shrink() && core.sleep()
+        !self.has_work() && !core.memory.shrink(&core.shared.stock) && core.sleep()
     }
 
     /// After [`Tick::Idle`]: how long the worker may sleep before it looks again what the others have,
@@ -250,19 +250,19 @@ impl<P: Platform> Entered<'_, P> {
     /// it has [not needed](Self::needed_hoard) for a while.
     pub fn linger(&self, for_now: bool) {
         if let Some(core) = self.core() {
-            core.lingers.set(for_now);
+            core.memory.linger(for_now);
         }
     }
 
     /// Whether this worker keeps more than it may in a long sleep, or the scheduler does for spawns
     /// from outside.
     pub fn hoards(&self) -> bool {
-        self.core().is_some_and(|core| core.hoards())
+        self.core().is_some_and(|core| core.memory.hoards(&core.shared.stock))
     }
 
     /// Whether what is too much was in use since the last call: of the worker's all of it.
     pub fn needed_hoard(&self) -> bool {
-        self.core().is_some_and(|core| core.needed_hoard())
+        self.core().is_some_and(|core| core.memory.needed_hoard(&core.shared.stock))
     }
 
     /// Runs code during which the worker may be [taken out](super::Handle::detached) of this scope, as
