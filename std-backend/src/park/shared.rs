@@ -84,6 +84,14 @@ impl<D: Driver> Held<D> {
     fn is_dispatched(&self) -> bool {
         self.lock.is_locked() && !self.is_asleep.load(Ordering::Relaxed)
     }
+
+    /// Waits in the driver, which the caller has.
+    fn wait(&self, driver: &mut D, timeout: Option<Duration>) -> bool {
+        self.is_asleep.store(true, Ordering::Relaxed);
+        let wakes = driver.wait(timeout);
+        self.is_asleep.store(false, Ordering::Relaxed);
+        wakes
+    }
 }
 
 impl<D: Driver> SharedDriver<D> {
@@ -117,20 +125,9 @@ impl<D: Driver> SharedDriver<D> {
 
 impl<D: Driver> SharedDriver<D> {
     /// Runs the closure on the driver, if there is one and nobody has it.
-    fn try_with<R>(&self, closure: impl FnOnce(&mut D) -> R) -> Option<R> {
-        self.driver.as_ref()?.lock.try_with(closure)
-    }
-
-    /// Waits in the driver, which the caller has.
-    fn wait(&self, driver: &mut D, timeout: Option<Duration>) -> bool {
-        let says_so = |is_asleep| {
-            let held = self.driver.as_ref();
-            held.inspect(|held| held.is_asleep.store(is_asleep, Ordering::Relaxed));
-        };
-        says_so(true);
-        let wakes = driver.wait(timeout);
-        says_so(false);
-        wakes
+    fn try_with<R>(&self, closure: impl FnOnce(&Held<D>, &mut D) -> R) -> Option<R> {
+        let held = self.driver.as_ref()?;
+        held.lock.try_with(|driver| closure(held, driver))
     }
 }
 
@@ -248,7 +245,7 @@ impl<D: Driver> Parker<D> {
 
     /// As [`turn_now`](Self::turn_now), with a closure as in [`park_around`](Self::park_around).
     pub(crate) fn turn_around(&mut self, around: impl FnOnce(&mut dyn FnMut())) -> bool {
-        let turned = self.inner.shared.try_with(|driver| {
+        let turned = self.inner.shared.try_with(|_, driver| {
             let wakes = driver.wait(Some(Duration::ZERO));
             dispatch(driver, wakes, around)
         });
@@ -279,7 +276,8 @@ fn dispatch<D: Driver>(driver: &mut D, wakes: bool, around: impl FnOnce(&mut dyn
 
 impl<D: Driver> Inner<D> {
     fn park(&self, timeout: Option<Duration>, around: impl FnOnce(&mut dyn FnMut())) -> bool {
-        let in_driver = self.shared.try_with(|driver| self.park_in_driver(driver, timeout, around));
+        let in_driver =
+            self.shared.try_with(|held, driver| self.park_in_driver(held, driver, timeout, around));
         in_driver.unwrap_or_else(|| {
             self.park_on_condvar(timeout);
             false
@@ -316,6 +314,7 @@ impl<D: Driver> Inner<D> {
 
     fn park_in_driver(
         &self,
+        held: &Held<D>,
         driver: &mut D,
         timeout: Option<Duration>,
         around: impl FnOnce(&mut dyn FnMut()),
@@ -323,7 +322,7 @@ impl<D: Driver> Inner<D> {
         if !self.announce(PARKED_DRIVER) {
             return false;
         }
-        let wakes = self.shared.wait(driver, timeout);
+        let wakes = held.wait(driver, timeout);
         // Before the dispatch: from here on the owner is awake, and an unpark is for its next park.
         self.reset();
         // Even without an unpark the park ends here, because what is dispatched may have made tasks
