@@ -1,18 +1,19 @@
 //! When a thread looks for a while before it sleeps.
 //!
-//! To sleep and be woken costs microseconds, on a virtual machine more than ten: a core that has
+//! To sleep and be woken costs microseconds, on a virtual machine some thirty: a core that has
 //! nothing to do halts, and has to be interrupted. Two threads that answer each other at once wait a
-//! fraction of that. So a thread looks for [`LOOK`] before it sleeps, as long as that mostly pays.
-//! After looks that did, two in vain change nothing: a burst begins with a wait that was long, and with
-//! one for a thread that has to be woken. Each further one has the thread sleep at once for twice as
-//! many waits. So one that waits for long, or for events of the driver, or on a machine where everybody
-//! else is busy, looks once in a thousand waits.
+//! fraction of that. So a thread looks for as long as a sleep may cost, [`LOOK`], before it sleeps, as
+//! long as that mostly pays. (Whoever does so loses at most as much again: Karlin, Manasse, McGeoch and
+//! Owicki, 1990.) After looks that did, two in vain change nothing: a burst begins with a wait that was
+//! long, and with one for a thread that has to be woken. Each further one has the thread sleep at once
+//! for four times as many waits. So one that waits for long, or on a machine where everybody else is
+//! busy, looks once in a thousand waits.
 //!
-//! Of two threads that answer each other, both have to look: where one sleeps, to wake it takes longer
-//! than the other looks, whose look is then in vain, and so on for ever. But that wait is a short one.
-//! So after a vain look in a wait that another thread has ended [`SOON`], the next look is a long one,
-//! in a few waits at the latest. If it sees the answer, so do those after it, which leaves the other one
-//! awake for its own next look.
+//! Of two threads that work for each other, both have to look: where one sleeps, the other has to wake
+//! it each time, which takes longer than its work, and looks in vain. But such a sleep is over [`SOON`].
+//! So each of those counts as many waits, and a look after one lasts as long as it did: long enough for
+//! a partner that has to be woken. If that pays, the next ones are as long, until the partner looks,
+//! too, but no more than [`FEW`]: somebody far away may answer as fast, and never any faster.
 //!
 //! This changes no protocol: whoever looks has not announced yet that it sleeps.
 
@@ -24,16 +25,16 @@ use std::{
 };
 
 /// How long a thread looks.
-const LOOK: Duration = Duration::from_micros(10);
+const LOOK: Duration = Duration::from_micros(30);
 
-/// How long it looks for the answer of a thread that has to be woken: at most.
-pub const LONG_LOOK: Duration = Duration::from_micros(200);
+/// A sleep that is shorter may have been one for somebody who had to wake this thread.
+const SOON: Duration = Duration::from_micros(200);
 
-/// A wait that is as short may be one for such an answer.
-const SOON: Duration = Duration::from_micros(300);
+/// It counts as so many waits.
+const EVIDENCE: u16 = 16;
 
-/// The waits between that one and a long look, as a power of two.
-const LONG_LOOK_SOON: u8 = 4;
+/// So many looks in a row may pay late.
+const FEW: u8 = 4;
 
 /// At most so many waits, as a power of two, follow a vain look without one.
 const MOST_BLIND: u8 = 10;
@@ -44,81 +45,105 @@ const VAIN: u8 = 2;
 /// So much doubt changes nothing: two looks in vain.
 const TRUST: u8 = 2 * VAIN;
 
+/// How long whoever goes on either way waits for another thread.
+const MOMENT: Duration = Duration::from_micros(10);
+
 /// What one thread has learnt about its waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     doubt: u8,
     /// The waits until the next look.
     blind: u16,
-    /// The next look is a long one.
-    looks_long: bool,
-    /// Since when there has been a wait that began with a short look in vain.
-    vain_since: Option<Instant>,
+    /// How long that lasts.
+    time: Duration,
+    /// The looks in a row that took longer than [`LOOK`], and paid.
+    late: u8,
+    /// Since when there has been a wait in which the thread sleeps.
+    since: Option<Instant>,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { doubt: TRUST + VAIN, blind: 1 << VAIN, looks_long: false, vain_since: None }
+        Self { doubt: TRUST + VAIN, blind: 1 << VAIN, time: LOOK, late: 0, since: None }
     }
 }
 
 impl Patience {
     /// At the start of a wait: looks for a while, if that promises something, whether it is over.
-    pub fn look(&mut self, is_over: impl Fn() -> bool) -> bool {
-        if self.blind > 0 {
-            self.blind -= 1;
-            return false;
-        }
+    pub fn look(&mut self, is_over: impl FnMut() -> bool) -> bool {
         if !has_many_cores() {
             return false;
         }
         let start = Instant::now();
-        let time = if self.looks_long { LONG_LOOK } else { LOOK };
-        let paid = Self::look_until(start, time, is_over);
-        self.learn(paid, start);
+        let mut paid = false;
+        if self.blind > 0 {
+            self.blind -= 1;
+        } else {
+            paid = look_until(start, self.time, is_over);
+            self.learn(paid.then(|| start.elapsed()));
+        }
+        self.since = (!paid).then_some(start);
         paid
     }
 
-    fn look_until(start: Instant, time: Duration, is_over: impl Fn() -> bool) -> bool {
-        while !is_over() {
-            if start.elapsed() >= time {
-                return false;
+    /// As [`look`](Self::look), at the start of a wait that a time-out may end. One that is short is not
+    /// worth it.
+    pub fn look_within(
+        &mut self,
+        timeout: Option<Duration>,
+        is_over: impl FnMut() -> bool,
+    ) -> bool {
+        timeout.is_none_or(|timeout| timeout > SOON) && self.look(is_over)
+    }
+
+    /// At the end of a wait in which the thread slept.
+    pub fn slept(&mut self) {
+        if let Some(since) = self.since.take() {
+            self.has_slept(since.elapsed());
+        }
+    }
+
+    fn has_slept(&mut self, time: Duration) {
+        if time < SOON {
+            self.blind = self.blind.saturating_sub(EVIDENCE - 1);
+            self.time = time.max(LOOK);
+        }
+    }
+
+    /// A look has paid after so long, or was in vain.
+    fn learn(&mut self, paid: Option<Duration>) {
+        match paid {
+            Some(time) if time <= LOOK => {
+                self.doubt = self.doubt.saturating_sub(1);
+                self.late = 0;
+                self.time = LOOK;
             }
-            hint::spin_loop();
-        }
-        true
-    }
-
-    fn learn(&mut self, paid: bool, start: Instant) {
-        let was_long = self.looks_long;
-        if paid {
-            self.doubt = self.doubt.saturating_sub(1);
-            self.looks_long = was_long && start.elapsed() >= LOOK;
-        } else {
-            self.doubt = (TRUST + MOST_BLIND).min(self.doubt + VAIN);
-            self.blind = if self.doubt > TRUST { 1 << (self.doubt - TRUST) } else { 0 };
-            self.looks_long = false;
-            self.vain_since = (!was_long).then_some(start);
-        }
-    }
-
-    /// At the end of a wait in which the thread slept: another thread has ended it, or something else.
-    pub fn slept(&mut self, was_woken: bool) {
-        if let Some(since) = self.vain_since.take()
-            && was_woken
-            && since.elapsed() < SOON
-        {
-            self.looks_long = true;
-            self.blind = self.blind.min(1 << LONG_LOOK_SOON);
+            Some(_) if self.late < FEW => self.late += 1,
+            _ => {
+                self.doubt = (TRUST + MOST_BLIND).min(self.doubt + VAIN);
+                self.blind = if self.doubt > TRUST { 1 << (self.doubt - TRUST) } else { 0 };
+                self.late = 0;
+                self.time = LOOK;
+            }
         }
     }
 }
 
-/// Waits for a moment, at most as long as a look takes, until another thread has finished something
-/// that takes no longer. For whoever goes on either way.
-pub fn wait_for_a_moment(is_over: impl Fn() -> bool) {
+fn look_until(start: Instant, time: Duration, mut is_over: impl FnMut() -> bool) -> bool {
+    while !is_over() {
+        if start.elapsed() >= time {
+            return false;
+        }
+        hint::spin_loop();
+    }
+    true
+}
+
+/// Waits for a moment until another thread has finished something that takes no longer. For whoever
+/// goes on either way.
+pub fn wait_for_a_moment(is_over: impl FnMut() -> bool) {
     if has_many_cores() {
-        Patience::look_until(Instant::now(), LOOK, is_over);
+        look_until(Instant::now(), MOMENT, is_over);
     }
 }
 
@@ -134,15 +159,27 @@ fn has_many_cores() -> bool {
 mod tests {
     use super::*;
 
-    /// How many of so many waits begin with a look.
-    fn looks(patience: &mut Patience, waits: usize, pays: bool) -> usize {
+    const FAST: Option<Duration> = Some(Duration::from_micros(1));
+    const LATE: Option<Duration> = Some(Duration::from_micros(80));
+    const LONG: Duration = Duration::from_secs(1);
+
+    /// How many of so many waits begin with a look. It pays like that, or the thread sleeps for so long.
+    fn looks(
+        patience: &mut Patience,
+        waits: usize,
+        pays: Option<Duration>,
+        sleep: Duration,
+    ) -> usize {
         (0..waits)
             .filter(|_| {
                 let looks = patience.blind == 0;
                 if looks {
-                    patience.learn(pays, Instant::now());
+                    patience.learn(pays.filter(|&time| time < patience.time));
                 } else {
                     patience.look(|| unreachable!());
+                }
+                if !looks || pays.is_none() {
+                    patience.has_slept(sleep);
                 }
                 looks
             })
@@ -152,66 +189,58 @@ mod tests {
     #[test]
     fn looks_that_pay_go_on_and_vain_ones_become_rare() {
         let mut patience = Patience::default();
-        assert!(looks(&mut patience, 100, true) > 90);
-        assert!(looks(&mut patience, 100, false) < 8);
-        assert!(looks(&mut patience, 100_000, false) < 110);
+        assert!(looks(&mut patience, 100, FAST, LONG) > 90);
+        assert!(looks(&mut patience, 100, None, LONG) < 8);
+        assert!(looks(&mut patience, 100_000, None, LONG) < 110);
         // Once in a thousand waits it tries again.
-        assert!(looks(&mut patience, 2_000, true) > 900);
+        assert!(looks(&mut patience, 2_000, FAST, LONG) > 900);
     }
 
     #[test]
     fn a_burst_is_not_forgotten_at_its_end() {
         let mut patience = Patience::default();
-        assert!(looks(&mut patience, 100, true) > 90);
-        assert_eq!(looks(&mut patience, 2, false), 2);
-        assert_eq!(looks(&mut patience, 100, true), 100);
-        assert_eq!(looks(&mut patience, 4, false), 3, "the third in vain is the last for now");
+        assert!(looks(&mut patience, 100, FAST, LONG) > 90);
+        assert_eq!(looks(&mut patience, 2, None, LONG), 2);
+        assert_eq!(looks(&mut patience, 100, FAST, LONG), 100);
+        assert_eq!(looks(&mut patience, 4, None, LONG), 3, "the third in vain is the last for now");
+    }
+
+    #[test]
+    fn after_short_sleeps_it_tries_again_sooner() {
+        let mut patience = Patience::default();
+        looks(&mut patience, 1_000, None, LONG);
+        assert!((14..18).contains(&looks(&mut patience, 1_000, None, LOOK)));
+        assert!(looks(&mut patience, 1_000, None, SOON) <= 1);
+    }
+
+    #[test]
+    fn a_look_lasts_as_long_as_the_sleep_before_it() {
+        let mut patience = Patience::default();
+        for (sleep, look) in [(2 * LOOK, 2 * LOOK), (LOOK / 2, LOOK), (3 * LOOK, 3 * LOOK)] {
+            patience.has_slept(sleep);
+            assert_eq!(patience.time, look);
+        }
+        patience.learn(LATE);
+        assert_eq!(patience.time, 3 * LOOK, "the partner may not look yet");
+        patience.learn(FAST);
+        assert_eq!(patience.time, LOOK);
+    }
+
+    #[test]
+    fn looks_that_always_pay_late_become_rare() {
+        let mut patience = Patience::default();
+        let sleep = Duration::from_micros(100);
+        looks(&mut patience, 1_000, LATE, sleep);
+        assert!(looks(&mut patience, 1_000, LATE, sleep) < 80);
+        // One that pays at once ends the doubt, by and by.
+        assert!(looks(&mut patience, 1_000, FAST, sleep) > 900);
     }
 
     #[test]
     fn a_look_ends_with_the_wait() {
-        assert!(Patience::look_until(Instant::now(), LOOK, || true));
+        assert!(look_until(Instant::now(), LOOK, || true));
         let start = Instant::now();
-        assert!(!Patience::look_until(start, LOOK, || false));
+        assert!(!look_until(start, LOOK, || false));
         assert!(start.elapsed() >= LOOK);
-    }
-
-    /// After a look in vain.
-    fn in_vain(since: Instant) -> Patience {
-        let mut patience = Patience::default();
-        assert!(looks(&mut patience, 100_000, false) > 0);
-        patience.learn(false, since);
-        patience
-    }
-
-    #[test]
-    fn a_short_wait_for_another_thread_leads_to_a_long_look() {
-        // In the future, so that a test which is held up does not see a long wait.
-        let now = Instant::now() + Duration::from_secs(60);
-        let mut patience = in_vain(now);
-        patience.slept(true);
-        assert_eq!((patience.looks_long, patience.blind), (true, 1 << LONG_LOOK_SOON));
-        // One in vain is the only one for long.
-        patience.blind = 0;
-        patience.learn(false, now);
-        patience.slept(true);
-        assert_eq!((patience.looks_long, patience.blind), (false, 1 << MOST_BLIND));
-        // An answer at once needs no long look any more.
-        let mut patience = in_vain(now);
-        patience.slept(true);
-        patience.learn(true, now);
-        assert!(!patience.looks_long);
-    }
-
-    #[test]
-    fn other_waits_do_not() {
-        let mut patience = in_vain(Instant::now() + Duration::from_secs(60));
-        patience.slept(false);
-        assert!(!patience.looks_long, "something else has ended it");
-        patience.slept(true);
-        assert!(!patience.looks_long, "there was no look in that one");
-        let mut patience = in_vain(Instant::now() - SOON);
-        patience.slept(true);
-        assert!(!patience.looks_long, "it was a long wait");
     }
 }

@@ -47,7 +47,7 @@ use jenny_core::platform::Unpark;
 
 use super::{
     Driver, DriverWaker,
-    patience::{LONG_LOOK, Patience, wait_for_a_moment},
+    patience::{Patience, wait_for_a_moment},
     try_lock::TryLock,
 };
 use crate::primitives::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence, thread};
@@ -83,14 +83,6 @@ impl<D: Driver> Held<D> {
     /// Whether somebody has the driver and does not sleep in it.
     fn is_dispatched(&self) -> bool {
         self.lock.is_locked() && !self.is_asleep.load(Ordering::Relaxed)
-    }
-
-    /// Waits in the driver, which the caller has.
-    fn wait(&self, driver: &mut D, timeout: Option<Duration>) -> bool {
-        self.is_asleep.store(true, Ordering::Relaxed);
-        let wakes = driver.wait(timeout);
-        self.is_asleep.store(false, Ordering::Relaxed);
-        wakes
     }
 }
 
@@ -225,16 +217,7 @@ impl<D: Driver> Parker<D> {
         around: impl FnOnce(&mut dyn FnMut()),
     ) -> bool {
         let Self { inner, patience } = self;
-        let mut looks = || {
-            let worth_it = timeout.is_none_or(|timeout| timeout > LONG_LOOK);
-            worth_it && patience.look(|| inner.is_notified())
-        };
-        if inner.take_notification() || (looks() && inner.take_notification()) {
-            return false;
-        }
-        let dispatched = inner.park(timeout, around);
-        patience.slept(!dispatched);
-        dispatched
+        !inner.take_notification() && inner.park(patience, timeout, around)
     }
 
     /// Dispatches the I/O events that are there, without sleeping; false if there were none. Does
@@ -264,6 +247,15 @@ impl<D: Driver> Parker<D> {
     }
 }
 
+/// Whether a dispatch would call wakers. If it would not, it is done.
+fn has_events<D: Driver>(driver: &mut D) -> bool {
+    let wakes = driver.wait(Some(Duration::ZERO));
+    if !wakes {
+        driver.dispatch();
+    }
+    wakes
+}
+
 /// Dispatches I/O; false if there was none.
 fn dispatch<D: Driver>(driver: &mut D, wakes: bool, around: impl FnOnce(&mut dyn FnMut())) -> bool {
     if !wakes {
@@ -275,11 +267,26 @@ fn dispatch<D: Driver>(driver: &mut D, wakes: bool, around: impl FnOnce(&mut dyn
 }
 
 impl<D: Driver> Inner<D> {
-    fn park(&self, timeout: Option<Duration>, around: impl FnOnce(&mut dyn FnMut())) -> bool {
-        let in_driver =
-            self.shared.try_with(|held, driver| self.park_in_driver(held, driver, timeout, around));
+    fn park(
+        &self,
+        patience: &mut Patience,
+        timeout: Option<Duration>,
+        around: impl FnOnce(&mut dyn FnMut()),
+    ) -> bool {
+        let in_driver = self.shared.try_with(|held, driver| {
+            held.is_asleep.store(true, Ordering::Relaxed);
+            let waited = self.wait_in_driver(driver, patience, timeout);
+            held.is_asleep.store(false, Ordering::Relaxed);
+            // Even without an unpark the park ends here, because what is dispatched may have made tasks
+            // of this very worker runnable.
+            waited.is_some_and(|wakes| dispatch(driver, wakes, around))
+        });
         in_driver.unwrap_or_else(|| {
-            self.park_on_condvar(timeout);
+            let paid = patience.look_within(timeout, || self.is_notified());
+            if !(paid && self.take_notification()) {
+                self.park_on_condvar(timeout);
+                patience.slept();
+            }
             false
         })
     }
@@ -312,22 +319,30 @@ impl<D: Driver> Inner<D> {
         false
     }
 
-    fn park_in_driver(
+    /// As [`Driver::wait`]; `None` if there was an unpark before.
+    fn wait_in_driver(
         &self,
-        held: &Held<D>,
         driver: &mut D,
+        patience: &mut Patience,
         timeout: Option<Duration>,
-        around: impl FnOnce(&mut dyn FnMut()),
-    ) -> bool {
-        if !self.announce(PARKED_DRIVER) {
-            return false;
+    ) -> Option<bool> {
+        let mut wakes = false;
+        patience.look_within(timeout, || {
+            wakes = has_events(driver);
+            wakes || self.is_notified()
+        });
+        if wakes {
+            self.take_notification();
+            return Some(true);
         }
-        let wakes = held.wait(driver, timeout);
+        if !self.announce(PARKED_DRIVER) {
+            return None;
+        }
+        let wakes = driver.wait(timeout);
         // Before the dispatch: from here on the owner is awake, and an unpark is for its next park.
         self.reset();
-        // Even without an unpark the park ends here, because what is dispatched may have made tasks
-        // of this very worker runnable.
-        dispatch(driver, wakes, around)
+        patience.slept();
+        Some(wakes)
     }
 
     fn park_on_condvar(&self, timeout: Option<Duration>) {

@@ -185,6 +185,46 @@ fn a_turn_says_whether_there_was_anything() {
     assert!(!without.turn_next_around(|dispatch| dispatch()));
 }
 
+/// Has events for whoever looks, and none for whoever sleeps.
+struct Eager {
+    sleeps: Arc<AtomicUsize>,
+    has_event: bool,
+}
+
+impl DriverWaker for () {
+    fn wake(&self) {}
+}
+
+impl Driver for Eager {
+    type Waker = ();
+
+    fn waker(&self) {}
+
+    fn wait(&mut self, timeout: Option<Duration>) -> bool {
+        self.has_event = timeout == Some(Duration::ZERO);
+        self.sleeps.fetch_add(usize::from(!self.has_event), Ordering::SeqCst);
+        self.has_event
+    }
+
+    fn dispatch(&mut self) -> bool {
+        self.has_event
+    }
+
+    fn shutdown(&mut self) {}
+}
+
+#[test]
+fn a_look_that_finds_events_dispatches_them_and_does_not_sleep() {
+    let sleeps = Arc::new(AtomicUsize::new(0));
+    let driver = Eager { sleeps: Arc::clone(&sleeps), has_event: false };
+    let mut parker = Parker::new(SharedDriver::new(driver));
+    let dispatches = (0..100).filter(|_| parker.park_for(None)).count();
+    assert_eq!(dispatches + sleeps.load(Ordering::SeqCst), 100);
+    // The first few waits are without a look. On a single core, all are.
+    let several = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+    assert_eq!(dispatches > 90, several, "{dispatches} of 100");
+}
+
 #[test]
 fn a_thread_parker_survives_thieves_of_the_token() {
     let parker = Arc::new(ThreadParker::for_this_thread());

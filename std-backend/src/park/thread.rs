@@ -110,7 +110,7 @@ impl CachedParker {
         if let Some(parker) = &self.parker {
             self.patience.look(|| parker.is_notified());
             parker.park();
-            self.patience.slept(true);
+            self.patience.slept();
         }
     }
 }

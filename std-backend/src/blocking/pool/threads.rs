@@ -398,7 +398,7 @@ impl<J: Job> Shared<J> {
             if waits {
                 this.idle.look(number, patience);
                 letter = this.idle.receive(number, &Deadline::after(this.config.keep_alive));
-                patience.slept(letter.is_some());
+                patience.slept();
             }
             if letter.is_none() && !this.idle.withdraw(number) {
                 letter = this.idle.receive(number, &Deadline::NEVER);

@@ -392,7 +392,8 @@ const SOCKETS: &[Case] = &[
         "tcp_throughput",
         "a kibibyte of a stream in chunks of 64 KiB",
         all!(wall, TWO, 64_000, tcp::throughput),
-    ),
+    )
+    .floor(floor::STREAM),
     Case::new(
         "tcp_accept",
         "a connection accepted, greeted by its own task and closed, 50 at a time",

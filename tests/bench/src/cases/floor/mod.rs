@@ -8,6 +8,7 @@
 
 mod echo;
 mod http;
+mod stream;
 mod tasks;
 mod threads;
 mod timers;
@@ -71,6 +72,11 @@ pub(super) const ECHO_1: Floor = Floor {
 pub(super) const ECHO_64: Floor = Floor {
     what: "both ends of 32 connections driven by each of two threads with epoll",
     sampler: bare!(6400, echo::echo::<64, 2>),
+};
+
+pub(super) const STREAM: Floor = Floor {
+    what: "two threads that sleep in their sockets",
+    sampler: bare!(64_000, stream::throughput),
 };
 
 pub(super) const HTTP: Floor =
