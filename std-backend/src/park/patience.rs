@@ -2,8 +2,8 @@
 //!
 //! To sleep and be woken costs microseconds, on a virtual machine some thirty: a core that has
 //! nothing to do halts, and has to be interrupted. Two threads that answer each other at once wait a
-//! fraction of that. So a thread looks for as long as a sleep may cost, [`LOOK`], before it sleeps, as
-//! long as that mostly pays. (Whoever does so loses at most as much again: Karlin, Manasse, McGeoch and
+//! fraction of that. So a thread looks for about as long as a sleep costs, [`LOOK`], before it sleeps,
+//! as long as that mostly pays. (Whoever does so loses at most as much again: Karlin, Manasse, McGeoch and
 //! Owicki, 1990.) After looks that did, two in vain change nothing: a burst begins with a wait that was
 //! long, and with one for a thread that has to be woken. Each further one has the thread sleep at once
 //! for four times as many waits. So one that waits for long, or on a machine where everybody else is
@@ -25,7 +25,7 @@ use std::{
 };
 
 /// How long a thread looks.
-const LOOK: Duration = Duration::from_micros(30);
+const LOOK: Duration = Duration::from_micros(20);
 
 /// A sleep that is shorter may have been one for somebody who had to wake this thread.
 const SOON: Duration = Duration::from_micros(200);
