@@ -60,11 +60,20 @@ pub struct Patience {
     late: u8,
     /// Since when there has been a wait in which the thread sleeps.
     since: Option<Instant>,
+    /// How long it has looked in vain before.
+    spent: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { doubt: TRUST + VAIN, blind: 1 << VAIN, time: LOOK, late: 0, since: None }
+        Self {
+            doubt: TRUST + VAIN,
+            blind: 1 << VAIN,
+            time: LOOK,
+            late: 0,
+            since: None,
+            spent: Duration::ZERO,
+        }
     }
 }
 
@@ -75,25 +84,35 @@ impl Patience {
             return false;
         }
         let start = Instant::now();
-        let mut paid = false;
+        (self.since, self.spent) = (Some(start), Duration::ZERO);
         if self.blind > 0 {
             self.blind -= 1;
-        } else {
-            paid = look_until(start, self.time, is_over);
-            self.learn(paid.then(|| start.elapsed()));
+            return false;
         }
-        self.since = (!paid).then_some(start);
+        let time = self.time;
+        let paid = look_until(start, time, is_over);
+        self.learn(paid.then(|| start.elapsed()));
+        if paid {
+            self.since = None;
+        } else {
+            self.spent = time;
+        }
         paid
     }
 
-    /// As [`look`](Self::look), at the start of a wait that a time-out may end. One that is short is not
-    /// worth it.
+    /// As [`look`](Self::look), at the start of a wait that a time-out may end, and takes the time of the
+    /// look from that. One that is short is not worth it.
     pub fn look_within(
         &mut self,
-        timeout: Option<Duration>,
+        timeout: &mut Option<Duration>,
         is_over: impl FnMut() -> bool,
     ) -> bool {
-        timeout.is_none_or(|timeout| timeout > SOON) && self.look(is_over)
+        if timeout.is_some_and(|timeout| timeout <= SOON) {
+            return false;
+        }
+        let paid = self.look(is_over);
+        *timeout = timeout.map(|timeout| timeout.saturating_sub(self.spent));
+        paid
     }
 
     /// At the end of a wait in which the thread slept.
@@ -234,6 +253,20 @@ mod tests {
         assert!(looks(&mut patience, 1_000, LATE, sleep) < 80);
         // One that pays at once ends the doubt, by and by.
         assert!(looks(&mut patience, 1_000, FAST, sleep) > 900);
+    }
+
+    #[test]
+    fn the_time_of_a_look_is_part_of_the_wait() {
+        let mut patience = Patience { blind: 1, ..Patience::default() };
+        let long = Duration::from_millis(10);
+        let mut left = |timeout| {
+            let mut left = Some(timeout);
+            assert!(!patience.look_within(&mut left, || false));
+            left
+        };
+        assert_eq!(left(SOON), Some(SOON));
+        assert_eq!(left(long), Some(long), "no look yet");
+        assert_eq!(left(long), Some(if has_many_cores() { long - LOOK } else { long }));
     }
 
     #[test]

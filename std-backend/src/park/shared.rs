@@ -270,7 +270,7 @@ impl<D: Driver> Inner<D> {
     fn park(
         &self,
         patience: &mut Patience,
-        timeout: Option<Duration>,
+        mut timeout: Option<Duration>,
         around: impl FnOnce(&mut dyn FnMut()),
     ) -> bool {
         let in_driver = self.shared.try_with(|held, driver| {
@@ -282,7 +282,7 @@ impl<D: Driver> Inner<D> {
             waited.is_some_and(|wakes| dispatch(driver, wakes, around))
         });
         in_driver.unwrap_or_else(|| {
-            let paid = patience.look_within(timeout, || self.is_notified());
+            let paid = patience.look_within(&mut timeout, || self.is_notified());
             if !(paid && self.take_notification()) {
                 self.park_on_condvar(timeout);
                 patience.slept();
@@ -324,10 +324,10 @@ impl<D: Driver> Inner<D> {
         &self,
         driver: &mut D,
         patience: &mut Patience,
-        timeout: Option<Duration>,
+        mut timeout: Option<Duration>,
     ) -> Option<bool> {
         let mut wakes = false;
-        patience.look_within(timeout, || {
+        patience.look_within(&mut timeout, || {
             wakes = has_events(driver);
             wakes || self.is_notified()
         });
