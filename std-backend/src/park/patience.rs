@@ -55,22 +55,29 @@ const TRUST: u8 = 2 * VAIN;
 /// How long whoever goes on either way waits for another thread.
 const MOMENT: Duration = Duration::from_micros(10);
 
-/// What one thread has learnt about its waits.
+/// What one thread has learnt about its waits. Small, as it moves with what it belongs to: idle workers
+/// are to do with two pages of stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     doubt: u8,
     /// The waits until the next look.
     blind: u16,
-    /// How long that lasts.
-    time: Duration,
+    /// How long that lasts, in microseconds.
+    micros: u16,
     /// The looks in a row that took longer than [`LOOK`], and paid.
     late: u8,
     /// During the last look other threads had the core.
     is_crowded: bool,
     /// Since when there has been a wait in which the thread sleeps.
     since: Option<Instant>,
-    /// How long it has looked in vain before.
-    spent: Duration,
+}
+
+/// What a look has brought.
+enum Look {
+    Blind,
+    Paid,
+    /// And how long it took.
+    Vain(Duration),
 }
 
 impl Default for Patience {
@@ -78,11 +85,10 @@ impl Default for Patience {
         Self {
             doubt: TRUST + VAIN,
             blind: 1 << VAIN,
-            time: LOOK,
+            micros: LOOK.as_micros() as u16,
             late: 0,
             is_crowded: false,
             since: None,
-            spent: Duration::ZERO,
         }
     }
 }
@@ -90,24 +96,7 @@ impl Default for Patience {
 impl Patience {
     /// At the start of a wait: looks for a while, if that promises something, whether it is over.
     pub fn look(&mut self, is_over: impl FnMut() -> bool) -> bool {
-        if !has_many_cores() {
-            return false;
-        }
-        let start = Instant::now();
-        (self.since, self.spent) = (Some(start), Duration::ZERO);
-        if self.blind > 0 {
-            self.blind -= 1;
-            return false;
-        }
-        let paid = look_until(start, self.time, is_over, thread::yield_now);
-        let time = start.elapsed();
-        self.learn(paid, time);
-        if paid {
-            self.since = None;
-        } else {
-            self.spent = time;
-        }
-        paid
+        matches!(self.try_look(is_over), Look::Paid)
     }
 
     /// As [`look`](Self::look), at the start of a wait that a time-out may end, and takes the time of the
@@ -121,9 +110,40 @@ impl Patience {
             self.since = None;
             return false;
         }
-        let paid = self.look(is_over);
-        *timeout = timeout.map(|timeout| timeout.saturating_sub(self.spent));
-        paid
+        let look = self.try_look(is_over);
+        if let (Look::Vain(time), Some(timeout)) = (&look, timeout) {
+            *timeout = timeout.saturating_sub(*time);
+        }
+        matches!(look, Look::Paid)
+    }
+
+    fn try_look(&mut self, is_over: impl FnMut() -> bool) -> Look {
+        let start = Instant::now();
+        self.since = Some(start);
+        if self.blind > 0 {
+            self.blind -= 1;
+            return Look::Blind;
+        }
+        if !has_many_cores() {
+            return Look::Blind;
+        }
+        let paid = look_until(start, self.time(), is_over, thread::yield_now);
+        let time = start.elapsed();
+        self.learn(paid, time);
+        if paid {
+            self.since = None;
+            return Look::Paid;
+        }
+        Look::Vain(time)
+    }
+
+    /// How long the next look lasts.
+    fn time(&self) -> Duration {
+        Duration::from_micros(self.micros.into())
+    }
+
+    fn set_time(&mut self, time: Duration) {
+        self.micros = time.clamp(LOOK, SOON).as_micros() as u16;
     }
 
     /// At the end of a wait in which the thread slept.
@@ -136,13 +156,13 @@ impl Patience {
     fn has_slept(&mut self, time: Duration) {
         if time < SOON && !self.is_crowded {
             self.blind = self.blind.saturating_sub(EVIDENCE - 1);
-            self.time = time.max(LOOK);
+            self.set_time(time);
         }
     }
 
     /// A look has paid, or was in vain, after so long.
     fn learn(&mut self, paid: bool, time: Duration) {
-        self.is_crowded = time > self.time + SOON;
+        self.is_crowded = time > self.time() + SOON;
         if self.is_crowded {
             self.blind = CROWDED;
         } else if paid && time <= LOOK {
@@ -155,7 +175,7 @@ impl Patience {
             self.blind = if self.doubt > TRUST { 1 << (self.doubt - TRUST) } else { 0 };
         }
         self.late = 0;
-        self.time = LOOK;
+        self.set_time(LOOK);
     }
 }
 
@@ -209,8 +229,8 @@ mod tests {
             .filter(|_| {
                 let looks = patience.blind == 0;
                 if looks {
-                    let paid = pays.filter(|&time| time < patience.time);
-                    patience.learn(paid.is_some(), paid.unwrap_or(patience.time));
+                    let paid = pays.filter(|&time| time < patience.time());
+                    patience.learn(paid.is_some(), paid.unwrap_or(patience.time()));
                 } else {
                     patience.blind -= 1;
                 }
@@ -254,12 +274,12 @@ mod tests {
         let mut patience = Patience::default();
         for (sleep, look) in [(2 * LOOK, 2 * LOOK), (LOOK / 2, LOOK), (3 * LOOK, 3 * LOOK)] {
             patience.has_slept(sleep);
-            assert_eq!(patience.time, look);
+            assert_eq!(patience.time(), look);
         }
         patience.learn(true, 2 * LOOK);
-        assert_eq!(patience.time, 3 * LOOK, "the partner may not look yet");
+        assert_eq!(patience.time(), 3 * LOOK, "the partner may not look yet");
         patience.learn(true, LOOK);
-        assert_eq!(patience.time, LOOK);
+        assert_eq!(patience.time(), LOOK);
     }
 
     #[test]
