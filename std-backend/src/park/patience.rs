@@ -318,6 +318,11 @@ mod tests {
     }
 
     #[test]
+    fn it_is_small() {
+        assert!(size_of::<Patience>() <= 24);
+    }
+
+    #[test]
     fn a_look_ends_with_the_wait() {
         assert!(look_until(Instant::now(), LOOK, || true, || unreachable!()));
         let start = Instant::now();
