@@ -17,7 +17,9 @@
 //!
 //! Whoever looks lets other threads run in between, or those that it waits for might have to wait for
 //! this core. Where one did, a sleep costs no more than a look: the core does not halt. So after a look
-//! that took much longer than it should, there is none for [`CROWDED`] waits, however short they are.
+//! that took much longer than it should, there is none for [`CROWDED`] waits, however short they are,
+//! and after each further one in a row for twice as many: what it costs is a slice of the processor's
+//! time, and where every core is in use there is nothing to be gained.
 //!
 //! This changes no protocol: whoever looks has not announced yet that it sleeps.
 
@@ -46,6 +48,9 @@ const MOST_BLIND: u8 = 10;
 /// So many waits without a look follow one during which other threads had the core.
 const CROWDED: u16 = 1 << 10;
 
+/// So many looks in a row double that at most.
+const MOST_CROWDED: u8 = 5;
+
 /// What a look in vain adds. One that paid takes 1 away: two in three have to pay.
 const VAIN: u8 = 2;
 
@@ -66,8 +71,8 @@ pub struct Patience {
     micros: u16,
     /// The looks in a row that took longer than [`LOOK`], and paid.
     late: u8,
-    /// During the last look other threads had the core.
-    is_crowded: bool,
+    /// During so many of the last looks other threads had the core.
+    crowded: u8,
     /// Since when there has been a wait in which the thread sleeps.
     since: Option<Instant>,
 }
@@ -87,7 +92,7 @@ impl Default for Patience {
             blind: 1 << VAIN,
             micros: LOOK.as_micros() as u16,
             late: 0,
-            is_crowded: false,
+            crowded: 0,
             since: None,
         }
     }
@@ -154,7 +159,7 @@ impl Patience {
     }
 
     fn has_slept(&mut self, time: Duration) {
-        if time < SOON && !self.is_crowded {
+        if time < SOON && self.crowded == 0 {
             self.blind = self.blind.saturating_sub(EVIDENCE - 1);
             self.set_time(time);
         }
@@ -162,9 +167,10 @@ impl Patience {
 
     /// A look has paid, or was in vain, after so long.
     fn learn(&mut self, paid: bool, time: Duration) {
-        self.is_crowded = time > self.time() + SOON;
-        if self.is_crowded {
-            self.blind = CROWDED;
+        let is_crowded = time > self.time() + SOON;
+        self.crowded = if is_crowded { self.crowded.saturating_add(1) } else { 0 };
+        if is_crowded {
+            self.blind = CROWDED << (self.crowded - 1).min(MOST_CROWDED);
         } else if paid && time <= LOOK {
             self.doubt = self.doubt.saturating_sub(1);
         } else if paid && self.late < FEW {
@@ -315,6 +321,21 @@ mod tests {
             assert_eq!(looks(&mut patience, usize::from(CROWDED), FAST, LOOK), 0);
             assert_eq!(looks(&mut patience, 100, FAST, LOOK), 100);
         }
+    }
+
+    #[test]
+    fn where_others_have_every_core_looks_become_rarer_still() {
+        let mut patience = Patience::default();
+        let mut crowded = |waits| {
+            patience.learn(true, SOON + 2 * LOOK);
+            assert_eq!(usize::from(patience.blind), waits);
+        };
+        let base = usize::from(CROWDED);
+        [1, 2, 4, 8, 16, 32, 32, 32].map(|times| crowded(times * base));
+        // A single one in which nobody else had the core, and the next is an accident again.
+        looks(&mut patience, 32 * base + 1, FAST, LOOK);
+        patience.learn(true, SOON + 2 * LOOK);
+        assert_eq!(patience.blind, CROWDED);
     }
 
     #[test]
