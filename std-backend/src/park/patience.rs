@@ -331,7 +331,9 @@ mod tests {
             assert_eq!(usize::from(patience.blind), waits);
         };
         let base = usize::from(CROWDED);
-        [1, 2, 4, 8, 16, 32, 32, 32].map(|times| crowded(times * base));
+        for times in [1, 2, 4, 8, 16, 32, 32, 32] {
+            crowded(times * base);
+        }
         // A single one in which nobody else had the core, and the next is an accident again.
         looks(&mut patience, 32 * base + 1, FAST, LOOK);
         patience.learn(true, SOON + 2 * LOOK);

@@ -88,7 +88,7 @@ impl<R> Doubts<R> {
     /// a doubt, if that promises something. Each `reader` has its number.
     pub fn leave(&self, reader: usize, resource: R, readiness: &Readiness, event: Event) {
         let doubt = Doubt { resource, event, turns: 0 };
-        if readiness.may_be_doubted() && self.push(reader, doubt) {
+        if readiness.leaves_doubt() && self.push(reader, doubt) {
             readiness.clear(event);
         }
     }

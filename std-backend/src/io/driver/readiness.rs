@@ -138,9 +138,14 @@ impl Readiness {
         self.habit.was_vain();
     }
 
-    /// Whether a doubt (`doubts.rs`) may pay.
+    /// Whether it may hide what a doubt (`doubts.rs`) is about.
     pub(super) fn may_be_doubted(&self) -> bool {
         self.habit.is_good()
+    }
+
+    /// After a read that has filled its buffer: whether to leave a doubt.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        self.habit.leaves_doubt()
     }
 
     /// Whether a doubt that was left after `event` is settled, for the driver: there has been a report

@@ -83,7 +83,7 @@ async fn write_all(stream: &Evented<TcpStream>, mut buf: &[u8]) -> io::Result<()
 
 /// Two tasks of one thread answer each other, as often as there is a message.
 #[test]
-fn a_dialogue_is_read_without_vain_attempts() {
+fn a_dialogue_is_read_with_few_vain_attempts() {
     const ROUNDS: u8 = 100;
 
     async fn hear(stream: &Evented<TcpStream>, vain: &Cell<u8>) -> u8 {
@@ -139,7 +139,8 @@ fn a_dialogue_is_read_without_vain_attempts() {
     };
     block_on(&mut parker, dialogue);
     let vain = vain.get();
-    assert!(vain < 20, "{vain} for {ROUNDS} questions and answers");
+    // A doubt is left out now and then, to see whether it pays to read on.
+    assert!(vain < ROUNDS / 3, "{vain} for {ROUNDS} questions and answers");
 }
 
 /// A doubt whose resource is never reported ends with the next turn, and keeps nobody from
