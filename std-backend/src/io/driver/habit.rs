@@ -17,7 +17,7 @@ const LOSS: u8 = 2;
 const MOST_CAUTION: u8 = 10;
 
 /// At most so many doubts, as a power of two, lie between two tries.
-const LONGEST_GAP: u8 = 3;
+const LONGEST_GAP: u8 = 4;
 
 /// So many reads in a row go without a doubt.
 const RUN: u8 = 64;
