@@ -4,7 +4,8 @@
 //!
 //! 1. one [`Platform`] value per scheduler: the lock, the way to wake a sleeping worker, one word of
 //!    storage per thread or core, a seed, a supply of task ids, and what a panic does; if it likes, a
-//!    clock by which thieves learn whether it pays to steal;
+//!    clock by which thieves learn whether it pays to steal, and fences that spare workers
+//!    read-modify-writes;
 //! 2. a loop per worker that calls `tick` and parks when it is told to (`scheduler/README.md`);
 //! 3. whatever the tasks wait for: sockets, interrupts, a clock that turns the wheels of
 //!    [`time`](crate::time). The schedulers never learn of them.
@@ -29,6 +30,9 @@ pub use crate::{frame::Frame, payload::PanicPayload};
 ///   interrupted code had set: the handler may not touch what that code is using.
 /// - [`catch`](Self::catch) runs the closure exactly once, on the calling thread, before it returns.
 /// - [`task_ids`](Self::task_ids) never hands out the same id twice.
+/// - Where [`has_fences`](Self::has_fences) has returned true: of two threads that each store to one place
+///   and then load from the other's, one with a `light_fence` in between and one with a `heavy_fence`, at
+///   least one sees the other's store.
 /// - `pocket` returns null, or what is the calling thread's alone and stays until it ends: in an
 ///   interrupt handler it is not what the interrupted code may be using.
 pub unsafe trait Platform: Sized + Send + Sync + 'static {
@@ -78,6 +82,24 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
     fn nanos() -> Option<u64> {
         None
     }
+
+    /// Whether there is a pair of fences of which one costs nothing and the other pays for both, such as
+    /// a compiler fence and a system call that has every processor execute a full one. A worker then
+    /// needs no read-modify-write for the task that runs next. Each scheduler asks once; the answer is
+    /// always the same.
+    #[inline]
+    fn has_fences() -> bool {
+        false
+    }
+
+    /// The fence of a worker, which has to be cheap; only if there [are](Self::has_fences) fences.
+    #[inline]
+    fn light_fence() {}
+
+    /// The fence of whoever [looks after](crate::scheduler::stealing::Handle::look_after) the workers; only
+    /// if there are fences.
+    #[inline]
+    fn heavy_fence() {}
 
     /// Where this thread keeps memory of finished tasks for those that it spawns while it is no worker
     /// of their scheduler. Null: it keeps none.

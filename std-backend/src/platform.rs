@@ -14,6 +14,8 @@ use std::{
 
 use jenny_core::platform::{Frame, Keeps, Platform, Pocket, Unpark};
 
+#[cfg(feature = "rt-multi-thread")]
+use crate::primitives::asymmetric;
 use crate::primitives::{BriefLock, Company, unmodelled::AtomicU64};
 
 thread_local! {
@@ -76,7 +78,7 @@ impl Unpark for Nobody {
 
 // SAFETY: the slot is a thread-local cell, which nothing else writes, and so is the pocket; no code of
 // ours runs in a signal handler. `catch_unwind` runs its closure once, here and now. The ids come from
-// a counter that would take centuries to wrap.
+// a counter that would take centuries to wrap. The fences are a pair (`asymmetric.rs`).
 unsafe impl<U: Unpark> Platform for Std<U> {
     type Lock = BriefLock;
     type Unpark = U;
@@ -128,6 +130,23 @@ unsafe impl<U: Unpark> Platform for Std<U> {
     fn nanos() -> Option<u64> {
         static EPOCH: OnceLock<Instant> = OnceLock::new();
         u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_nanos()).ok()
+    }
+
+    // Not under a model checker, where every fence makes more executions: the core's models have them.
+    #[cfg(feature = "rt-multi-thread")]
+    fn has_fences() -> bool {
+        !cfg!(jenny_loom) && asymmetric::prepare()
+    }
+
+    #[cfg(feature = "rt-multi-thread")]
+    #[inline]
+    fn light_fence() {
+        asymmetric::light();
+    }
+
+    #[cfg(feature = "rt-multi-thread")]
+    fn heavy_fence() {
+        asymmetric::heavy();
     }
 
     #[inline]

@@ -15,7 +15,7 @@ pub(crate) use self::real::*;
 
 pub(crate) use std::sync::atomic::Ordering;
 
-#[cfg(feature = "time")]
+#[cfg(any(feature = "time", feature = "rt-multi-thread"))]
 pub(crate) mod asymmetric;
 mod brief_lock;
 mod company;

@@ -12,7 +12,10 @@ use std::{
 };
 
 use jenny_core::platform::{Frame, PanicPayload, Platform, Unpark};
-use loom::{cell::UnsafeCell, sync::Notify};
+use loom::{
+    cell::UnsafeCell,
+    sync::{Notify, atomic::fence},
+};
 
 use crate::harness::Lock;
 
@@ -22,12 +25,18 @@ loom::thread_local! {
 
 std::thread_local! {
     static CLOCK_STANDS: Cell<bool> = const { Cell::new(false) };
+    static HAS_FENCES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Gives the platforms of the calling model a clock that stands still: whatever a worker does takes no
 /// time. Loom runs a model's threads on one.
 pub(crate) fn stop_clock() {
     CLOCK_STANDS.set(true);
+}
+
+/// Gives the platforms of the calling model a pair of fences.
+pub(crate) fn add_fences() {
+    HAS_FENCES.set(true);
 }
 
 /// Deterministic, so that loom can repeat an execution. What is no part of a model is std's: loom
@@ -91,6 +100,18 @@ unsafe impl<U: Unpark> Platform for Modelled<U> {
 
     fn nanos() -> Option<u64> {
         CLOCK_STANDS.get().then_some(0)
+    }
+
+    fn has_fences() -> bool {
+        HAS_FENCES.get()
+    }
+
+    fn light_fence() {
+        fence(Ordering::SeqCst);
+    }
+
+    fn heavy_fence() {
+        fence(Ordering::SeqCst);
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {

@@ -9,7 +9,7 @@ use loom::thread;
 
 use crate::{
     harness::{Bounds, check},
-    platform::Modelled,
+    platform::{Modelled, add_fences},
     task::{Output, ready, result},
     workers::{new, with},
 };
@@ -27,10 +27,17 @@ fn assert_over(joins: impl IntoIterator<Item = JoinHandle<Output>>) {
     }
 }
 
+/// Where both sides of the LIFO slot swap, and where its owner does not.
+fn check_both(name: &str, bounds: Bounds, model: impl Fn() + Copy + Sync + Send + 'static) {
+    check(name, bounds, model);
+    add_fences();
+    check(&format!("{name}, with fences"), bounds, model);
+}
+
 /// Both take from the LIFO slot, and the shutdown begins.
 #[test]
 fn against_the_owner_and_the_shutdown() {
-    check("rescue: against the owner and the shutdown", Bounds::preemptions(4), || {
+    check_both("rescue: against the owner and the shutdown", Bounds::preemptions(4), || {
         let (handle, [mut first]) = new(0);
         let joins = first.worker.enter(|_| [(); 2].map(|()| handle.spawn(ready())));
         let monitor = handle.clone();
@@ -47,7 +54,7 @@ fn against_the_owner_and_the_shutdown() {
 /// what they are made of has gone through the slot.
 #[test]
 fn against_the_owner_that_spawns() {
-    check("rescue: against the owner that spawns", Bounds::preemptions(2), || {
+    check_both("rescue: against the owner that spawns", Bounds::preemptions(2), || {
         let (handle, [mut first, mut second]) = new(1);
         let monitor = handle.clone();
         let monitor = thread::spawn(move || {
@@ -63,6 +70,32 @@ fn against_the_owner_that_spawns() {
         second.run();
         first.run();
         assert_over(joins);
+    });
+}
+
+/// Two look at the same time, while the owner puts a task into the slot and takes it out.
+#[test]
+fn against_another_that_looks() {
+    check_both("rescue: against another that looks", Bounds::preemptions(2), || {
+        let (handle, [mut first]) = new(0);
+        let join = first.worker.enter(|_| handle.spawn(ready()));
+        let [mine, another] = [(); 2].map(|()| {
+            let mut glances = handle.glances();
+            let _ = handle.look_after(&mut glances, |_, _| false);
+            let handle = handle.clone();
+            move || {
+                let _ = handle.look_after(&mut glances, |_, _| false);
+            }
+        });
+        let monitors = [thread::spawn(mine), thread::spawn(another)];
+        let more = first.worker.enter(|_| handle.spawn(ready()));
+        handle.close();
+        drop(handle);
+        first.run();
+        for monitor in monitors {
+            monitor.join().unwrap();
+        }
+        assert_over([join, more]);
     });
 }
 
@@ -111,7 +144,7 @@ fn against_the_owner_and_another_that_stops() {
 /// The owner does not come to its task: the other worker, which goes to sleep, has to.
 #[test]
 fn against_a_sleeper() {
-    check("rescue: against a sleeper", Bounds::preemptions(2), || {
+    check_both("rescue: against a sleeper", Bounds::preemptions(2), || {
         let (handle, [mut first, mut second]) = new(0);
         let join = first.worker.enter(|_| handle.spawn(ready()));
         let monitor = {

@@ -158,7 +158,10 @@ impl<P: Platform> Core<P> {
         own.counters.local_schedules.add(1);
         if !self.shared.config.lifo_slot {
             self.push(task);
-        } else if let Some(aside) = own.lifo.put(task) {
+            return;
+        }
+        // SAFETY: this worker is the slot's owner.
+        if let Some(aside) = unsafe { own.lifo.put::<P>(task) } {
             self.push(aside);
         }
     }
@@ -296,7 +299,8 @@ impl<P: Platform> Core<P> {
     /// The next task of this worker's own: LIFO slot, ring, overflow, inbox.
     #[inline]
     pub(super) fn next(&self) -> Option<Runnable> {
-        if let Some(task) = self.slot().own.lifo.take() {
+        // SAFETY: this worker is the slot's owner.
+        if let Some(task) = unsafe { self.slot().own.lifo.take::<P>() } {
             let in_a_row = self.lifo_in_a_row.get();
             // It may keep the worker to itself as long as it is in nobody's way.
             if in_a_row < LIFO_IN_A_ROW || self.is_empty() {
@@ -316,8 +320,8 @@ impl<P: Platform> Core<P> {
     /// What is in the LIFO slot and in the ring. For the shutdown.
     pub(super) fn next_without_inbox(&self) -> Option<Runnable> {
         let slot = self.slot();
-        // SAFETY: this is the ring's owner.
-        slot.own.lifo.take().or_else(|| unsafe { slot.ring.pop() })
+        // SAFETY: this is the owner of the LIFO slot and of the ring.
+        unsafe { slot.own.lifo.take::<P>().or_else(|| slot.ring.pop()) }
     }
 
     /// Fills the ring from the overflow, and the overflow from the inbox; returns the oldest task.

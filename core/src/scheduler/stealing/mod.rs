@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `shared.rs` | what every thread may use: each worker's queues and the set of sleepers |
+//! | `lifo.rs` | the slot for the task that runs next |
 //! | `core.rs` | what only a worker touches, and how it takes and gives tasks |
 //! | `memory.rs` | the memory of finished tasks that a worker keeps |
 //! | `appetite.rs` | whether it pays to take tasks from others |
@@ -16,6 +17,7 @@ mod appetite;
 mod core;
 mod detach;
 mod handle;
+mod lifo;
 mod memory;
 mod rescue;
 mod shared;

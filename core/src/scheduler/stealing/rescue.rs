@@ -70,7 +70,7 @@ impl<P: Platform> Handle<P> {
                 continue;
             }
             look.stuck += 1;
-            if let Some(task) = slot.own.lifo.take() {
+            if let Some(task) = slot.own.lifo.visit::<P>() {
                 // Ordering: Relaxed; the number stands for itself.
                 shared.rescues.fetch_add(1, Ordering::Relaxed);
                 shared.inject(task, Arrival::Woken);

@@ -1,21 +1,20 @@
 //! What every thread may use of a stealing scheduler.
 
-use alloc::boxed::Box;
-use core::ptr::NonNull;
-
+use super::lifo::Lifo;
 use crate::{
     owned::OwnedTasks,
     platform::{Platform, Unpark},
-    queue::{Chain, Link, Overflow, Ring},
+    queue::{Overflow, Ring},
     scheduler::{
         dump::{Desk, Running},
         idle::{Idle, News},
         metrics::{Arrival, CountedInbox, Counters},
     },
     stock::Stock,
-    sync::{AtomicBool, AtomicPtr, AtomicUsize, CachePadded, Ordering},
+    sync::{AtomicBool, AtomicUsize, CachePadded, Ordering},
     task::{Observer, OwnedRef, Runnable},
 };
+use alloc::boxed::Box;
 
 /// How a scheduler behaves. `Default` is right for most.
 #[derive(Debug)]
@@ -72,55 +71,15 @@ pub(super) struct Slot<P: Platform> {
 }
 
 /// What a worker writes with every task.
-#[derive(Default)]
 pub(super) struct OwnSide {
     pub(super) lifo: Lifo,
     pub(super) counters: Counters,
     pub(super) running: Running,
 }
 
-/// The slot for the task that runs next. Its owner puts in with a store if it is empty, and takes
-/// out with a swap, so that somebody else could, too.
-#[derive(Default)]
-pub(super) struct Lifo(AtomicPtr<Link>);
-
-impl Lifo {
-    /// Puts a task in and returns the one that was there. Owner only.
-    #[inline]
-    pub(super) fn put(&self, task: Runnable) -> Option<Runnable> {
-        let link = task.into_link().as_ptr();
-        if self.0.load(Ordering::Relaxed).is_null() {
-            // Ordering: Release gives the task to whoever swaps it out. A plain store is enough:
-            // nobody but the owner fills the slot.
-            self.0.store(link, Ordering::Release);
-            return None;
-        }
-        // SAFETY: what was in the slot came from `into_link`, and the swap takes it once. Ordering:
-        // Release as above; what comes out was put in by this thread.
-        NonNull::new(self.0.swap(link, Ordering::Release))
-            .map(|link| unsafe { Runnable::from_link(link) })
-    }
-
-    /// Takes the task out.
-    #[inline]
-    pub(super) fn take(&self) -> Option<Runnable> {
-        if self.0.load(Ordering::Relaxed).is_null() {
-            return None;
-        }
-        // SAFETY: as in `put`. Ordering: Acquire, pairs with the store or swap that put it in.
-        NonNull::new(self.0.swap(core::ptr::null_mut(), Ordering::Acquire))
-            .map(|link| unsafe { Runnable::from_link(link) })
-    }
-
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.load(Ordering::Relaxed).is_null()
-    }
-}
-
-impl Drop for Lifo {
-    fn drop(&mut self) {
-        drop(self.take());
+impl OwnSide {
+    fn new<P: Platform>() -> Self {
+        Self { lifo: Lifo::new::<P>(), counters: Counters::default(), running: Running::default() }
     }
 }
 
@@ -141,7 +100,7 @@ impl<P: Platform> Shared<P> {
             .into_iter()
             .map(|unpark| Slot {
                 ring: Ring::new(),
-                own: CachePadded::default(),
+                own: CachePadded(OwnSide::new::<P>()),
                 inbox: CachePadded::default(),
                 owned: CachePadded::default(),
                 overflow: CachePadded(Overflow::new()),

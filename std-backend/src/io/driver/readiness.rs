@@ -138,7 +138,7 @@ impl Readiness {
         self.habit.was_vain();
     }
 
-    /// Whether it may hide what a doubt (`doubts.rs`) is about.
+    /// Whether this may hide what a doubt (`doubts.rs`) is about.
     pub(super) fn may_be_doubted(&self) -> bool {
         self.habit.is_good()
     }
