@@ -30,7 +30,8 @@ pub struct Machine {
     next_id: AtomicU64,
 }
 
-// SAFETY: the slot is a thread-local cell, the closure runs here and now, ids are counted up.
+// SAFETY: the slot is a thread-local cell, the closure runs here and now, ids are counted up. There is
+// one thread, which sees its own stores without a fence.
 unsafe impl Platform for Machine {
     type Lock = Lock;
     type Unpark = Nobody;
@@ -54,6 +55,11 @@ unsafe impl Platform for Machine {
 
     fn abort() -> ! {
         std::process::abort()
+    }
+
+    // As the runtimes of std, too.
+    fn has_fences() -> bool {
+        true
     }
 
     #[inline]
