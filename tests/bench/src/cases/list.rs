@@ -1,10 +1,12 @@
 //! What is measured, and what jenny is to reach.
 
+use std::io;
+
 use super::{
-    Case, Group, Unit, blocking, channel, floor, fork_join, http, idle, local, memory, spawn, tcp,
-    timer, yields::yields,
+    Case, Group, Unit, blocking, channel, floor, fork_join, http, idle, local, memory,
+    place::Place, spawn, tcp, timer, yields::yields,
 };
-use crate::measure::{cpu, wall};
+use crate::measure::{Effort, Samplers, cpu, wall};
 use crate::peer::{Flavor, Jenny, JennyLocal, LocalPeer, Peer, Smol, SmolLocal, Tokio, TokioLocal};
 
 const ONE: Flavor = Flavor::MultiThread { workers: 1 };
@@ -39,6 +41,20 @@ macro_rules! on_one_thread {
             ])
         }
     };
+}
+
+fn block_on_join(effort: Effort, place: Place) -> io::Result<Samplers> {
+    let operations = effort.operations(1000);
+    // Starts threads that all runtimes of a kind have in common, and that belong to no place.
+    Smol::build(ONE)?.block_on(async {});
+    let samplers = place.start(|| {
+        io::Result::Ok([
+            Some(wall(Jenny::build(ONE)?, operations, spawn::block_on_join)),
+            Some(wall(Tokio::build(ONE)?, operations, spawn::block_on_join)),
+            Some(wall(Smol::build(ONE)?, operations, spawn::block_on_join)),
+        ])
+    })??;
+    Ok(samplers.map(|sampler| sampler.map(Place::call)))
 }
 
 pub(crate) const GROUPS: &[Group] = &[
@@ -122,11 +138,17 @@ const SPAWN: &[Case] = &[
     .floor(floor::BOX),
     Case::new(
         "block_on_join_w1",
-        "block_on of spawn one task and join it, 1 worker",
-        all!(wall, ONE, 1000, spawn::block_on_join),
+        "block_on of spawn one task and join it, 1 worker, which has the other core",
+        |effort| block_on_join(effort, Place::Apart),
     )
     .goal(0.10)
     .floor(floor::PARTNER),
+    Case::new(
+        "block_on_join_together",
+        "block_on_join_w1, with the worker on the core of its caller",
+        |effort| block_on_join(effort, Place::Together),
+    )
+    .floor(floor::PARTNER_ON_THE_SAME_CORE),
     Case::new(
         "block_on_join_lent",
         "block_on_join_w1, on jenny's side with block_on_runs_tasks",

@@ -9,6 +9,7 @@ mod idle;
 mod list;
 mod local;
 pub(crate) mod memory;
+mod place;
 mod spawn;
 mod tcp;
 mod timer;

@@ -13,7 +13,7 @@ mod tasks;
 mod threads;
 mod timers;
 
-use super::{Floor, memory};
+use super::{Floor, memory, place::Place};
 use crate::measure::{cpu, wall};
 use crate::peer::Name;
 use threads::Partner;
@@ -48,7 +48,18 @@ pub(super) const RING: Floor = Floor {
 
 pub(super) const PARTNER: Floor = Floor {
     what: "two threads that call each other and do not sleep",
-    sampler: |effort| Ok(wall(Partner::start(), effort.operations(1000), Partner::round_trips)),
+    sampler: |effort| {
+        let partner = Place::Apart.start(Partner::start)?;
+        Ok(Place::call(wall(partner, effort.operations(1000), Partner::round_trips)))
+    },
+};
+
+pub(super) const PARTNER_ON_THE_SAME_CORE: Floor = Floor {
+    what: "two threads on one core that let each other have it",
+    sampler: |effort| {
+        let partner = Place::Together.start(Partner::on_the_same_core)?;
+        Ok(Place::call(wall(partner, effort.operations(1000), Partner::round_trips)))
+    },
 };
 
 pub(super) const BATCH: Floor = Floor {

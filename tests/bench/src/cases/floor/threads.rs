@@ -19,6 +19,8 @@ use crate::measure::Sampler;
 /// Neither sleeps between two turns, so it does not matter how long the system takes to wake a thread.
 pub(super) struct Partner {
     turn: Arc<AtomicU8>,
+    /// What either does between two looks.
+    between: fn(),
     thread: Option<JoinHandle<()>>,
 }
 
@@ -28,21 +30,30 @@ const NOBODY: u8 = 2;
 
 impl Partner {
     pub(super) fn start() -> Self {
+        Self::with(hint::spin_loop)
+    }
+
+    /// Each lets the other have the core that they share.
+    pub(super) fn on_the_same_core() -> Self {
+        Self::with(thread::yield_now)
+    }
+
+    fn with(between: fn()) -> Self {
         let (turn, caller) = (Arc::new(AtomicU8::new(CALLER)), thread::current());
         let its_turn = Arc::clone(&turn);
         let thread = thread::spawn(move || {
-            while wait_while(CALLER, &its_turn) == PARTNER {
+            while wait_while(CALLER, &its_turn, between) == PARTNER {
                 its_turn.store(CALLER, Release);
                 caller.unpark();
             }
         });
-        Self { turn, thread: Some(thread) }
+        Self { turn, between, thread: Some(thread) }
     }
 
     pub(super) fn round_trips(&self, operations: u64) {
         for _ in 0..operations {
             self.give_turn_to(PARTNER);
-            wait_while(PARTNER, &self.turn);
+            wait_while(PARTNER, &self.turn, self.between);
         }
     }
 
@@ -65,7 +76,7 @@ impl Drop for Partner {
 }
 
 /// Waits until it is somebody else's turn, and says whose. While the peers are measured, it sleeps.
-fn wait_while(whose: u8, turn: &AtomicU8) -> u8 {
+fn wait_while(whose: u8, turn: &AtomicU8, between: fn()) -> u8 {
     const LOOKS: u32 = 20_000;
     let mut looked = 0;
     loop {
@@ -75,7 +86,7 @@ fn wait_while(whose: u8, turn: &AtomicU8) -> u8 {
         }
         if looked < LOOKS {
             looked += 1;
-            hint::spin_loop();
+            between();
         } else {
             thread::park();
         }
