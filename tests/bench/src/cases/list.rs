@@ -43,13 +43,17 @@ macro_rules! on_one_thread {
     };
 }
 
-fn block_on_join(effort: Effort, place: Place) -> io::Result<Samplers> {
+fn block_on_join(
+    effort: Effort,
+    place: Place,
+    jenny: fn() -> io::Result<Jenny>,
+) -> io::Result<Samplers> {
     let operations = effort.operations(1000);
     // Starts threads that all runtimes of a kind have in common, and that belong to no place.
     Smol::build(ONE)?.block_on(async {});
     let samplers = place.start(|| {
         io::Result::Ok([
-            Some(wall(Jenny::build(ONE)?, operations, spawn::block_on_join)),
+            Some(wall(jenny()?, operations, spawn::block_on_join)),
             Some(wall(Tokio::build(ONE)?, operations, spawn::block_on_join)),
             Some(wall(Smol::build(ONE)?, operations, spawn::block_on_join)),
         ])
@@ -139,27 +143,20 @@ const SPAWN: &[Case] = &[
     Case::new(
         "block_on_join_w1",
         "block_on of spawn one task and join it, 1 worker, which has the other core",
-        |effort| block_on_join(effort, Place::Apart),
+        |effort| block_on_join(effort, Place::Apart, || Jenny::build(ONE)),
     )
     .goal(0.10)
     .floor(floor::PARTNER),
     Case::new(
         "block_on_join_together",
         "block_on_join_w1, with the worker on the core of its caller",
-        |effort| block_on_join(effort, Place::Together),
+        |effort| block_on_join(effort, Place::Together, || Jenny::build(ONE)),
     )
     .floor(floor::PARTNER_ON_THE_SAME_CORE),
     Case::new(
         "block_on_join_lent",
         "block_on_join_w1, on jenny's side with block_on_runs_tasks",
-        |effort| {
-            let operations = effort.operations(1000);
-            Ok([
-                Some(wall(Jenny::build_lending()?, operations, spawn::block_on_join)),
-                Some(wall(Tokio::build(ONE)?, operations, spawn::block_on_join)),
-                Some(wall(Smol::build(ONE)?, operations, spawn::block_on_join)),
-            ])
-        },
+        |effort| block_on_join(effort, Place::Apart, Jenny::build_lending),
     )
     .goal(0.10),
     Case::new(
