@@ -83,6 +83,12 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
         None
     }
 
+    /// Lets another thread have this processor, if one waits for it. A worker asks for that when tasks
+    /// which it took from another one have kept it busy for less time than it takes to move them, and
+    /// that one has done nothing meanwhile: it may be here that it waits.
+    #[inline]
+    fn yield_now() {}
+
     /// Whether there is a pair of fences of which one costs nothing and the other pays for both, such as
     /// a compiler fence and a system call that has every processor execute a full one. A worker then
     /// needs no read-modify-write for the task that runs next. Each scheduler asks once; the answer is

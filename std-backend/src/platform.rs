@@ -132,6 +132,10 @@ unsafe impl<U: Unpark> Platform for Std<U> {
         u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_nanos()).ok()
     }
 
+    fn yield_now() {
+        std::thread::yield_now();
+    }
+
     // Not under a model checker, where every fence makes more executions: the core's models have them.
     #[cfg(feature = "rt-multi-thread")]
     fn has_fences() -> bool {

@@ -11,7 +11,9 @@
 //! long as they are poor, the worker **rests** before it steals again: it sleeps although others have
 //! work, for a quarter of a millisecond at first and for two at most (a backend that sleeps in whole
 //! milliseconds makes one of a quarter). Work from outside wakes it all
-//! the same, and an owner that got nothing done meanwhile is stuck: to help is worth it, then.
+//! the same, and an owner that got nothing done meanwhile is stuck: to help is worth it, then. But an owner
+//! may also get nothing done because the thief has its processor, on which the system has woken it. So
+//! the thief offers that first.
 
 use core::{cell::Cell, time::Duration};
 
@@ -65,17 +67,25 @@ impl Appetite {
     }
 
     /// The worker has nothing left to do. `now` is asked for, and how much the victim has done by now,
-    /// if there was a theft since the last time.
+    /// if there was a theft since the last time; and again after an `offer` of this processor.
     #[inline]
     pub(super) fn judge(
         &self,
         now: impl FnOnce() -> Option<u64>,
-        progress: impl FnOnce(usize) -> usize,
+        progress: impl Fn(usize) -> usize,
+        offer: impl FnOnce(),
     ) {
         let Some(theft) = self.theft.take() else { return };
         let Some(now) = now() else { return };
-        let is_poor = now.wrapping_sub(theft.since) < PAYS_FROM * theft.tasks as u64
-            && progress(theft.victim) != theft.progress;
+        let has_progressed = || progress(theft.victim) != theft.progress;
+        let progresses = || {
+            has_progressed() || {
+                offer();
+                has_progressed()
+            }
+        };
+        let is_poor =
+            now.wrapping_sub(theft.since) < PAYS_FROM * theft.tasks as u64 && progresses();
         let poor = if is_poor { self.poor.get().saturating_add(1) } else { 0 };
         self.poor.set(poor);
         self.rests.set(poor >= POOR);
@@ -111,7 +121,7 @@ mod tests {
         let appetite = Appetite::default();
         let steals = |tasks: usize, took: u64| {
             appetite.stole(theft(tasks));
-            appetite.judge(|| Some(1000 + took), |_| 8);
+            appetite.judge(|| Some(1000 + took), |_| 8, || unreachable!());
             (appetite.most(), appetite.rest())
         };
         let half = ring::CAPACITY;
@@ -129,9 +139,21 @@ mod tests {
         let appetite = Appetite::default();
         for _ in 0..5 {
             appetite.stole(theft(10));
-            appetite.judge(|| Some(1001), |_| 7);
+            appetite.judge(|| Some(1001), |_| 7, || {});
             assert_eq!((appetite.most(), appetite.rest()), (ring::CAPACITY, None));
         }
+    }
+
+    #[test]
+    fn who_has_kept_the_victim_from_its_processor_has_not_helped_it() {
+        let appetite = Appetite::default();
+        let progress = Cell::new(7);
+        for _ in 0..2 {
+            appetite.stole(theft(10));
+            progress.set(7);
+            appetite.judge(|| Some(1001), |_| progress.get(), || progress.set(8));
+        }
+        assert!(appetite.rests());
     }
 
     #[test]
@@ -139,14 +161,14 @@ mod tests {
         let appetite = Appetite::default();
         for _ in 0..5 {
             appetite.stole(theft(10));
-            appetite.judge(|| None, |_| 8);
+            appetite.judge(|| None, |_| 8, || {});
             assert!(!appetite.rests());
         }
         for _ in 0..2 {
             appetite.stole(theft(10));
-            appetite.judge(|| Some(1001), |_| 8);
+            appetite.judge(|| Some(1001), |_| 8, || {});
         }
-        appetite.judge(|| Some(2000), |_| 9);
+        appetite.judge(|| Some(2000), |_| 9, || {});
         assert!(appetite.rests(), "there was no other theft");
         appetite.rested();
         assert!(!appetite.rests());

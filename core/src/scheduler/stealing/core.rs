@@ -386,7 +386,7 @@ impl<P: Platform> Core<P> {
     pub(super) fn steal(&self) -> Option<Runnable> {
         let workers = self.shared.slots.len();
         let start = self.rng.below(workers as u32) as usize;
-        let pushes = self.slot().ring.pushes();
+        let before = self.taken_over();
         let most = self.appetite.most();
         let since = P::nanos();
         for offset in 0..workers {
@@ -402,18 +402,25 @@ impl<P: Platform> Core<P> {
                 self.refill()
             });
             if stolen.is_some() {
-                let kept = self.slot().ring.pushes().wrapping_sub(pushes);
-                self.slot().own.counters.steals.add(1 + kept);
+                let tasks = 1 + self.taken_over().wrapping_sub(before);
+                self.slot().own.counters.steals.add(tasks);
                 self.slot().own.counters.steal_operations.add(1);
                 if let Some(since) = since {
                     let progress = self.progress(victim);
-                    self.appetite.stole(Theft { since, tasks: 1 + kept, victim, progress });
+                    self.appetite.stole(Theft { since, tasks, victim, progress });
                 }
                 return stolen;
             }
         }
         // What this worker found in its own reach meanwhile.
         self.next()
+    }
+
+    /// A number that grows by one with each task that comes into this worker's ring or, while nothing
+    /// leaves it, into its overflow. It wraps.
+    fn taken_over(&self) -> usize {
+        let Slot { ring, overflow, .. } = self.slot();
+        ring.pushes().wrapping_add(overflow.len())
     }
 
     /// How much a worker has done so far, that is how often it has spawned, woken or polled.
@@ -425,7 +432,7 @@ impl<P: Platform> Core<P> {
     /// There is nothing left of what was stolen last: was it worth it?
     #[inline]
     pub(super) fn judge_theft(&self) {
-        self.appetite.judge(P::nanos, |victim| self.progress(victim));
+        self.appetite.judge(P::nanos, |victim| self.progress(victim), P::yield_now);
     }
 
     // ---- being asked ----
