@@ -402,7 +402,9 @@ impl<P: Platform> Core<P> {
                 self.refill()
             });
             if stolen.is_some() {
-                let tasks = 1 + self.taken_over().wrapping_sub(before);
+                // Others may have taken from the overflow meanwhile.
+                let kept = self.taken_over().wrapping_sub(before).cast_signed().max(0);
+                let tasks = 1 + kept.cast_unsigned();
                 self.slot().own.counters.steals.add(tasks);
                 self.slot().own.counters.steal_operations.add(1);
                 if let Some(since) = since {
