@@ -200,11 +200,10 @@ struct System {
 impl Driven {
     fn new() -> Arc<Self> {
         let socket = Socket { received: AtomicUsize::new(0), readiness: Readiness::new() };
-        // Two reads in vain, and a doubt is worth a try.
-        socket.readiness.was_vain();
-        socket.readiness.was_vain();
         let (system, changed) = Default::default();
         let doubts = Doubts::new(2);
+        // Two reads in vain, and a doubt is worth a try.
+        (0..2).for_each(|_| doubts.was_vain(0, &socket.readiness));
         Arc::new(Self { socket, doubts, system, changed })
     }
 

@@ -32,6 +32,7 @@
 use jenny_core::lock::Mutex;
 
 use super::{
+    habit::Hope,
     readiness::{Event, Readiness},
     wake_list::WakeList,
 };
@@ -71,7 +72,10 @@ pub struct Doubts<R> {
 /// contend for them, so the lock opens by a store.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Left<R>(Mutex<Vec<Doubt<R>>, BriefLock>);
+struct Left<R> {
+    doubts: Mutex<Vec<Doubt<R>>, BriefLock>,
+    hope: Hope,
+}
 
 impl<R> Doubts<R> {
     /// The most lists that pay: to look into each is a part of every turn.
@@ -80,22 +84,34 @@ impl<R> Doubts<R> {
     /// For so many threads that read at the same time.
     pub fn new(readers: usize) -> Self {
         let lists = readers.clamp(1, Self::MOST_LISTS);
-        let left = (0..lists).map(|_| Left(Mutex::new(Vec::new()))).collect();
+        let left = (0..lists)
+            .map(|_| Left { doubts: Mutex::new(Vec::new()), hope: Hope::default() })
+            .collect();
         Self { left, is_asleep: AtomicBool::new(false) }
     }
 
     /// After a read that filled its buffer, begun with this event: forgets the readiness and leaves
     /// a doubt, if that promises something. Each `reader` has its number.
     pub fn leave(&self, reader: usize, resource: R, readiness: &Readiness, event: Event) {
+        let left = self.of(reader);
         let doubt = Doubt { resource, event, turns: 0 };
-        if readiness.leaves_doubt() && self.push(reader, doubt) {
+        if readiness.habit().leaves_doubt(&left.hope) && self.push(left, doubt) {
             readiness.clear(event);
         }
     }
 
+    /// Says that a read has found nothing.
+    pub fn was_vain(&self, reader: usize, readiness: &Readiness) {
+        readiness.habit().was_vain(&self.of(reader).hope);
+    }
+
+    fn of(&self, reader: usize) -> &Left<R> {
+        &self.left[reader % self.left.len()]
+    }
+
     /// False if the next turn may be far away.
-    fn push(&self, reader: usize, doubt: Doubt<R>) -> bool {
-        self.left[reader % self.left.len()].0.with(|left| {
+    fn push(&self, left: &Left<R>, doubt: Doubt<R>) -> bool {
+        left.doubts.with(|left| {
             // Ordering: Relaxed; if whoever waits has had the lock before, it is seen by that. If it
             // is false by now, the outdated answer costs a system call.
             if self.is_asleep.load(Ordering::Relaxed) {
@@ -116,8 +132,8 @@ impl<R> Doubts<R> {
             // Ordering: Relaxed, the locks pass it on.
             self.is_asleep.store(true, Ordering::Relaxed);
         }
-        for Left(left) in &self.left {
-            left.with(|left| unsettled.append(left));
+        for Left { doubts, .. } in &self.left {
+            doubts.with(|left| unsettled.append(left));
         }
         let waits = wants && unsettled.is_empty();
         if wants && !waits {

@@ -1,10 +1,11 @@
 //! What to do after a read that has filled its buffer: leave a doubt, or read on.
 //!
-//! A doubt (`doubts.rs`) pays if the system tells of more anyway. Where it does not, the next ones become
-//! rare. But that it does says nothing of when: a peer that has answered by the time of the next read is
-//! served sooner by that, without the driver. So now and then a doubt is left out, to *try*. Where the
-//! read after that finds something, reads go on like that, [`RUN`] in a row, so that others have their
-//! turn; where it does not, the next try is far away.
+//! A doubt (`doubts.rs`) pays if the system tells of more anyway. Where it does not, the next ones of this
+//! resource become rare. But that it does says nothing of when: a peer that has answered by the time of
+//! the next read is served sooner by that, without the driver. So a thread leaves a doubt out now and
+//! then, to *try*. Where one read in four finds something after that, it goes on like this, on all its
+//! resources, with up to [`RUN`] reads in a row on one, so that others have their turn; where they find
+//! nothing, the next try is far away.
 //!
 //! These are guesses: all is Relaxed and without read-modify-writes, and what is lost is lost.
 
@@ -16,11 +17,50 @@ const LOSS: u8 = 2;
 /// At most so many reads in vain, as a power of two, lie between two doubts.
 const MOST_CAUTION: u8 = 10;
 
-/// At most so many doubts, as a power of two, lie between two tries.
-const LONGEST_GAP: u8 = 4;
-
-/// So many reads in a row go without a doubt.
+/// So many reads of a resource go without a doubt, in a row.
 const RUN: u8 = 64;
+
+/// What a read that finds something adds to the hope. One in vain takes 1 away: one in four has to find
+/// something.
+const GAIN: u8 = 3;
+
+const MOST_HOPE: u8 = 4 * GAIN;
+
+/// A thread without hope leaves so many doubts between two tries.
+const BETWEEN_TRIES: u8 = 64;
+
+/// What the resources have shown that one thread reads.
+#[derive(Debug)]
+pub(super) struct Hope {
+    hope: AtomicU8,
+    /// How many doubts there are until the next try.
+    doubts: AtomicU8,
+}
+
+impl Default for Hope {
+    fn default() -> Self {
+        Self { hope: AtomicU8::new(0), doubts: AtomicU8::new(BETWEEN_TRIES) }
+    }
+}
+
+impl Hope {
+    fn tries(&self) -> bool {
+        if self.hope.load(Relaxed) > 0 {
+            return true;
+        }
+        let left = self.doubts.load(Relaxed).checked_sub(1);
+        self.doubts.store(left.unwrap_or(BETWEEN_TRIES), Relaxed);
+        left.is_none()
+    }
+
+    fn was_right(&self) {
+        self.hope.store(MOST_HOPE.min(self.hope.load(Relaxed) + GAIN), Relaxed);
+    }
+
+    fn was_wrong(&self) {
+        self.hope.store(self.hope.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+}
 
 /// What one resource has shown.
 #[derive(Debug)]
@@ -29,24 +69,15 @@ pub(super) struct Habit {
     caution: AtomicU8,
     /// How many reads in vain it takes until the next doubt.
     reads: AtomicU16,
-    /// How many doubts, as a power of two, follow the next try in vain.
-    gap: AtomicU8,
-    /// How many doubts there are until the next try.
-    doubts: AtomicU8,
-    /// How many reads this try has, the one that is still to come included; 0 if there is none.
+    /// How many reads in a row go without a doubt, the one that is still to come included; 0 if a doubt
+    /// was left.
     run: AtomicU8,
 }
 
 impl Default for Habit {
     /// Two reads in vain say that this may be a dialogue.
     fn default() -> Self {
-        Self {
-            caution: AtomicU8::new(0),
-            reads: AtomicU16::new(2),
-            gap: AtomicU8::new(LONGEST_GAP),
-            doubts: AtomicU8::new(1 << LONGEST_GAP),
-            run: AtomicU8::new(0),
-        }
+        Self { caution: AtomicU8::new(0), reads: AtomicU16::new(2), run: AtomicU8::new(0) }
     }
 }
 
@@ -57,30 +88,29 @@ impl Habit {
     }
 
     /// After a read that has filled its buffer: whether to leave a doubt.
-    pub(super) fn leaves_doubt(&self) -> bool {
+    pub(super) fn leaves_doubt(&self, hope: &Hope) -> bool {
         if !self.is_good() {
             return false;
         }
-        let (run, doubts) = (self.run.load(Relaxed), self.doubts.load(Relaxed));
-        if run == 0 && doubts > 0 {
-            self.doubts.store(doubts - 1, Relaxed);
-            return true;
-        }
-        let is_over = run == RUN;
-        self.run.store(if is_over { 0 } else { run + 1 }, Relaxed);
-        is_over
+        let run = self.run.load(Relaxed);
+        let reads_on = match run {
+            0 => hope.tries(),
+            _ => {
+                hope.was_right();
+                run < RUN
+            }
+        };
+        self.run.store(if reads_on { run + 1 } else { 0 }, Relaxed);
+        !reads_on
     }
 
     /// A read has found nothing.
-    pub(super) fn was_vain(&self) {
+    pub(super) fn was_vain(&self, hope: &Hope) {
         if let Some(fewer) = self.reads.load(Relaxed).checked_sub(1) {
             self.reads.store(fewer, Relaxed);
-        } else if let Some(found) = self.run.load(Relaxed).checked_sub(1) {
-            let longer = LONGEST_GAP.min(self.gap.load(Relaxed) + 1);
-            let (gap, doubts) = if found > 0 { (0, 0) } else { (longer, 1 << longer) };
-            self.gap.store(gap, Relaxed);
-            self.doubts.store(doubts, Relaxed);
+        } else if self.run.load(Relaxed) > 0 {
             self.run.store(0, Relaxed);
+            hope.was_wrong();
         }
     }
 
@@ -103,14 +133,19 @@ mod tests {
 
     /// How many doubts are left in so many messages that fill the buffer. After those the system tells of
     /// more or not, and a read that goes without finds something or not.
-    fn doubts(habit: &Habit, messages: usize, pay: bool, finds: impl Fn(usize) -> bool) -> usize {
+    fn doubts(
+        (habit, hope): &(Habit, Hope),
+        messages: usize,
+        pay: bool,
+        finds: impl Fn(usize) -> bool,
+    ) -> usize {
         (0..messages)
             .filter(|&message| {
-                let doubts = habit.leaves_doubt();
+                let doubts = habit.leaves_doubt(hope);
                 if doubts {
                     habit.learn(pay);
                 } else if !finds(message) {
-                    habit.was_vain();
+                    habit.was_vain(hope);
                 }
                 doubts
             })
@@ -123,25 +158,32 @@ mod tests {
 
     #[test]
     fn doubts_that_pay_go_on_and_vain_ones_become_rare() {
-        let habit = Habit::default();
-        let between = 1 << LONGEST_GAP;
-        assert_eq!(doubts(&habit, 2 + between, true, never), between, "two reads in vain first");
-        assert_eq!(doubts(&habit, 10 * (between + 1), true, never), 10 * between, "and tries");
-        assert!(doubts(&habit, 1_000, false, never) < 8);
-        assert!(doubts(&habit, 100_000, false, never) < 110);
+        let resource = Default::default();
+        assert_eq!(doubts(&resource, 100, true, never), 97, "two reads in vain first, and a try");
+        assert!(doubts(&resource, 1_000, false, never) < 8);
+        assert!(doubts(&resource, 100_000, false, never) < 110);
         // Once in a thousand reads it leaves one again.
-        assert!(doubts(&habit, 2_000, true, never) > 800);
+        assert!(doubts(&resource, 2_000, true, never) > 900);
     }
 
     #[test]
-    fn where_the_next_read_finds_something_there_are_few_doubts() {
-        let habit = Habit::default();
-        assert!(doubts(&habit, 100, true, never) > 80);
+    fn where_reads_find_something_there_are_few_doubts() {
+        let resource = Default::default();
+        assert!(doubts(&resource, 1_000, true, never) > 980);
         let run = usize::from(RUN);
-        assert!(doubts(&habit, 10 * run, true, |_| true) < 20, "others have their turn");
-        assert!(doubts(&habit, 10 * run, true, |_| true) >= 9, "others have their turn");
-        // It pays also if most of the reads find something.
-        assert!(doubts(&habit, 1_000, true, |message| message % 4 != 0) < 20);
-        assert!(doubts(&habit, 1_000, true, never) > 800);
+        assert!(doubts(&resource, 10 * run, true, |_| true) < 80, "it has to find out");
+        assert_eq!(doubts(&resource, 65 * run, true, |_| true), run, "others have their turn");
+        // It pays also if one in three finds something, but not one in ten.
+        assert!(doubts(&resource, 1_000, true, |message| message % 3 == 0) < 20);
+        assert!(doubts(&resource, 1_000, true, |message| message % 10 == 0) > 800);
+    }
+
+    #[test]
+    fn what_one_resource_has_shown_counts_for_the_others_of_a_thread() {
+        let resource = Default::default();
+        doubts(&resource, 10, true, never);
+        doubts(&resource, 100, true, |_| true);
+        let other = (Habit::default(), resource.1);
+        assert_eq!(doubts(&other, 10, true, |message| message > 2), 0);
     }
 }

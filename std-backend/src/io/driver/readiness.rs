@@ -133,19 +133,8 @@ impl Readiness {
         self.word.fetch_or(ready.bits(), Ordering::Relaxed);
     }
 
-    /// Says that a read has found nothing.
-    pub fn was_vain(&self) {
-        self.habit.was_vain();
-    }
-
-    /// Whether this may hide what a doubt (`doubts.rs`) is about.
-    pub(super) fn may_be_doubted(&self) -> bool {
-        self.habit.is_good()
-    }
-
-    /// After a read that has filled its buffer: whether to leave a doubt.
-    pub(super) fn leaves_doubt(&self) -> bool {
-        self.habit.leaves_doubt()
+    pub(super) fn habit(&self) -> &Habit {
+        &self.habit
     }
 
     /// Whether a doubt that was left after `event` is settled, for the driver: there has been a report

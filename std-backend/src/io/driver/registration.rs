@@ -126,7 +126,7 @@ impl Registration {
     ) -> io::Result<R> {
         let event = self.readiness.event(interest.mask());
         // Whoever tries does not wait for the turn in which the driver settles a doubt.
-        let may_hide = interest.is_readable() && self.readiness.may_be_doubted();
+        let may_hide = interest.is_readable() && self.readiness.habit().is_good();
         if event.ready.is_empty() && !may_hide {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -149,7 +149,7 @@ impl Registration {
 
     /// Says that a read has found nothing.
     pub(crate) fn was_vain(&self) {
-        self.readiness.was_vain();
+        self.handle.shared.doubts.was_vain(thread_number(), &self.readiness);
     }
 
     /// Forgets what `event` saw, unless the system has reported since.
