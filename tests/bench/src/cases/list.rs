@@ -402,6 +402,11 @@ const SOCKETS: &[Case] = &[
     .goal(0.85)
     .floor(floor::ECHO_64),
     Case::new(
+        "tcp_echo_threads",
+        "a round trip of 64 bytes to a client that is one of 64 threads",
+        all!(wall, TWO, 32_000, tcp::echo_to_threads::<_, 64>),
+    ),
+    Case::new(
         "ct_tcp_echo_1",
         "tcp_echo_1, on current_thread",
         all!(wall, CURRENT, 2000, tcp::echo::<_, 1>),

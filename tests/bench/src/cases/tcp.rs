@@ -1,7 +1,9 @@
 //! TCP over loopback; both ends are tasks of the runtime.
 
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
+use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -15,18 +17,7 @@ pub(super) const MESSAGE: usize = 64;
 pub(super) fn echo<P: Peer, const CONNECTIONS: u64>(runtime: &P, operations: u64) {
     let (echoed, answered) = in_task(runtime, async move {
         let (listener, address) = P::listen().await.expect("a free port");
-        let server = P::spawn(async move {
-            let mut connections = Vec::new();
-            for _ in 0..CONNECTIONS {
-                let stream = P::accept(&listener).await.expect("accepted");
-                connections.push(P::spawn(serve::<P>(stream)));
-            }
-            let mut echoed = 0;
-            for connection in connections {
-                echoed += connection.await.expect("joined");
-            }
-            echoed
-        });
+        let server = P::spawn(serve_all::<P, CONNECTIONS>(listener));
         let clients: Vec<_> = (0..CONNECTIONS)
             .map(|client| P::spawn(call::<P>(address, client as u8, operations / CONNECTIONS)))
             .collect();
@@ -37,6 +28,49 @@ pub(super) fn echo<P: Peer, const CONNECTIONS: u64>(runtime: &P, operations: u64
         (server.await.expect("joined"), answered)
     });
     assert_eq!((echoed, answered), (operations, operations));
+}
+
+/// The same with a thread for each client, which waits in the system for each answer.
+pub(super) fn echo_to_threads<P: Peer, const CONNECTIONS: u64>(runtime: &P, operations: u64) {
+    let (address, server) = in_task(runtime, async {
+        let (listener, address) = P::listen().await.expect("a free port");
+        (address, P::spawn(serve_all::<P, CONNECTIONS>(listener)))
+    });
+    let call = |client| move || call_in_thread(address, client as u8, operations / CONNECTIONS);
+    let answered: u64 = thread::scope(|threads| {
+        let clients: Vec<_> = (0..CONNECTIONS).map(|client| threads.spawn(call(client))).collect();
+        clients.into_iter().map(|client| client.join().expect("no panic").expect("answered")).sum()
+    });
+    let echoed = runtime.block_on(server).expect("joined");
+    assert_eq!((echoed, answered), (operations, operations));
+}
+
+/// Returns the number of messages that came back as they were sent.
+fn call_in_thread(server: SocketAddr, client: u8, messages: u64) -> io::Result<u64> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_nodelay(true)?;
+    let mut answered = 0;
+    for number in 0..messages {
+        let sent = [client ^ number as u8; MESSAGE];
+        stream.write_all(&sent)?;
+        let mut received = [0; MESSAGE];
+        stream.read_exact(&mut received)?;
+        answered += u64::from(received == sent);
+    }
+    Ok(answered)
+}
+
+async fn serve_all<P: Peer, const CONNECTIONS: u64>(listener: P::Listener) -> u64 {
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = P::accept(&listener).await.expect("accepted");
+        connections.push(P::spawn(serve::<P>(stream)));
+    }
+    let mut echoed = 0;
+    for connection in connections {
+        echoed += connection.await.expect("joined");
+    }
+    echoed
 }
 
 /// Echoes until the client hangs up. Returns the number of messages.
