@@ -281,3 +281,49 @@ fn the_monitor_looks_again_soon() {
         rescue(&runtime) < PERIOD
     }));
 }
+
+/// Two threads take tasks from workers all the time, with the system's fences, while these put them into
+/// their slots and take them out.
+#[test]
+fn visitors_and_owners_take_each_task_once() {
+    const TASKS: usize = 50_000;
+    let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let (runs, is_over) = (Arc::new(AtomicUsize::new(0)), AtomicBool::new(false));
+    let Scheduler::MultiThread(scheduler) = &runtime.handle().ambient().scheduler else {
+        unreachable!("built as such")
+    };
+    let visit = || {
+        let mut glances = scheduler.glances();
+        while !is_over.load(SeqCst) {
+            // Between two looks without a pause hardly any worker begins a poll.
+            let _ = scheduler.look_after(&mut glances, |_, _| false);
+        }
+    };
+    thread::scope(|threads| {
+        (0..2).for_each(|_| drop(threads.spawn(visit)));
+        for chain in 0..2 {
+            let runs = Arc::clone(&runs);
+            drop(runtime.spawn(async move {
+                for task in 0..TASKS {
+                    let runs = Arc::clone(&runs);
+                    let count = async move {
+                        runs.fetch_add(1, SeqCst);
+                    };
+                    match (task + chain) % 3 {
+                        0 => spawn(count).await.unwrap(),
+                        1 => drop(spawn(count)),
+                        _ => {
+                            drop(spawn(count));
+                            yield_now().await;
+                        }
+                    }
+                }
+            }));
+        }
+        until(|| runs.load(SeqCst) == 2 * TASKS);
+        is_over.store(true, SeqCst);
+    });
+    assert!(scheduler.rescues() > 10, "only {} visits", scheduler.rescues());
+    drop(runtime);
+    assert_eq!(runs.load(SeqCst), 2 * TASKS);
+}
