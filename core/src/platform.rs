@@ -31,8 +31,8 @@ pub use crate::{frame::Frame, payload::PanicPayload};
 /// - [`catch`](Self::catch) runs the closure exactly once, on the calling thread, before it returns.
 /// - [`task_ids`](Self::task_ids) never hands out the same id twice.
 /// - Where [`has_fences`](Self::has_fences) has returned true: of two threads that each store to one place
-///   and then load from the other's, one with a `light_fence` in between and one with a `heavy_fence`, at
-///   least one sees the other's store.
+///   and then load from the other's, one with a `light_fence` in between and one with a `heavy_fence` that
+///   returns true, at least one sees the other's store.
 /// - `pocket` returns null, or what is the calling thread's alone and stays until it ends: in an
 ///   interrupt handler it is not what the interrupted code may be using.
 pub unsafe trait Platform: Sized + Send + Sync + 'static {
@@ -103,9 +103,12 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
     fn light_fence() {}
 
     /// The fence of whoever [looks after](crate::scheduler::stealing::Handle::look_after) the workers; only
-    /// if there are fences.
+    /// if there are fences. False if there was none this time: whoever asked then does without what it
+    /// came for.
     #[inline]
-    fn heavy_fence() {}
+    fn heavy_fence() -> bool {
+        false
+    }
 
     /// Where this thread keeps memory of finished tasks for those that it spawns while it is no worker
     /// of their scheduler. Null: it keeps none.

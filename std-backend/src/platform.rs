@@ -149,8 +149,8 @@ unsafe impl<U: Unpark> Platform for Std<U> {
     }
 
     #[cfg(feature = "rt-multi-thread")]
-    fn heavy_fence() {
-        asymmetric::heavy();
+    fn heavy_fence() -> bool {
+        asymmetric::try_heavy()
     }
 
     #[inline]

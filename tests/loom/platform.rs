@@ -110,8 +110,9 @@ unsafe impl<U: Unpark> Platform for Modelled<U> {
         fence(Ordering::SeqCst);
     }
 
-    fn heavy_fence() {
+    fn heavy_fence() -> bool {
         fence(Ordering::SeqCst);
+        true
     }
 
     fn task_ids(&self, count: u32) -> NonZeroU64 {

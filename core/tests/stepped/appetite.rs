@@ -135,6 +135,25 @@ fn nobody_rests_with_a_backlog_of_its_own() {
     pair.close();
 }
 
+/// The last task of a backlog may come out while the worker looks what others have.
+#[test]
+fn a_backlog_of_any_size_is_no_theft() {
+    for tasks in 500..1_100 {
+        let config = Config { event_interval: 1, ..Config::default() };
+        let unparked = [Unparked::default(), Unparked::default()];
+        let (handle, workers) = stealing::new(Toy::new(1, false), unparked.clone(), config);
+        let workers = <[_; 2]>::try_from(workers).expect("two workers");
+        let mut pair = Pair { handle, workers, unparked, ran: Arc::default() };
+        let (handle, ran) = (pair.handle.clone(), Arc::clone(&pair.ran));
+        (0..tasks).for_each(|_| spawn(&handle, &ran));
+        while pair.tick(OWNER) == Tick::Ran {}
+        assert_eq!(pair.ran.load(Relaxed), tasks);
+        let stolen = pair.handle.metrics(OWNER).expect("a worker").steals;
+        assert!(stolen <= tasks, "{stolen} of {tasks}");
+        pair.close();
+    }
+}
+
 #[test]
 fn a_thief_of_tasks_that_take_their_time_goes_on() {
     let mut pair = Pair::new();

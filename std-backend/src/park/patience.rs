@@ -49,7 +49,7 @@ const MOST_BLIND: u8 = 10;
 const CROWDED: u16 = 1 << 10;
 
 /// So many looks in a row double that at most.
-const MOST_CROWDED: u8 = 5;
+const MOST_CROWDED: u8 = 4;
 
 /// What a look in vain adds. One that paid takes 1 away: two in three have to pay.
 const VAIN: u8 = 2;
@@ -332,11 +332,11 @@ mod tests {
             assert_eq!(usize::from(patience.blind), waits);
         };
         let base = usize::from(CROWDED);
-        for times in [1, 2, 4, 8, 16, 32, 32, 32] {
+        for times in [1, 2, 4, 8, 16, 16, 16] {
             crowded(times * base);
         }
         // A single one in which nobody else had the core, and the next is an accident again.
-        looks(&mut patience, 32 * base + 1, FAST, LOOK);
+        looks(&mut patience, 16 * base + 1, FAST, LOOK);
         patience.learn(true, SOON + 2 * LOOK);
         assert_eq!(patience.blind, CROWDED);
     }

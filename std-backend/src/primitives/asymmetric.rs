@@ -41,10 +41,17 @@ mod linux {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// The fence of the other side, after [`prepare`] has returned true.
+    /// The fence of the other side, after [`prepare`] has returned true. False if the system refuses it:
+    /// a filter may have come since.
+    #[cold]
+    pub(crate) fn try_heavy() -> bool {
+        membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0
+    }
+
+    /// As [`try_heavy`], for who cannot go on without.
     #[cold]
     pub(crate) fn heavy() {
-        if membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 {
+        if !try_heavy() {
             // Who relies on it cannot go on. The system promises that it works once it is registered.
             eprintln!(
                 "jenny: the system refuses the call membarrier, which it has allowed before: a filter \
@@ -77,5 +84,10 @@ mod symmetric {
 
     pub(crate) fn heavy() {
         fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn try_heavy() -> bool {
+        heavy();
+        true
     }
 }

@@ -62,6 +62,10 @@ unsafe impl Platform for Machine {
         true
     }
 
+    fn heavy_fence() -> bool {
+        true
+    }
+
     #[inline]
     fn pocket() -> *const Pocket {
         POCKET.try_with(ptr::from_ref).unwrap_or(ptr::null())

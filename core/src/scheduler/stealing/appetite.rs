@@ -35,6 +35,9 @@ const REST: Duration = Duration::from_micros(250);
 /// How often a rest is doubled.
 const DOUBLED: u32 = 3;
 
+/// At most so many offers, as a power of two, are left out after those in vain.
+const MOST_VAIN: u8 = 8;
+
 /// What a thief knows of its thefts.
 #[derive(Default)]
 pub(super) struct Appetite {
@@ -42,6 +45,9 @@ pub(super) struct Appetite {
     /// How many thefts in a row were poor.
     poor: Cell<u32>,
     rests: Cell<bool>,
+    /// How many offers in a row changed nothing, and how many are left out until the next.
+    vain: Cell<u8>,
+    left_out: Cell<u16>,
 }
 
 /// A theft whose tasks may still run.
@@ -79,16 +85,33 @@ impl Appetite {
         let Some(now) = now() else { return };
         let has_progressed = || progress(theft.victim) != theft.progress;
         let progresses = || {
-            has_progressed() || {
-                offer();
-                has_progressed()
-            }
+            has_progressed()
+                || (self.may_offer() && {
+                    offer();
+                    self.learn(has_progressed())
+                })
         };
         let is_poor =
             now.wrapping_sub(theft.since) < PAYS_FROM * theft.tasks as u64 && progresses();
         let poor = if is_poor { self.poor.get().saturating_add(1) } else { 0 };
         self.poor.set(poor);
         self.rests.set(poor >= POOR);
+    }
+
+    /// Beside other processes an offer may cost a slice of the processor's time, and those who wait for a
+    /// worker that is stuck wait for that, too.
+    fn may_offer(&self) -> bool {
+        let left_out = self.left_out.get();
+        self.left_out.set(left_out.saturating_sub(1));
+        left_out == 0
+    }
+
+    /// Whether an offer has changed anything.
+    fn learn(&self, paid: bool) -> bool {
+        let vain = if paid { 0 } else { MOST_VAIN.min(self.vain.get() + 1) };
+        self.vain.set(vain);
+        self.left_out.set((1 << vain) - 1);
+        paid
     }
 
     /// Whether the worker is to sleep before it steals again, although others have work.
@@ -154,6 +177,28 @@ mod tests {
             appetite.judge(|| Some(1001), |_| progress.get(), || progress.set(8));
         }
         assert!(appetite.rests());
+    }
+
+    #[test]
+    fn offers_in_vain_become_rare() {
+        let appetite = Appetite::default();
+        let (progress, offers) = (Cell::new(7), Cell::new(0));
+        let offers_in = |thefts: u32, pays: bool| {
+            offers.set(0);
+            for _ in 0..thefts {
+                progress.set(7);
+                appetite.stole(theft(10));
+                let offer = || {
+                    offers.set(offers.get() + 1);
+                    progress.set(if pays { 8 } else { 7 });
+                };
+                appetite.judge(|| Some(1001), |_| progress.get(), offer);
+            }
+            offers.get()
+        };
+        assert_eq!(offers_in(10, true), 10);
+        assert!(offers_in(1000, false) < 12);
+        assert!(offers_in(1000, true) > 700, "one that pays ends that");
     }
 
     #[test]

@@ -402,7 +402,8 @@ impl<P: Platform> Core<P> {
                 self.refill()
             });
             if stolen.is_some() {
-                // Others may have taken from the overflow meanwhile.
+                // Less than nothing where others have taken from the overflow, or the rest of a backlog
+                // there, which counts as one, was the task that is returned.
                 let kept = self.taken_over().wrapping_sub(before).cast_signed().max(0);
                 let tasks = 1 + kept.cast_unsigned();
                 self.slot().own.counters.steals.add(tasks);

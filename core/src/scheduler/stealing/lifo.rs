@@ -9,7 +9,7 @@
 //! ```text
 //!   the owner                              a visitor
 //!   inside = true                          visited: false → true
-//!   light fence                            heavy fence
+//!   light fence                            heavy fence, or give up
 //!   visited ? swap : load and store        inside ? give up : swap
 //!   inside = false                         visited = false
 //! ```
@@ -101,7 +101,8 @@ impl Lifo {
         P::light_fence();
         // Ordering: Acquire pairs with the Release of a visitor that leaves.
         if self.visited.load(Ordering::Acquire) {
-            self.inside.store(false, Ordering::Relaxed);
+            // Ordering: as below, for what this thread has done before.
+            self.inside.store(false, Ordering::Release);
             return self.swap(link);
         }
         // Ordering: Relaxed; a visitor acquires this thread's leaving before it swaps.
@@ -126,12 +127,11 @@ impl Lifo {
         if self.visited.swap(true, Ordering::Acquire) {
             return None;
         }
-        P::heavy_fence();
         // Ordering: Acquire pairs with the Release of the owner that leaves.
-        let task = if self.inside.load(Ordering::Acquire) {
-            ptr::null_mut()
-        } else {
+        let task = if P::heavy_fence() && !self.inside.load(Ordering::Acquire) {
             self.swap(ptr::null_mut())
+        } else {
+            ptr::null_mut()
         };
         // Ordering: Release pairs with the Acquire of the owner, or of the next visitor.
         self.visited.store(false, Ordering::Release);

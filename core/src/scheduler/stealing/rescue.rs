@@ -74,7 +74,11 @@ impl<P: Platform> Handle<P> {
                 // Ordering: Relaxed; the number stands for itself.
                 shared.rescues.fetch_add(1, Ordering::Relaxed);
                 shared.inject(task, Arrival::Woken);
-            } else if !slot.ring.is_empty() || !slot.overflow.is_empty() {
+                continue;
+            }
+            // Its owner has just been there, or is interrupted in that.
+            look.exposed |= !slot.own.lifo.is_empty();
+            if !slot.ring.is_empty() || !slot.overflow.is_empty() {
                 // A worker pushes without a fence: a thief that went to sleep at that moment and the
                 // worker may have missed each other, and the worker does not come to its tasks now.
                 shared.notify(index, News::Outside);
