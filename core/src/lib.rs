@@ -134,6 +134,7 @@
 //! // SAFETY: the slot is a thread-local cell, the closure runs here and now, ids are counted up.
 //! unsafe impl Platform for Threads {
 //!     type Lock = Lock;
+//!     type OwnersLock = Lock;
 //!     type Unpark = Wake;
 //!
 //!     fn slot() -> *const Frame {

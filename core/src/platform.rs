@@ -39,6 +39,10 @@ pub unsafe trait Platform: Sized + Send + Sync + 'static {
     /// Guards the few structures that are not lock-free.
     type Lock: RawLock;
 
+    /// Guards what one worker locks again and again and others now and then: the same type will do, or
+    /// one that costs the worker less.
+    type OwnersLock: RawLock;
+
     /// Wakes one sleeping worker.
     type Unpark: Unpark;
 

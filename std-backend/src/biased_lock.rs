@@ -1,9 +1,10 @@
-//! The lock of a wheel: no read-modify-write for the thread that has it again and again, one for others.
+//! The lock of a worker's wheel and overflow: no read-modify-write for the thread that has it again and
+//! again, one for others.
 //!
-//! A wheel is locked by its own worker, now and then by one that a task has moved to, for as short a time
-//! as a queue is, and whoever comes too late waits in the same way (`primitives/brief_lock.rs`). But the
-//! thread that has come so many times in a row without another in between becomes the *favourite*, and
-//! goes a way of its own.
+//! Both are locked by their own worker, now and then by a thief or by one that a task has moved to, for as
+//! short a time as any queue, and whoever comes too late waits in the same way
+//! (`primitives/brief_lock.rs`). But the thread that has come so many times in a row without another in
+//! between becomes the *favourite*, and goes a way of its own.
 //!
 //! # The short way
 //! The favourite says that it is inside, looks whether it is the favourite still, and if so, it has the
@@ -13,8 +14,9 @@
 //! ```text
 //!   the favourite                        another, with `locked`
 //!   inside = true                        favourite = NOBODY
-//!   light fence                          heavy fence
-//!   favourite == me ? has the lock       inside ? wait : has the lock
+//!   light fence                          knows ? has the lock
+//!   favourite == me ? has the lock       heavy fence
+//!   inside = false, knows = true         inside ? wait : has the lock
 //! ```
 //!
 //! By the fences, which are a pair (`asymmetric.rs`), one of the two sees the other's store. If it is the
@@ -27,9 +29,17 @@
 //! chosen only when the former has come the long way ([`former`](BiasedLock::former)). If it never comes
 //! again, since its worker was handed to another thread, nobody is preferred any more.
 //!
-//! The heavy fence is a system call that interrupts the other processors: some microseconds. A favourite
-//! that is found to be the wrong one has to come twice as often as before until it is one again
-//! ([`AT_FIRST`], [`AT_LAST`]), so tasks that move all the time pay next to nothing for that.
+//! # An answer instead of the fence
+//! The heavy fence is a system call that interrupts the other processors: some microseconds, on a virtual
+//! machine fifteen. A favourite that comes all the time finds out sooner. On its way to `locked` it
+//! answers that it knows, by a Release: all its short ways lie before that, and it makes no other before
+//! it has had `locked` itself, since it has seen that it is none, and only who has `locked` makes one. So
+//! who sees the answer, by an Acquire, needs no fence. It looks for it a moment ([`LOOKS`]).
+//!
+//! # How often
+//! A favourite that is found to be the wrong one has to come twice as often as before until it is one
+//! again ([`AT_FIRST`], [`AT_LAST`]), so tasks that move all the time pay next to nothing for that. One
+//! that has answered, not so often ([`AT_LAST_ANSWERED`]).
 
 #![allow(unreachable_pub, reason = "re-exported for the loom models only")]
 
@@ -37,12 +47,18 @@ use std::sync::atomic::{AtomicU32, AtomicUsize as Note};
 
 use jenny_core::lock::RawLock;
 
-use crate::primitives::{AtomicBool, AtomicUsize, Ordering, asymmetric, thread_number, wait_until};
+use crate::primitives::{
+    AtomicBool, AtomicUsize, Ordering, asymmetric, spin_loop, thread_number, wait_until,
+};
 
 /// So many times in a row makes a thread the favourite of a lock that never had one.
 const AT_FIRST: u32 = if cfg!(jenny_loom) { 1 } else { 64 };
 /// So many times at the most, whatever became of earlier favourites.
 const AT_LAST: u32 = if cfg!(jenny_loom) { 1 } else { 1 << 16 };
+/// So many times at the most if the last one has answered: what that took is made up for by then.
+const AT_LAST_ANSWERED: u32 = if cfg!(jenny_loom) { 1 } else { 1 << 10 };
+/// How often to look for the answer, in about a microsecond.
+const LOOKS: u32 = if cfg!(jenny_loom) { 1 } else { 32 };
 
 const NOBODY: usize = 0;
 
@@ -62,6 +78,8 @@ pub struct BiasedLock {
     enough: AtomicU32,
     /// Who became the favourite, until it has come the long way since. With `locked`.
     former: Note,
+    /// The former favourite knows that it is none any more. Written by it alone.
+    knows: AtomicBool,
 }
 
 impl BiasedLock {
@@ -90,6 +108,11 @@ impl BiasedLock {
     // Not inlined, nor cold: where nobody is the favourite this is the way.
     #[inline(never)]
     fn lock(&self, me: usize) {
+        // Its own number is written by a thread itself.
+        if self.former.load(Ordering::Relaxed) == me {
+            // Ordering: Release pairs with the Acquire in `is_answered`.
+            self.knows.store(true, Ordering::Release);
+        }
         if !self.try_lock() {
             // Loads take the cache line away from nobody.
             wait_until(|| !self.locked.load(Ordering::Relaxed) && self.try_lock());
@@ -125,6 +148,7 @@ impl BiasedLock {
         self.in_a_row.store(0, Ordering::Relaxed);
         if self.former.load(Ordering::Relaxed) == NOBODY && asymmetric::prepare() {
             self.former.store(me, Ordering::Relaxed);
+            self.knows.store(false, Ordering::Relaxed);
             self.favourite.store(me, Ordering::Relaxed);
         }
     }
@@ -133,12 +157,27 @@ impl BiasedLock {
     #[cold]
     fn end_preference(&self) {
         self.favourite.store(NOBODY, Ordering::Relaxed);
-        asymmetric::heavy();
-        // Ordering: Acquire pairs with the Release in `Leave`, and takes over what the favourite did.
-        wait_until(|| !self.inside.load(Ordering::Acquire));
+        let is_answered = self.is_answered();
+        if !is_answered {
+            asymmetric::heavy();
+            // Ordering: Acquire pairs with the Release in `Leave`, and takes over what the favourite did.
+            wait_until(|| !self.inside.load(Ordering::Acquire));
+        }
         self.last.store(NOBODY, Ordering::Relaxed);
         let enough = self.enough.load(Ordering::Relaxed);
-        self.enough.store((2 * enough).min(AT_LAST), Ordering::Relaxed);
+        let at_last = if is_answered { AT_LAST_ANSWERED } else { AT_LAST };
+        self.enough.store((2 * enough).min(at_last), Ordering::Relaxed);
+    }
+
+    /// Whether the favourite has found out in time that it is none any more.
+    fn is_answered(&self) -> bool {
+        (0..LOOKS).any(|look| {
+            if look > 0 {
+                spin_loop();
+            }
+            // Ordering: Acquire takes over what the favourite did on its short ways.
+            self.knows.load(Ordering::Acquire)
+        })
     }
 }
 
@@ -158,6 +197,7 @@ unsafe impl RawLock for BiasedLock {
             in_a_row: AtomicU32::new(0),
             enough: AtomicU32::new(AT_FIRST),
             former: Note::new(NOBODY),
+            knows: AtomicBool::new(false),
         }
     }
 

@@ -14,9 +14,9 @@ use std::{
 
 use jenny_core::platform::{Frame, Keeps, Platform, Pocket, Unpark};
 
-#[cfg(feature = "rt-multi-thread")]
-use crate::primitives::asymmetric;
 use crate::primitives::{BriefLock, Company, unmodelled::AtomicU64};
+#[cfg(feature = "rt-multi-thread")]
+use crate::{biased_lock::BiasedLock, primitives::asymmetric};
 
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.
@@ -81,6 +81,10 @@ impl Unpark for Nobody {
 // a counter that would take centuries to wrap. The fences are a pair (`asymmetric.rs`).
 unsafe impl<U: Unpark> Platform for Std<U> {
     type Lock = BriefLock;
+    #[cfg(feature = "rt-multi-thread")]
+    type OwnersLock = BiasedLock;
+    #[cfg(not(feature = "rt-multi-thread"))]
+    type OwnersLock = BriefLock;
     type Unpark = U;
 
     const TRACES: bool = true;

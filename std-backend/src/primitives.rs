@@ -21,15 +21,15 @@ mod brief_lock;
 mod company;
 #[cfg(jenny_count)]
 mod counted;
-#[cfg(any(feature = "time", feature = "net"))]
+#[cfg(any(feature = "time", feature = "net", feature = "rt-multi-thread"))]
 mod thread_number;
 #[allow(unreachable_pub, reason = "re-exported for the loom models only")]
 pub use self::brief_lock::BriefLock;
-#[cfg(all(test, feature = "time", not(jenny_loom)))]
+#[cfg(all(test, any(feature = "time", feature = "rt-multi-thread"), not(jenny_loom)))]
 pub(crate) use self::brief_lock::trials;
 pub(crate) use self::brief_lock::wait_until;
 pub(crate) use self::company::Company;
-#[cfg(any(feature = "time", feature = "net"))]
+#[cfg(any(feature = "time", feature = "net", feature = "rt-multi-thread"))]
 pub(crate) use self::thread_number::thread_number;
 
 /// What no model needs: what is in a static, or around the protocols.

@@ -64,6 +64,7 @@ impl<U> Modelled<U> {
 // here and now. The ids are those of a counter.
 unsafe impl<U: Unpark> Platform for Modelled<U> {
     type Lock = Lock;
+    type OwnersLock = Lock;
     type Unpark = U;
 
     const TRACES: bool = true;

@@ -16,6 +16,7 @@ enum Operation {
     /// So many items come into the inbox.
     Arrive(usize),
     Accept,
+    Pop,
     Take(usize),
     TakeShare(usize),
     DrainAll,
@@ -30,6 +31,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         2 => (0..4 * STEPS).prop_map(Operation::Arrive),
         1 => (0..5_usize).prop_map(|off| Operation::Arrive(STEPS - 2 + off)),
         4 => Just(Operation::Accept),
+        6 => Just(Operation::Pop),
         6 => (0..200_usize).prop_map(Operation::Take),
         4 => (0..200_usize).prop_map(Operation::TakeShare),
         1 => Just(Operation::DrainAll),
@@ -114,16 +116,22 @@ proptest! {
                     overflow.accept(|| inbox.drain());
                     model.accept(&mut arrived);
                 }
+                Operation::Pop => {
+                    let popped: Vec<_> = overflow.pop().map(Item::number).into_iter().collect();
+                    prop_assert_eq!(popped, model.take(1));
+                }
                 Operation::Take(max) => {
                     let taken: Vec<_> = overflow.take(max).map(Item::number).collect();
                     prop_assert_eq!(taken, model.take(max));
                 }
                 Operation::TakeShare(max) => {
+                    let comes = !overflow.is_empty();
                     let taken: Vec<_> = overflow.take_share(max).map(Item::number).collect();
                     model.turn(&mut { STEPS });
                     let least = max.min(model.ready.len());
                     prop_assert!((least..=least.max(model.ready.len() / 2)).contains(&taken.len()));
                     prop_assert!(model.ready.drain(..taken.len()).eq(taken));
+                    prop_assert_eq!([overflow.was_shared(), overflow.was_shared()], [comes, false]);
                 }
                 Operation::DrainAll => {
                     let drained: Vec<_> = overflow.drain_all().map(Item::number).collect();

@@ -97,6 +97,23 @@ impl<T: Chain> Chunks<T> {
         taken
     }
 
+    /// Takes the oldest item.
+    #[inline]
+    pub(super) fn pop_front(&mut self) -> Option<T> {
+        let item = match self.chunks.front_mut() {
+            None => self.youngest.pop_front()?,
+            Some(oldest) => {
+                let item = oldest.pop_front()?;
+                if oldest.is_empty() {
+                    self.chunks.pop_front();
+                }
+                item
+            }
+        };
+        self.len -= 1;
+        Some(item)
+    }
+
     /// As [`take`](Self::take), but rather more than walking: up to half of all, in one chunk.
     pub(super) fn take_share(&mut self, max: usize) -> Batch<T> {
         match self.chunks.front().map(Batch::len) {

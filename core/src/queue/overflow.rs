@@ -5,7 +5,7 @@
 //! and starve the oldest; keeping it private would hide it from workers that have nothing to do.
 //!
 //! ```text
-//!   push, push_batch ──► ready ───────────────► take
+//!   push, push_batch ──► ready ───────────────► pop, take
 //!                          ▲ when all is turned
 //!   accept ──► incoming, being turned
 //! ```
@@ -24,7 +24,7 @@ use core::{fmt, mem};
 use super::{Backlog, Batch, Chain, chunks::Chunks};
 use crate::{
     lock::{Mutex, RawLock},
-    sync::{AtomicUsize, Ordering, shrunk},
+    sync::{AtomicBool, AtomicUsize, Ordering, shrunk},
 };
 
 /// How many items one visit turns around: some ten microseconds if each is a cache miss.
@@ -38,6 +38,8 @@ pub struct Overflow<T: Chain, L: RawLock> {
     len: AtomicUsize,
     /// Items that came in by `accept` and have been turned around, ever.
     accepted: AtomicUsize,
+    /// See `was_shared`.
+    shared: AtomicBool,
     lists: Mutex<Lists<T>, L>,
 }
 
@@ -50,7 +52,12 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
     /// Makes an empty overflow.
     pub fn new() -> Self {
         let lists = Lists { ready: Chunks::new(), incoming: Backlog::new() };
-        Self { len: AtomicUsize::new(0), accepted: AtomicUsize::new(0), lists: Mutex::new(lists) }
+        Self {
+            len: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
+            shared: AtomicBool::new(false),
+            lists: Mutex::new(lists),
+        }
     }
 
     /// At least how many items are in it, by one load: of a backlog that is being turned, what is
@@ -99,29 +106,54 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
         });
     }
 
-    /// Takes the oldest items, at most `max` of them.
+    /// Takes the oldest item, for the owner.
     ///
-    /// It may take none although there are some, if they are still being turned around. Then the
-    /// overflow is not [empty](Self::is_empty) and the next calls come closer.
-    pub fn take(&self, max: usize) -> Batch<T> {
+    /// There may be none although the overflow is not [empty](Self::is_empty), if all are still being
+    /// turned around. The next calls come closer.
+    #[inline]
+    pub fn pop(&self) -> Option<T> {
         if self.is_empty() {
-            return Batch::new();
+            return None;
         }
         self.visit(|lists| {
-            self.turn(lists, STEPS);
-            lists.ready.take(max)
+            self.turn_some(lists);
+            lists.ready.pop_front()
         })
+    }
+
+    /// Takes the oldest items, at most `max` of them; maybe none, as for [`pop`](Self::pop).
+    pub fn take(&self, max: usize) -> Batch<T> {
+        self.turn_and(|ready| ready.take(max))
     }
 
     /// As [`take`](Self::take), for a thief: it may get more, up to half of what is ready, if it would
     /// have to walk along the items otherwise while it keeps the owner out.
     pub fn take_share(&self, max: usize) -> Batch<T> {
+        self.turn_and(|ready| {
+            // Ordering: Relaxed, a hint; as in `was_shared`.
+            self.shared.store(true, Ordering::Relaxed);
+            ready.take_share(max)
+        })
+    }
+
+    /// Whether a thief has come for its share since the last call. For the owner, which then had better
+    /// move what it runs next to where thieves need no lock.
+    #[inline]
+    pub fn was_shared(&self) -> bool {
+        let shared = self.shared.load(Ordering::Relaxed);
+        if shared {
+            self.shared.store(false, Ordering::Relaxed);
+        }
+        shared
+    }
+
+    fn turn_and(&self, take: impl FnOnce(&mut Chunks<T>) -> Batch<T>) -> Batch<T> {
         if self.is_empty() {
             return Batch::new();
         }
         self.visit(|lists| {
-            self.turn(lists, STEPS);
-            lists.ready.take_share(max)
+            self.turn_some(lists);
+            take(&mut lists.ready)
         })
     }
 
@@ -134,6 +166,14 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
         self.count(incoming.len() - turned);
         all.append(&mut incoming);
         all
+    }
+
+    /// Carries the turning on, if something is being turned.
+    #[inline]
+    fn turn_some(&self, lists: &mut Lists<T>) {
+        if !lists.incoming.is_empty() {
+            self.turn(lists, STEPS);
+        }
     }
 
     /// [`Lists::turn`], counted.
@@ -150,6 +190,7 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
         }
     }
 
+    #[inline]
     fn visit<R>(&self, critical: impl FnOnce(&mut Lists<T>) -> R) -> R {
         self.lists.with(|lists| {
             let result = critical(lists);

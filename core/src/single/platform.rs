@@ -37,6 +37,7 @@ pub struct Bare;
 // closure runs here and now. Ids are counted up.
 unsafe impl Platform for Bare {
     type Lock = CriticalSection;
+    type OwnersLock = CriticalSection;
     type Unpark = Nobody;
 
     fn slot() -> *const Frame {

@@ -234,6 +234,7 @@ const CORE: u32 = 48;
 // handler that could look at it. The closure runs here and now. Each core counts its ids up.
 unsafe impl<B: Board> Platform for Machine<B> {
     type Lock = SpinLock<B>;
+    type OwnersLock = SpinLock<B>;
     type Unpark = Unparker<B>;
 
     #[inline]

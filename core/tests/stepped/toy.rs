@@ -61,6 +61,7 @@ impl Toy {
 // SAFETY: the slot is a thread-local cell, the closure runs here and now, ids are counted up.
 unsafe impl Platform for Toy {
     type Lock = Flag;
+    type OwnersLock = Flag;
     type Unpark = Unparked;
 
     const TRACES: bool = true;

@@ -34,6 +34,7 @@ pub struct Machine {
 // one thread, which sees its own stores without a fence.
 unsafe impl Platform for Machine {
     type Lock = Lock;
+    type OwnersLock = Lock;
     type Unpark = Nobody;
 
     // As the runtimes of std.

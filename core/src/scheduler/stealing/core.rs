@@ -11,7 +11,7 @@ use super::{
 use crate::{
     owned::LocalOwnedTasks,
     platform::{Platform, Unpark},
-    queue::{Batch, ring},
+    queue::{Batch, Overflow, ring},
     rand::Rng,
     scheduler::{
         IDS,
@@ -314,7 +314,7 @@ impl<P: Platform> Core<P> {
         if let Some(task) = unsafe { self.slot().ring.pop() } {
             return Some(task);
         }
-        self.refill()
+        self.next_beyond_ring()
     }
 
     /// What is in the LIFO slot and in the ring. For the shutdown.
@@ -324,40 +324,51 @@ impl<P: Platform> Core<P> {
         unsafe { slot.own.lifo.take::<P>().or_else(|| slot.ring.pop()) }
     }
 
-    /// Fills the ring from the overflow, and the overflow from the inbox; returns the oldest task.
+    /// The oldest task in the overflow, once that has taken in the inbox.
     ///
     /// None also while a long backlog is being turned around: each visit does a bounded part of it,
     /// and a worker does not sleep while there is more.
-    #[cold]
-    fn refill(&self) -> Option<Runnable> {
-        self.accept(self.index);
-        if self.slot().overflow.is_empty() { None } else { self.take_overflow(self.index) }
+    fn next_beyond_ring(&self) -> Option<Runnable> {
+        let overflow = &self.slot().overflow;
+        if overflow.is_empty() {
+            self.accept(self.index);
+        }
+        if overflow.was_shared() {
+            return self.take_over(overflow.take(self.room() + 1));
+        }
+        overflow.pop()
     }
 
-    /// Takes half a ring's worth from a worker's overflow, from another's maybe more, but no more than
-    /// it has appetite for; returns the oldest.
-    fn take_overflow(&self, from: usize) -> Option<Runnable> {
-        let Slot { ring, overflow, .. } = self.slot();
-        // SAFETY: this is the ring's owner.
-        let room = unsafe { ring.vacancies() }.min(ring::CAPACITY / 2);
-        let mut batch = if from == self.index {
-            overflow.take(room + 1)
-        } else if self.appetite.most() < room {
-            self.shared.slots[from].overflow.take(self.appetite.most())
+    /// Takes the oldest tasks from another worker's overflow, half a ring's worth or maybe more, but no
+    /// more than it has appetite for; returns the first.
+    fn rob(&self, overflow: &Overflow<Runnable, P::OwnersLock>) -> Option<Runnable> {
+        let (most, room) = (self.appetite.most(), self.room());
+        self.take_over(if most < room {
+            overflow.take(most)
         } else {
-            self.shared.slots[from].overflow.take_share(room + 1)
-        };
-        let first = batch.pop_front()?;
+            overflow.take_share(room + 1)
+        })
+    }
+
+    /// How many tasks are moved to the ring at once.
+    fn room(&self) -> usize {
         // SAFETY: this is the ring's owner.
-        let moved = unsafe { ring.extend(room, || batch.pop_front()) };
-        let shares = moved > 0 || !batch.is_empty();
+        unsafe { self.slot().ring.vacancies() }.min(ring::CAPACITY / 2)
+    }
+
+    /// Queues all of these but the first, in the ring as long as there is room.
+    fn take_over(&self, mut batch: Batch<Runnable>) -> Option<Runnable> {
+        let first = batch.pop_front();
         if !batch.is_empty() {
-            overflow.push_batch(batch);
-        }
-        if shares {
+            let Slot { ring, overflow, .. } = self.slot();
+            // SAFETY: this is the ring's owner.
+            unsafe { ring.extend(ring::CAPACITY / 2, || batch.pop_front()) };
+            if !batch.is_empty() {
+                overflow.push_batch(batch);
+            }
             self.share();
         }
-        Some(first)
+        first
     }
 
     /// Moves what is in a worker's inbox to the own overflow, where it is in order.
@@ -397,9 +408,10 @@ impl<P: Platform> Core<P> {
             // SAFETY: this is the owner of the ring that is filled.
             let stolen =
                 unsafe { self.shared.slots[victim].ring.steal_into(&self.slot().ring, most) };
-            let stolen = stolen.or_else(|| self.take_overflow(victim)).or_else(|| {
+            let overflow = &self.shared.slots[victim].overflow;
+            let stolen = stolen.or_else(|| self.rob(overflow)).or_else(|| {
                 self.accept(victim);
-                self.refill()
+                self.next_beyond_ring()
             });
             if stolen.is_some() {
                 // Less than nothing where others have taken from the overflow, or the rest of a backlog

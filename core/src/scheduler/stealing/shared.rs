@@ -66,7 +66,7 @@ pub(super) struct Slot<P: Platform> {
     pub(super) own: CachePadded<OwnSide>,
     pub(super) inbox: CachePadded<CountedInbox>,
     pub(super) owned: CachePadded<OwnedTasks>,
-    pub(super) overflow: CachePadded<Overflow<Runnable, P::Lock>>,
+    pub(super) overflow: CachePadded<Overflow<Runnable, P::OwnersLock>>,
     pub(super) unpark: P::Unpark,
 }
 
