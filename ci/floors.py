@@ -33,7 +33,7 @@ FLOORS = {
     },
     "std-backend": {
         "primitives": 0, "platform": 0,
-        "park": 1, "biased_lock": 1, "coop": 1, "stats": 1, "trace": 1, "join_list": 1,
+        "park": 1, "coop": 1, "stats": 1, "trace": 1, "join_list": 1,
         "io": 2, "blocking": 2, "local_set": 2, "timekeeper": 2,
         "context": 3,
         "net": 4, "signal": 4, "time": 4, "runtime": 4,

@@ -56,15 +56,13 @@
 //! 2  io  blocking  local_set           the driver; the pool; the scheduler inside a future;
 //!    timekeeper                        clock and wheels
 //! 1  park  coop  stats  join_list      sleeping; the budget; what workers report; finished tasks;
-//!    trace  biased_lock                 spans; a worker's lock
+//!    trace                              spans
 //! 0  platform  primitives              what the core needs; the switch for the model checker
 //! ```
 
 #![deny(missing_docs)]
 
 // Under a model checker there are only the protocols that it checks.
-#[cfg(any(feature = "time", feature = "rt-multi-thread"))]
-mod biased_lock;
 #[cfg(all(feature = "rt", not(jenny_loom)))]
 mod context;
 #[cfg(all(feature = "rt", not(jenny_loom)))]

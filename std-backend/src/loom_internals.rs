@@ -26,7 +26,7 @@ pub mod park {
 
 pub mod locks {
     #[cfg(feature = "time")]
-    pub use crate::biased_lock::BiasedLock;
+    pub use crate::primitives::BiasedLock;
     pub use crate::primitives::BriefLock;
 }
 

@@ -14,9 +14,9 @@ use std::{
 
 use jenny_core::platform::{Frame, Keeps, Platform, Pocket, Unpark};
 
-use crate::primitives::{BriefLock, Company, unmodelled::AtomicU64};
 #[cfg(feature = "rt-multi-thread")]
-use crate::{biased_lock::BiasedLock, primitives::asymmetric};
+use crate::primitives::{BiasedLock, asymmetric};
+use crate::primitives::{BriefLock, Company, unmodelled::AtomicU64};
 
 thread_local! {
     /// What this thread does for a scheduler. Const and without a destructor: one addressing mode.

@@ -17,12 +17,17 @@ pub(crate) use std::sync::atomic::Ordering;
 
 #[cfg(any(feature = "time", feature = "rt-multi-thread"))]
 pub(crate) mod asymmetric;
+#[cfg(any(feature = "time", feature = "rt-multi-thread"))]
+mod biased_lock;
 mod brief_lock;
 mod company;
 #[cfg(jenny_count)]
 mod counted;
 #[cfg(any(feature = "time", feature = "net", feature = "rt-multi-thread"))]
 mod thread_number;
+#[cfg(any(feature = "time", feature = "rt-multi-thread"))]
+#[allow(unreachable_pub, reason = "re-exported for the loom models only")]
+pub use self::biased_lock::BiasedLock;
 #[allow(unreachable_pub, reason = "re-exported for the loom models only")]
 pub use self::brief_lock::BriefLock;
 #[cfg(all(test, any(feature = "time", feature = "rt-multi-thread"), not(jenny_loom)))]

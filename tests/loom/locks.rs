@@ -82,6 +82,22 @@ fn two_strangers_against_the_favourite() {
     });
 }
 
+/// One becomes the favourite again, and what it has answered the first time means nothing the second time.
+#[test]
+fn a_stranger_comes_again() {
+    check("biased lock: a stranger comes again", Bounds::preemptions(3), || {
+        let guarded = Guarded::<BiasedLock>::new();
+        guarded.use_times(2);
+        let stranger = {
+            let guarded = StdArc::clone(&guarded);
+            thread::spawn(move || guarded.use_times(2))
+        };
+        guarded.use_times(3);
+        stranger.join().unwrap();
+        assert_eq!(guarded.uses(), 7);
+    });
+}
+
 /// Both come late in some order, and what one has done is seen by the other.
 #[test]
 fn two_threads_take_turns() {

@@ -16,6 +16,9 @@
 //! or thief, carries the turning on, so a million of items stalls nobody and is nobody's secret.
 //! Under the lock no item is run, woken or dropped, and nothing is allocated.
 //!
+//! The owner takes one item at a time ([`pop`](Overflow::pop)), for its lock is to cost it less than a
+//! ring would; or many, if a thief has come for its share ([`was_shared`](Overflow::was_shared)).
+//!
 //! There is one backlog at a time: while one is being turned, later items stay in their inbox, which
 //! is as open to thieves and keeps them in order.
 

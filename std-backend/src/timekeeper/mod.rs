@@ -26,10 +26,7 @@ use std::{fmt, ops::Deref, sync::OnceLock, time::Duration};
 
 use jenny_core::time::{self, Timers};
 
-use crate::{
-    biased_lock::BiasedLock,
-    primitives::{COUNTED, Mark, asymmetric, contain, own, unmodelled::Arc},
-};
+use crate::primitives::{BiasedLock, COUNTED, Mark, asymmetric, contain, own, unmodelled::Arc};
 
 pub(crate) mod clock;
 #[cfg(feature = "embassy-time-driver")]

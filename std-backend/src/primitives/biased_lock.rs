@@ -3,7 +3,7 @@
 //!
 //! Both are locked by their own worker, now and then by a thief or by one that a task has moved to, for as
 //! short a time as any queue, and whoever comes too late waits in the same way
-//! (`primitives/brief_lock.rs`). But the thread that has come so many times in a row without another in
+//! (`brief_lock.rs`). But the thread that has come so many times in a row without another in
 //! between becomes the *favourite*, and goes a way of its own.
 //!
 //! # The short way
@@ -47,9 +47,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize as Note};
 
 use jenny_core::lock::RawLock;
 
-use crate::primitives::{
-    AtomicBool, AtomicUsize, Ordering, asymmetric, spin_loop, thread_number, wait_until,
-};
+use super::{AtomicBool, AtomicUsize, Ordering, asymmetric, spin_loop, thread_number, wait_until};
 
 /// So many times in a row makes a thread the favourite of a lock that never had one.
 const AT_FIRST: u32 = if cfg!(jenny_loom) { 1 } else { 64 };
