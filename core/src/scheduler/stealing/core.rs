@@ -333,7 +333,7 @@ impl<P: Platform> Core<P> {
         if overflow.is_empty() {
             self.accept(self.index);
         }
-        if overflow.was_shared() {
+        if overflow.had_traffic() {
             return self.take_over(overflow.take(self.room() + 1));
         }
         overflow.pop()
