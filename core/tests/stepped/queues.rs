@@ -206,6 +206,31 @@ fn what_does_not_fit_the_ring_stays_in_order() {
     assert!(ran(&order).into_iter().eq(0..1_000));
 }
 
+/// What is queued while something is in the overflow goes there, too: two tasks that never wait must not
+/// keep it in use for ever.
+#[test]
+fn a_worker_leaves_its_overflow_when_the_rest_fits_the_ring() {
+    let mut rig = Rig::with(Kind::Stealing(1), Toy::new(1, false), |_| {});
+    let (handle, order) = (rig.handle.clone(), Order::default());
+    rig.inside(0, || spawn_numbered(&handle, &order, 0..1_000));
+    for _ in 0..2 {
+        drop(handle.spawn(async {
+            loop {
+                yield_now().await;
+            }
+        }));
+    }
+    let overflows = |rig: &Rig| rig.stealing().metrics(0).unwrap().overflows;
+    while ran(&order).last() != Some(&998) {
+        rig.tick(0);
+    }
+    let left = overflows(&rig);
+    assert!(left > 0);
+    (0..10).for_each(|_| assert_eq!(rig.tick(0), Tick::Ran));
+    assert_eq!(overflows(&rig), left);
+    rig.stop(&mut Dice::new(0));
+}
+
 /// Around the size of the ring, and of what is turned around at a visit.
 const COUNTS: &[usize] = if cfg!(miri) { &[1, 257] } else { &[1, 2, 255, 256, 257, 600, 2_000] };
 

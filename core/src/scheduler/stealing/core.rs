@@ -333,7 +333,9 @@ impl<P: Platform> Core<P> {
         if overflow.is_empty() {
             self.accept(self.index);
         }
-        if overflow.had_traffic() {
+        // As long as something is in the overflow, all that is queued comes here. So it is left as soon as
+        // its rest fits the ring.
+        if overflow.len() <= ring::CAPACITY / 2 || overflow.was_shared() {
             return self.take_over(overflow.take(self.room() + 1));
         }
         overflow.pop()
