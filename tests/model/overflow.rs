@@ -45,7 +45,7 @@ struct Model {
     /// Oldest first; the last `turned` of them have been turned around.
     incoming: VecDeque<usize>,
     turned: usize,
-    shared: bool,
+    traffic: bool,
 }
 
 impl Model {
@@ -65,6 +65,7 @@ impl Model {
         let mut steps = STEPS;
         if self.turn(&mut steps) {
             self.incoming.append(inbox);
+            self.traffic = true;
             self.turn(&mut steps);
         }
     }
@@ -126,19 +127,19 @@ proptest! {
                     prop_assert_eq!(taken, model.take(max));
                 }
                 Operation::TakeShare(max) => {
-                    model.shared |= !overflow.is_empty();
+                    model.traffic |= !overflow.is_empty();
                     let taken: Vec<_> = overflow.take_share(max).map(Item::number).collect();
                     model.turn(&mut { STEPS });
                     let least = max.min(model.ready.len());
                     prop_assert!((least..=least.max(model.ready.len() / 2)).contains(&taken.len()));
                     prop_assert!(model.ready.drain(..taken.len()).eq(taken));
-                    prop_assert_eq!([overflow.was_shared(), overflow.was_shared()], [model.shared, false]);
-                    model.shared = false;
+                    prop_assert_eq!([overflow.had_traffic(), overflow.had_traffic()], [model.traffic, false]);
+                    model.traffic = false;
                 }
                 Operation::DrainAll => {
                     let drained: Vec<_> = overflow.drain_all().map(Item::number).collect();
-                    let Model { ready, incoming, shared, .. } = std::mem::take(&mut model);
-                    model.shared = shared;
+                    let Model { ready, incoming, traffic, .. } = std::mem::take(&mut model);
+                    model.traffic = traffic;
                     prop_assert!(drained.iter().eq(ready.iter().chain(&incoming)));
                 }
             }

@@ -17,8 +17,8 @@
 //! Under the lock no item is run, woken or dropped, and nothing is allocated.
 //!
 //! The owner takes one item at a time ([`pop`](Overflow::pop)), for its lock is to cost it less than a
-//! ring would; or many, if a thief has come for its share ([`was_shared`](Overflow::was_shared)), or if
-//! that empties it.
+//! ring would; or many, if an inbox was taken in or a thief has come for its share
+//! ([`had_traffic`](Overflow::had_traffic)), or if that empties it.
 //!
 //! There is one backlog at a time: while one is being turned, later items stay in their inbox, which
 //! is as open to thieves and keeps them in order.
@@ -42,8 +42,8 @@ pub struct Overflow<T: Chain, L: RawLock> {
     len: AtomicUsize,
     /// Items that came in by `accept` and have been turned around, ever.
     accepted: AtomicUsize,
-    /// See `was_shared`.
-    shared: AtomicBool,
+    /// See `had_traffic`.
+    traffic: AtomicBool,
     lists: Mutex<Lists<T>, L>,
 }
 
@@ -59,7 +59,7 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
         Self {
             len: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
-            shared: AtomicBool::new(false),
+            traffic: AtomicBool::new(false),
             lists: Mutex::new(lists),
         }
     }
@@ -104,6 +104,7 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
         self.visit(|lists| {
             let steps = self.turn(lists, STEPS);
             if steps > 0 {
+                self.traffic.store(true, Ordering::Relaxed);
                 lists.incoming = drain();
                 self.turn(lists, steps);
             }
@@ -134,21 +135,22 @@ impl<T: Chain, L: RawLock> Overflow<T, L> {
     /// have to walk along the items otherwise while it keeps the owner out.
     pub fn take_share(&self, max: usize) -> Batch<T> {
         self.turn_and(|ready| {
-            // Ordering: Relaxed, a hint; as in `was_shared`.
-            self.shared.store(true, Ordering::Relaxed);
+            // Ordering: Relaxed, a hint; as in `had_traffic`.
+            self.traffic.store(true, Ordering::Relaxed);
             ready.take_share(max)
         })
     }
 
-    /// Whether a thief has come for its share since the last call. For the owner, which then had better
-    /// move what it runs next to where thieves need no lock.
+    /// Whether an inbox was taken in since the last call, or a thief has come for its share. For the
+    /// owner, which then had better move what it runs next to its ring: that is one visit for all of
+    /// them, and thieves need no lock there.
     #[inline]
-    pub fn was_shared(&self) -> bool {
-        let shared = self.shared.load(Ordering::Relaxed);
-        if shared {
-            self.shared.store(false, Ordering::Relaxed);
+    pub fn had_traffic(&self) -> bool {
+        let traffic = self.traffic.load(Ordering::Relaxed);
+        if traffic {
+            self.traffic.store(false, Ordering::Relaxed);
         }
-        shared
+        traffic
     }
 
     fn turn_and(&self, take: impl FnOnce(&mut Chunks<T>) -> Batch<T>) -> Batch<T> {

@@ -335,7 +335,7 @@ impl<P: Platform> Core<P> {
         }
         // As long as something is in the overflow, all that is queued comes here. So it is left as soon as
         // its rest fits the ring.
-        if overflow.len() <= ring::CAPACITY / 2 || overflow.was_shared() {
+        if overflow.len() <= ring::CAPACITY / 2 || overflow.had_traffic() {
             return self.take_over(overflow.take(self.room() + 1));
         }
         overflow.pop()
