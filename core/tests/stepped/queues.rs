@@ -222,7 +222,7 @@ fn a_worker_leaves_its_overflow_when_the_rest_fits_the_ring() {
     }
     let overflows = |rig: &Rig| rig.stealing().metrics(0).unwrap().overflows;
     while ran(&order).last() != Some(&998) {
-        rig.tick(0);
+        assert_eq!(rig.tick(0), Tick::Ran);
     }
     let left = overflows(&rig);
     assert!(left > 0);
