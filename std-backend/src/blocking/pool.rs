@@ -142,9 +142,11 @@ impl<J: Job> Pool<J> {
                 return Ok(self.send(claim, into_job(seed)));
             }
             if state.counted == shared.config.max_threads {
-                return Err(SpawnError::Full(seed));
-            }
-            if let Err(source) = Shared::start_regular(shared, &mut state) {
+                // One that was called for an earlier job may find it gone, and then has time for this.
+                if state.queue.len() >= shared.free(&state) {
+                    return Err(SpawnError::Full(seed));
+                }
+            } else if let Err(source) = Shared::start_regular(shared, &mut state) {
                 let alone = state.counted == 0;
                 return Err(match alone {
                     true => SpawnError::NoThreads { job: seed, source },
