@@ -45,7 +45,7 @@ FLOORS = {
 
 # Files of a room in import order; `mod.rs` comes last, it binds the room together.
 ORDER = {
-    ("core", "task"): ["state", "spawned", "origin", "unnamed", "id", "marks", "spares", "membership", "no_membership", "header", "raw", "observer", "refs", "vacancy", "snapshot", "place", "no_place", "schedule", "waker", "trace", "join", "memory", "cell", "harness", "heap"],
+    ("core", "task"): ["state", "spawned", "origin", "unnamed", "id", "marks", "spares", "membership", "no_membership", "join_waker", "header", "raw", "observer", "refs", "vacancy", "snapshot", "place", "no_place", "schedule", "waker", "trace", "join", "memory", "cell", "harness", "heap"],
     ("core", "embassy"): ["queue", "driver", "items", "timers"],
     ("core", "time"): ["entry", "wheel", "published", "wakers", "timers", "timer"],
 }

@@ -174,17 +174,31 @@ impl LocalOwnedTasks {
         assert!(done.is_owned_by(self.owner), "a task was removed from a list it is not in");
         // SAFETY: the task was bound here (checked), and it is removed once, because there is one
         // OwnedRef.
-        unsafe { self.unlink(&done) }
+        unsafe { self.unlink(done.raw()) }
     }
 
-    /// As [`remove`](Self::remove), and leaves the reference to the caller.
+    /// Unlinks a task of this list, and leaves the list's reference to the caller; false if it is not
+    /// bound to this list.
     ///
     /// # Safety
-    /// The task was bound here, and the reference is dropped without another call of this kind.
+    /// The task completes before its `Runnable` is used for anything else.
     #[inline]
-    pub(crate) unsafe fn unlink(&self, done: &OwnedRef) {
+    pub(crate) unsafe fn leave(&self, task: &Runnable) -> bool {
+        let is_ours = task.is_owned_by(self.owner);
+        if is_ours {
+            // SAFETY: the task was bound here (checked), and is still in the list: who completes it is
+            // the only one who takes it out.
+            unsafe { self.unlink(task.raw()) }
+        }
+        is_ours
+    }
+
+    /// # Safety
+    /// The task is in this list. Its reference becomes the caller's.
+    #[inline]
+    pub(crate) unsafe fn unlink(&self, task: RawTask) {
         // SAFETY: the task is in this list, passed on from the caller.
-        let removed = self.with(|list| unsafe { list.remove(done.raw().pointer()) });
+        let removed = self.with(|list| unsafe { list.remove(task.pointer()) });
         debug_assert!(removed.is_some());
         self.len.set(self.len.get() - 1);
     }

@@ -68,6 +68,12 @@ pub(super) unsafe fn with_worker_of<'a, P: Platform>(scheduler: *const ()) -> Op
     None
 }
 
+/// Says that the task which this thread polls is polled no more.
+#[inline]
+pub(super) fn end_poll<P: Platform>() {
+    innermost::<P, _>(|frame| frame.map(Frame::end_poll));
+}
+
 /// The owner-only state that this thread has of a scheduler, or null.
 #[inline]
 pub(super) fn local_of<P: Platform>(scheduler: *const ()) -> *const () {

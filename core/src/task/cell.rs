@@ -3,7 +3,7 @@
 use core::{
     future::Future,
     marker::PhantomData,
-    mem::{ManuallyDrop, MaybeUninit},
+    mem::ManuallyDrop,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll},
@@ -11,6 +11,7 @@ use core::{
 
 use super::header::{Header, Prefix, Record, SchedulerCell, Vtable};
 use super::id::{Id, IdCell};
+use super::join_waker::JoinWaker;
 use super::marks::StageTag;
 use super::membership::{Membership, Tags};
 use super::origin::Origin;
@@ -87,7 +88,7 @@ impl<F: Future, S> Cell<F, S> {
             let record = &raw mut (*cell).prefix.record;
             (&raw mut (*header).vtable).write(vtable);
             (&raw mut (*cell).stage).write(stage);
-            let join_waker = UnsafeCell::new(MaybeUninit::uninit());
+            let join_waker = JoinWaker::new();
             let tags = Tags::new(stays);
             if stays {
                 // A model checker's links are more than their bytes.

@@ -3,7 +3,8 @@
 use core::{
     alloc::Layout,
     future::Future,
-    hint, mem,
+    hint,
+    mem::{self, ManuallyDrop},
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll, Waker},
@@ -279,8 +280,7 @@ unsafe fn poll<F: Future, S: Schedule, const JOINED: bool>(
         if let Some(observer) = observer {
             tell::<S>(task, |task| observer.after_poll(task));
         }
-        complete::<F, S, JOINED>(task, observer, panicked);
-        Ran::Done
+        complete::<F, S, JOINED, true>(task, observer, panicked)
     }
 }
 
@@ -342,20 +342,22 @@ unsafe fn cancel<F: Future, S: Schedule, const JOINED: bool>(header: NonNull<Hea
             Err(panic) => End::Panicked(panic),
         };
         let panicked = leave::<F, S, JOINED>(cell, end);
-        complete::<F, S, JOINED>(task, observer::<S>(task), panicked);
+        complete::<F, S, JOINED, false>(task, observer::<S>(task), panicked);
         OwnedRef::new(task)
     }
 }
 
+/// Ends a task: `Done`, or if it `LEAVES` its owned list here, with the list's reference, `Idle`.
+///
 /// # Safety
 /// Consumes the Runnable; the future has been dropped, and what became of it is stored if there was
 /// a `JoinHandle`. The observer is the scheduler's. A chip is spared the second copy, in `cancel`.
 #[cfg_attr(not(target_os = "none"), inline(always))]
-unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
+unsafe fn complete<F: Future, S: Schedule, const JOINED: bool, const LEAVES: bool>(
     task: RawTask,
     observer: Option<&dyn Observer>,
     panicked: bool,
-) {
+) -> Ran {
     // SAFETY: exclusive access to the stage until `State::complete` gives it to the JoinHandle, and
     // from then on only if there is none (rules S and J). The owned list's reference keeps the cell
     // alive.
@@ -368,21 +370,61 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool>(
         }
         if !JOINED {
             // Nobody looks at the word for the end of the task, and its place is vacant next.
-            return;
+            return Ran::Done;
         }
         // Only who may yield is known to be polled, and keeps references.
         let spare = if S::YIELDS { task.record().tags.close_spares() } else { 0 };
+        if task.state().complete_alone(spare) {
+            discard_rest::<F, S>(task);
+            return Ran::Done;
+        }
+        let leaves = LEAVES && {
+            let runnable = ManuallyDrop::new(Runnable::new(task));
+            S::disown(task.scheduler().cast(), &runnable)
+        };
+        let mut waker = None;
+        if leaves
+            && task
+                .state()
+                .complete_and_leave(spare, || waker = Some(task.record().join_waker.copy()))
+        {
+            // The cell may be gone.
+            if let Some(waker) = waker {
+                wake_joiner::<S>(waker.into_waker());
+            }
+            return Ran::Idle;
+        }
         let completed = task.state().complete(spare);
         if !completed.join_interest {
-            if let Some(end) = Cell::<F, S>::of(task.pointer()).take() {
-                discard_end::<S, _>(end);
-            }
+            discard_rest::<F, S>(task);
         } else if completed.join_waker {
-            let waker = task.record().join_waker.with(|slot| (*slot).assume_init_read());
-            if let Err(panic) = S::Platform::catch(|| waker.wake()) {
-                discard::<S, _>(panic);
-            }
+            wake_joiner::<S>(task.record().join_waker.copy().into_waker());
         }
+        if leaves {
+            task.drop_last_reference();
+            return Ran::Idle;
+        }
+        Ran::Done
+    }
+}
+
+/// Calls a joiner's waker; a panic of it ends here.
+#[inline]
+fn wake_joiner<S: Schedule>(waker: Waker) {
+    if let Err(panic) = S::Platform::catch(|| waker.wake()) {
+        discard::<S, _>(panic);
+    }
+}
+
+/// Drops what nobody joins for.
+///
+/// # Safety
+/// The task is complete, and the output is the caller's.
+#[inline]
+unsafe fn discard_rest<F: Future, S: Schedule>(task: RawTask) {
+    // SAFETY: passed on from the caller.
+    if let Some(end) = unsafe { Cell::<F, S>::of(task.pointer()).take() } {
+        discard_end::<S, _>(end);
     }
 }
 

@@ -1,14 +1,15 @@
 //! The part of a cell that does not depend on the future's type.
 
-use core::{mem::MaybeUninit, ptr::NonNull, task::Waker};
+use core::{ptr::NonNull, task::Waker};
 
 use super::id::IdCell;
+use super::join_waker::JoinWaker;
 use super::membership::{Membership, Tags};
 use super::origin::Origin;
 use super::state::State;
 use crate::{
     link::Link,
-    sync::{AtomicPtr, Fused, Ordering, UnsafeCell, const_unless_checked},
+    sync::{AtomicPtr, Fused, Ordering, const_unless_checked},
 };
 
 /// The first 40 bytes of a cell: all that a wake or a queue touches.
@@ -55,7 +56,7 @@ impl SchedulerCell {
 pub(crate) struct Record {
     pub(super) membership: Membership<Header>,
     /// Rule J: belongs to whom the table in `state.rs` says.
-    pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
+    pub(super) join_waker: JoinWaker,
     /// Where the task was spawned, and its name. Never changes.
     pub(super) origin: Origin,
     pub(super) tags: Tags,
@@ -81,7 +82,7 @@ type TakeOutput = unsafe fn(NonNull<Header>, *mut (), charged: bool) -> bool;
 pub(super) enum Ran {
     /// It is to be queued again.
     Again = 0,
-    /// It is no more.
+    /// It is no more, and neither may the task be.
     Idle = 1,
     /// It is no more, and the owned list's reference is the caller's.
     Done = 2,

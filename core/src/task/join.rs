@@ -4,7 +4,6 @@ use core::{
     fmt,
     future::Future,
     marker::PhantomData,
-    mem::MaybeUninit,
     panic::{RefUnwindSafe, UnwindSafe},
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -146,9 +145,7 @@ struct Slot<T>(Poll<Result<T, JoinError>>);
 fn register(task: RawTask, waker: &Waker) -> bool {
     let (state, slot) = (task.state(), &task.record().join_waker);
     if state.has_join_waker() {
-        // SAFETY: rule J: while the flag is set and the task incomplete both sides may read, and
-        // after completion the other side reads at most; comparing does not follow pointers.
-        if slot.with(|slot| unsafe { (*slot).assume_init_ref().will_wake(waker) }) {
+        if slot.copy().is(waker) {
             return state.is_complete();
         }
         if state.unset_join_waker().is_err() {
@@ -156,15 +153,14 @@ fn register(task: RawTask, waker: &Waker) -> bool {
         }
         // SAFETY: rule J: with the flag clear the slot is the handle's, and still holds the
         // waker.
-        slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+        drop(unsafe { slot.copy().into_waker() });
     }
-    let waker = clone_waker(task, waker);
-    // SAFETY: rule J: the flag is clear and the task was incomplete, so the slot is the
-    // handle's, and it is empty.
-    slot.with_mut(|slot| unsafe { (*slot).write(waker) });
+    // Rule J: the flag is clear and the task was incomplete, so the slot is the handle's, and what it
+    // has is nobody's.
+    slot.put(clone_waker(task, waker));
     if state.set_join_waker().is_err() {
         // SAFETY: rule J: the flag was not set at completion, so the slot stayed the handle's.
-        slot.with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+        drop(unsafe { slot.copy().into_waker() });
         return true;
     }
     false
@@ -257,13 +253,12 @@ fn abort(task: RawTask) {
 unsafe fn give_up(task: RawTask) {
     let mut waker = None;
     let dropped = task.state().drop_join(|| {
-        // SAFETY: rule J: the flag is set, so the slot holds a waker, which both sides may read.
         // The copy becomes a waker only if the transition makes it ours.
-        waker = Some(task.record().join_waker.with(|slot| unsafe { slot.read() }));
+        waker = Some(task.record().join_waker.copy());
     });
     match (dropped, waker) {
         // SAFETY: the transition made the waker ours, and nobody looks at the slot again.
-        (DropJoin::Detached, Some(waker)) => drop(unsafe { MaybeUninit::assume_init(waker) }),
+        (DropJoin::Detached, Some(waker)) => drop(unsafe { waker.into_waker() }),
         (DropJoin::Detached, None) => {}
         // SAFETY: the task is complete, and the output and the reference are ours (rule S). It was
         // made with a handle.

@@ -56,6 +56,7 @@ mod header;
 mod heap;
 mod id;
 mod join;
+mod join_waker;
 mod marks;
 #[cfg(feature = "alloc")]
 mod membership;

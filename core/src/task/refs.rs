@@ -29,7 +29,8 @@ unsafe impl Sync for Runnable {}
 pub enum Outcome {
     /// It was woken while it ran: queue it behind the others.
     Again(Runnable),
-    /// It waits, and its waker makes the next `Runnable`; or it has ended in a place that stays.
+    /// It waits, and its waker makes the next `Runnable`; or it has ended and left its owned list, or in
+    /// a place that stays.
     Idle,
     /// It is complete: take it out of the owned list it is bound to, then drop the reference.
     Done(OwnedRef),
@@ -115,6 +116,13 @@ impl Runnable {
     }
 
     /// Binds the task to a worker.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn is_owned_by(&self, worker: u16) -> bool {
+        // Rule B: as above.
+        self.0.record().tags.owner.get() == Owner::worker(worker)
+    }
+
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn set_owner(&self, worker: u16) {

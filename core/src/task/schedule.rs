@@ -85,6 +85,20 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
         is_local
     }
 
+    /// A task that somebody joins is about to complete on this thread, which holds its `Runnable`. On the
+    /// worker that it belongs to: takes it out of its owned list, and leaves the list's reference to
+    /// the caller; counts the completion, since the worker hears of the task no more; and forgets
+    /// that it polls this cell, which may be gone next. False elsewhere, and nothing has been done.
+    ///
+    /// # Safety
+    /// `this` is alive, and the task, which is one of its, completes before its `Runnable` is used for
+    /// anything else.
+    #[inline]
+    unsafe fn disown(this: NonNull<Self>, task: &Runnable) -> bool {
+        let _ = (this, task);
+        false
+    }
+
     /// Takes back the owned list's reference of a task that completed outside a worker's tick.
     ///
     /// # Safety

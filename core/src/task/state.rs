@@ -54,6 +54,10 @@
 //!    references are made from references (and from the list's for a task that is idle only): the
 //!    completer of a detached task and the last holder of a complete one spare their
 //!    read-modify-writes.
+//!    A completer that has the owned list's reference gives it up by the exchange that completes, and
+//!    so cannot look for the join waker afterwards: it copies it before. A handle that takes its
+//!    waker back while there is a `Runnable` sets COALESCED, which stays until the next poll starts;
+//!    so an exchange that expects a word without it has the waker that the word speaks of.
 //! 5. *Cancellation* is a flag and a wake. It takes effect where a poll would start.
 //! 6. *Places that stay.* A cell in a static never goes away, so its wakers are the place's and
 //!    count nothing. One that outlives its task may wake at any time whatever is there: a complete
@@ -363,18 +367,46 @@ impl State {
         self.0.overwrite(COMPLETE | REF, Ordering::Relaxed);
     }
 
-    /// One `fetch_add`; one load and one store if nobody is left who could ask. The output has been
-    /// stored. Gives up the references that the poller has to spare.
+    /// One load and one store if nobody is left who could ask; else one load, and false. Gives up the
+    /// references that the poller has to spare.
+    #[must_use]
     #[inline]
-    pub(super) fn complete(&self, spare: usize) -> Completed {
-        // Ordering: Acquire, as below; and it pairs with the Release of those who gave their
-        // references up.
+    pub(super) fn complete_alone(&self, spare: usize) -> bool {
+        // Ordering: Acquire pairs with the Release of those who gave their references up.
         let word = self.load(Ordering::Acquire);
-        if word.references() == 1 + spare {
+        let is_alone = word.references() == 1 + spare;
+        if is_alone {
             debug_assert!(!word.is(JOIN_INTEREST), "the interest and its reference go together");
             self.complete_detached();
-            return Completed { join_interest: false, join_waker: false };
         }
+        is_alone
+    }
+
+    /// One compare-and-swap for a task that is joined. The output has been stored. Gives up the
+    /// references that the poller has to spare, and the owned list's, which is the caller's; so the
+    /// cell may be gone. The closure is called before that, if there is a join waker, and copies it.
+    /// False if nothing has been done: nobody joins, or others change the word.
+    #[must_use]
+    #[inline]
+    pub(super) fn complete_and_leave(&self, spare: usize, copy_waker: impl FnOnce()) -> bool {
+        // Ordering: Acquire takes over the join waker from `set_join_waker`.
+        let word = self.load(Ordering::Acquire);
+        if !word.is(JOIN_INTEREST) || word.is(COALESCED) {
+            return false;
+        }
+        if word.is(JOIN_WAKER) {
+            copy_waker();
+        }
+        let complete = word.0 + COMPLETE - (spare + 1) * REF;
+        // Ordering: Release publishes the output to the JoinHandle's load, and ends the caller's uses
+        // of the cell. Relaxed: the word is read again.
+        self.0.compare_exchange(word.0, complete, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// One `fetch_add`. The output has been stored. Gives up the references that the poller has to
+    /// spare.
+    #[inline]
+    pub(super) fn complete(&self, spare: usize) -> Completed {
         // Ordering: Release publishes the output to the JoinHandle's load; Acquire takes over the
         // join waker from `set_join_waker`.
         let previous = Word(self.0.fetch_add(COMPLETE - spare * REF, Ordering::AcqRel));
@@ -469,11 +501,14 @@ impl State {
             .map_err(|_| AlreadyComplete)
     }
 
-    /// Takes the waker in the slot back.
+    /// Takes the waker in the slot back. Who has a `Runnable` notices, if he has copied it (rule 4).
     pub(super) fn unset_join_waker(&self) -> Result<(), AlreadyComplete> {
-        self.update(|word| (!word.is(COMPLETE)).then(|| word.clear(JOIN_WAKER)))
-            .map(drop)
-            .map_err(|_| AlreadyComplete)
+        self.update(|word| {
+            let notice = if word.wakes() > 0 { COALESCED } else { 0 };
+            (!word.is(COMPLETE)).then(|| word.clear(JOIN_WAKER).set(notice))
+        })
+        .map(drop)
+        .map_err(|_| AlreadyComplete)
     }
 
     /// Gives up the interest in the output, the join waker and the reference, all at once. Before

@@ -193,9 +193,10 @@ impl Job for BlockingJob {
         };
         let poll = |task: Runnable| Current::<AnyRuntime>::enter_blocking(task.id(), || task.run());
         match running::run(task, poll) {
+            // It has ended: `Work` never waits.
+            Outcome::Idle => {}
             Outcome::Done(done) => drop(done),
-            // `Work` never waits.
-            Outcome::Idle | Outcome::Again(_) => AnyRuntime::abort(),
+            Outcome::Again(_) => AnyRuntime::abort(),
         }
     }
 
@@ -232,6 +233,11 @@ unsafe impl Schedule for Nowhere {
 
     unsafe fn schedule(_: NonNull<Self>, task: Runnable) {
         drop(task);
+    }
+
+    unsafe fn disown(_: NonNull<Self>, _: &Runnable) -> bool {
+        // There is no list, and the reference is whoever's who completes the task.
+        true
     }
 
     unsafe fn retire(_: NonNull<Self>, done: OwnedRef) {

@@ -88,6 +88,20 @@ impl<P: Platform> Core<P> {
         self.owned.bind(task).is_ok()
     }
 
+    /// Takes a task that is about to complete here out of the list, if it is in this one.
+    ///
+    /// # Safety
+    /// As for [`LocalOwnedTasks::leave`].
+    #[inline]
+    pub(super) unsafe fn disown(&self, task: &Runnable) -> bool {
+        // SAFETY: passed on from the caller.
+        let leaves = unsafe { self.owned.leave(task) };
+        if leaves {
+            self.shared.own.counters.completions.add(1);
+        }
+        leaves
+    }
+
     /// A task has ended here: takes it out of the list that it is in, if it is in one.
     #[inline]
     pub(super) fn finish(&self, done: OwnedRef) {

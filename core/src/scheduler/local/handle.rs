@@ -237,6 +237,16 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
         true
     }
 
+    #[inline]
+    unsafe fn disown(this: NonNull<Self>, task: &Runnable) -> bool {
+        // SAFETY: passed on from the caller.
+        let leaves = Core::current(this).is_some_and(|core| unsafe { core.disown(task) });
+        if leaves {
+            frame::end_poll::<P>();
+        }
+        leaves
+    }
+
     unsafe fn retire(this: NonNull<Self>, done: OwnedRef) {
         // A bound task is retired by its worker only, which has the core at hand; a Runnable that is
         // dropped elsewhere was never bound.

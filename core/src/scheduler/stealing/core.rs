@@ -272,6 +272,20 @@ impl<P: Platform> Core<P> {
         self.share_anew();
     }
 
+    /// Takes a task that is about to complete here out of the list, if it is in this one.
+    ///
+    /// # Safety
+    /// As for [`LocalOwnedTasks::leave`].
+    #[inline]
+    pub(super) unsafe fn disown(&self, task: &Runnable) -> bool {
+        // SAFETY: passed on from the caller.
+        let leaves = unsafe { self.owned.leave(task) };
+        if leaves {
+            self.slot().own.counters.completions.add(1);
+        }
+        leaves
+    }
+
     /// Brings a completed task to the list that it is in.
     #[inline]
     pub(super) fn finish(&self, done: OwnedRef) {
