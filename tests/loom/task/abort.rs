@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use loom::{sync::Arc, thread};
 
-use super::{Asleep, Joiner, Queue, poll, result, run, spawn_asleep, spawn_ready};
+use super::{Asleep, Joiner, Queue, check_both, poll, result, run, spawn_asleep, spawn_ready};
 use crate::harness::{Bounds, check};
 
 /// The task would wait, and is cancelled in place of its next poll.
@@ -25,8 +25,7 @@ fn abort_against_poll() {
 
 #[test]
 fn abort_against_complete() {
-    check("task: abort against complete", Bounds::ALL, || {
-        let queue = Queue::new();
+    check_both("task: abort against complete", Bounds::ALL, |queue| {
         let (task, join) = spawn_ready(&queue);
         let abort = join.abort_handle();
         let other = thread::spawn(move || abort.abort());
@@ -40,8 +39,7 @@ fn abort_against_complete() {
 /// The handle waits for the end of a task that is being aborted.
 #[test]
 fn abort_against_join() {
-    check("task: abort against join", Bounds::preemptions(3), || {
-        let queue = Queue::new();
+    check_both("task: abort against join", Bounds::preemptions(3), |queue| {
         let (task, mut join) = spawn_ready(&queue);
         let (joiner, waker) = Joiner::new();
         let abort = join.abort_handle();

@@ -4,13 +4,12 @@ use std::{sync::Arc as StdArc, task::Poll};
 
 use loom::thread;
 
-use super::{Joiner, Queue, Start, poll, result, run, spawn_ready};
-use crate::harness::{Bounds, check};
+use super::{Joiner, Start, check_both, poll, result, run, spawn_ready};
+use crate::harness::Bounds;
 
 #[test]
 fn drop_against_complete() {
-    check("task: handle dropped against complete", Bounds::ALL, || {
-        let queue = Queue::new();
+    check_both("task: handle dropped against complete", Bounds::ALL, |queue| {
         let (task, join) = spawn_ready(&queue);
         let other = thread::spawn(move || run(task));
         drop(join);
@@ -21,8 +20,7 @@ fn drop_against_complete() {
 /// The handle leaves a waker and goes, as in a `select!`.
 #[test]
 fn drop_after_poll_against_complete() {
-    check("task: polled handle dropped against complete", Bounds::ALL, || {
-        let queue = Queue::new();
+    check_both("task: polled handle dropped against complete", Bounds::ALL, |queue| {
         let (task, mut join) = spawn_ready(&queue);
         let (joiner, waker) = Joiner::new();
         let other = thread::spawn(move || run(task));
@@ -35,8 +33,7 @@ fn drop_after_poll_against_complete() {
 
 #[test]
 fn poll_against_complete() {
-    check("task: handle polled against complete", Bounds::ALL, || {
-        let queue = Queue::new();
+    check_both("task: handle polled against complete", Bounds::ALL, |queue| {
         let (task, mut join) = spawn_ready(&queue);
         let (joiner, waker) = Joiner::new();
         let other = thread::spawn(move || run(task));
@@ -55,8 +52,7 @@ fn poll_against_complete() {
 /// A handle that moves from task to task comes with a new waker each time.
 #[test]
 fn a_new_waker_against_complete() {
-    check("task: join wakers swapped against complete", Bounds::ALL, || {
-        let queue = Queue::new();
+    check_both("task: join wakers swapped against complete", Bounds::ALL, |queue| {
         let (task, mut join) = spawn_ready(&queue);
         let joiners = [Joiner::new(), Joiner::new()];
         assert!(poll(&mut join, &joiners[0].1).is_pending());
@@ -77,8 +73,7 @@ fn a_new_waker_against_complete() {
 /// The same waker again is compared where it lies, while the other side may take it.
 #[test]
 fn the_same_waker_against_complete() {
-    check("task: same join waker against complete", Bounds::ALL, || {
-        let queue = Queue::new();
+    check_both("task: same join waker against complete", Bounds::ALL, |queue| {
         let (task, mut join) = spawn_ready(&queue);
         let (joiner, waker) = Joiner::new();
         assert!(poll(&mut join, &waker).is_pending());

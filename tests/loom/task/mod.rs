@@ -32,7 +32,10 @@ use loom::{
     },
 };
 
-use crate::platform::Modelled;
+use crate::{
+    harness::{Bounds, check},
+    platform::Modelled,
+};
 
 loom::thread_local! {
     static IS_LOCAL: Cell<bool> = Cell::new(false);
@@ -46,6 +49,8 @@ pub(crate) struct Queue {
     /// Read by who schedules and written by who frees, so that loom sees whether the one comes before
     /// the other. A queue has one task at a time.
     uses: UnsafeCell<()>,
+    /// A task that is joined gives up the list's reference as it completes.
+    disowns: bool,
 }
 
 // SAFETY: the cell holds no value; loom is to see every access.
@@ -53,10 +58,15 @@ unsafe impl Sync for Queue {}
 
 impl Queue {
     pub(crate) fn new() -> Arc<Self> {
+        Self::that_disowns(false)
+    }
+
+    fn that_disowns(disowns: bool) -> Arc<Self> {
         Arc::new(Self {
             tasks: Inbox::new(),
             platform: Modelled::new(0),
             uses: UnsafeCell::new(()),
+            disowns,
         })
     }
 }
@@ -102,6 +112,11 @@ unsafe impl Schedule for Queue {
         let pushed = this.tasks.push(task);
         this.uses.with(|_| ());
         assert!(pushed.is_ok(), "the queue is never closed");
+    }
+
+    unsafe fn disown(this: NonNull<Self>, _: &Runnable) -> bool {
+        // SAFETY: the caller keeps the queue alive until this returns.
+        unsafe { this.as_ref() }.disowns
     }
 
     unsafe fn retire(_: NonNull<Self>, done: OwnedRef) {
@@ -275,6 +290,18 @@ impl Wake for Joiner {
 /// Polls a handle once.
 fn poll<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
     Pin::new(join).poll(&mut Context::from_waker(waker))
+}
+
+/// Checks a model of a task that belongs to a list until it has ended, and of one that leaves the list as
+/// it ends.
+fn check_both(
+    name: &str,
+    bounds: Bounds,
+    model: impl Fn(Arc<Queue>) + Copy + Send + Sync + 'static,
+) {
+    for (list, disowns) in [("", false), (", which leaves its list", true)] {
+        check(&format!("{name}{list}"), bounds, move || model(Queue::that_disowns(disowns)));
+    }
 }
 
 /// What a handle gives when its task is complete.

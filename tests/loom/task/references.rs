@@ -6,7 +6,7 @@ use std::task::Waker;
 use jenny_core::task::AbortHandle;
 use loom::thread;
 
-use super::{Asleep, Queue, become_local, run, spawn_asleep, spawn_ready};
+use super::{Asleep, Queue, become_local, check_both, run, spawn_asleep, spawn_ready};
 use crate::harness::{Bounds, check};
 
 /// The handle, an `AbortHandle`, a waker and the completer let go at the same time.
@@ -22,8 +22,7 @@ fn every_holder_may_be_the_last() {
     ];
     for (end, last) in last {
         let bounds = Bounds::preemptions(2);
-        check(&format!("task: four holders, the waker {end}"), bounds, move || {
-            let queue = Queue::new();
+        check_both(&format!("task: four holders, the waker {end}"), bounds, move |queue| {
             let Asleep { announcements: [announcement], waker, join } = spawn_asleep(&queue);
             announcement.make();
             waker.wake_by_ref();

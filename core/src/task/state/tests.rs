@@ -107,6 +107,39 @@ fn completion_gives_up_what_the_poller_has_to_spare() {
     let alone = State::new();
     assert!(alone.clone_references(3));
     assert!(matches!(alone.drop_join(|| {}), DropJoin::Detached));
-    assert!(!alone.complete(3).join_interest);
+    assert!(alone.complete_alone(3));
     assert!(alone.drop_last_reference());
+}
+
+#[test]
+fn a_joined_task_leaves_its_list_as_it_completes() {
+    let shared = State::new();
+    assert!(shared.clone_references(2));
+    assert!(shared.complete_and_leave(2, || panic!("there is no join waker")));
+    assert!(matches!(shared.drop_join(|| {}), DropJoin::Complete));
+    assert!(shared.drop_last_reference());
+
+    let awaited = State::new();
+    awaited.set_join_waker().unwrap();
+    let mut copies = 0;
+    assert!(awaited.complete_and_leave(0, || copies += 1));
+    assert!(copies == 1 && awaited.is_complete());
+}
+
+#[test]
+fn a_task_does_not_leave_its_list_with_what_may_be_out_of_date() {
+    let detached = State::new();
+    assert!(detached.clone_references(1));
+    assert!(matches!(detached.drop_join(|| {}), DropJoin::Detached));
+    assert!(!detached.complete_and_leave(0, || {}), "its output is the completer's");
+
+    let state = State::new();
+    state.set_join_waker().unwrap();
+    let another_waker = || {
+        state.unset_join_waker().unwrap();
+        state.set_join_waker().unwrap();
+    };
+    assert!(!state.complete_and_leave(0, another_waker), "a copy of the old one");
+    assert!(!state.complete_and_leave(0, || {}), "the one before has not ended");
+    assert!(state.complete(0).join_waker);
 }
