@@ -21,8 +21,9 @@
 //!
 //! A third reference exists from the start without a handle: the owned list's. A scheduler keeps
 //! all its tasks in lists, so that it can cancel them; the reference comes back as the [`OwnedRef`]
-//! in [`Outcome::Done`], and with it the order to take the task out of its list. Places that stay
-//! are in a list for ever: there [`Runnable::run`] itself gives the reference up.
+//! in [`Outcome::Done`], and with it the order to take the task out of its list. A task that is joined
+//! and [leaves its list](Schedule::disown) as it completes gives the reference up there and then; and
+//! places that stay are in a list for ever: there, too, [`Runnable::run`] gives it up itself.
 //!
 //! # Who may touch what
 //!
@@ -31,9 +32,11 @@
 //!
 //! - **Rule S, stage**: the holder of the `Runnable`, exclusively. After completion, if the state
 //!   word then had JOIN_INTEREST, the `JoinHandle`; otherwise whoever completed the task.
-//! - **Rule J, join waker**: the second table in `state.rs`. While JOIN_WAKER is set both the handle
-//!   and the completer may read the slot, and nobody writes. Completion gives the waker to the
-//!   completer, once; a handle that withdraws with one transition before that gets it back.
+//! - **Rule J, join waker**: the second table in `state.rs`. While JOIN_WAKER is set the slot has a
+//!   waker that nobody overwrites. Completion gives it to the completer, once; a handle that withdraws
+//!   with one transition before that gets it back. Anybody may copy what is there at any time; a copy
+//!   becomes a waker only for whom the word says that it is theirs, and that it is not out of date
+//!   (rule 4).
 //! - **Rule L, link**: the queue that holds the task's `Runnable` or its `OwnedRef`. There is at
 //!   most one of these, and it is in at most one queue. Without an allocator there are no queues of
 //!   ended tasks, and it belongs to the stage from the end of the future on.

@@ -54,7 +54,7 @@
 //!    references are made from references (and from the list's for a task that is idle only): the
 //!    completer of a detached task and the last holder of a complete one spare their
 //!    read-modify-writes.
-//!    A completer that has the owned list's reference gives it up by the exchange that completes, and
+//!    A completer that has the owned list's reference may give it up by the exchange that completes, and
 //!    so cannot look for the join waker afterwards: it copies it before. A handle that takes its
 //!    waker back while there is a `Runnable` sets COALESCED, which stays until the next poll starts;
 //!    so an exchange that expects a word without it has the waker that the word speaks of.
