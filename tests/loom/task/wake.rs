@@ -216,3 +216,25 @@ fn wakes_that_fold_during_a_poll() {
         }
     }
 }
+
+/// A poll that starts on a count that was folded answers that fold, and no later one that leads to the
+/// same count.
+#[test]
+fn a_fold_after_a_fold() {
+    check("task: wakes fold twice", Bounds::preemptions(2), || {
+        let queue = Queue::new();
+        let Asleep { announcements, waker, join } = spawn_asleep::<2>(&queue);
+        waker.wake_by_ref();
+        let other = thread::spawn(move || {
+            for announcement in announcements {
+                announcement.make();
+                // From 1 back to 1.
+                (0..4).for_each(|_| waker.wake_by_ref());
+            }
+        });
+        queue.run();
+        other.join().unwrap();
+        queue.run();
+        assert!(result(join).is_ok());
+    });
+}
