@@ -31,6 +31,11 @@ pub(super) fn echo<P: Peer, const CONNECTIONS: u64>(runtime: &P, operations: u64
 }
 
 /// The same with a thread for each client, which waits in the system for each answer.
+///
+/// There are more threads than cores, and nearly all of the time is the system's. It goes fast while
+/// the system lets a client run as soon as it is woken, on the core of the worker that wakes it, and half
+/// as fast while it does not, or has both workers on one core. Each state lasts for many round trips,
+/// with any runtime, so the samples scatter more than those of other cases, and not independently.
 pub(super) fn echo_to_threads<P: Peer, const CONNECTIONS: u64>(runtime: &P, operations: u64) {
     let (address, server) = in_task(runtime, async {
         let (listener, address) = P::listen().await.expect("a free port");
