@@ -130,7 +130,7 @@ impl<L: RawLock> Timers<L> {
                     wakers.push(unsafe { release(entry, State::Fired) });
                 });
                 if turn == Turn::Done {
-                    inner.publish(inner.wheel.next(), &self.next);
+                    inner.publish_next(&self.next);
                 }
                 turn
             });
@@ -158,7 +158,7 @@ impl<L: RawLock> Timers<L> {
                     // SAFETY: the entry was in the wheel until now, and we have the lock.
                     wakers.push(unsafe { release(entry, State::Closed) });
                 }
-                inner.publish(inner.wheel.next(), &self.next);
+                inner.publish_next(&self.next);
             });
             if wakers.wake_all(&mut wake) == 0 {
                 return;
@@ -276,6 +276,11 @@ impl Inner {
             self.publish(Some(deadline), published);
         }
         Registered::Armed { earlier }
+    }
+
+    fn publish_next(&mut self, published: &Published) {
+        let next = self.wheel.next();
+        self.publish(next, published);
     }
 
     #[inline]

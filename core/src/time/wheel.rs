@@ -30,6 +30,11 @@
 //! through as a whole when the time gets there, which with six levels and milliseconds is every 2.2
 //! years.
 //!
+//! Most time-outs are taken out before their time, and soon. So what is inserted waits in a list of
+//! [newcomers](NEW), which are sorted when somebody asks for the first entry, or when as many as
+//! [`NEWCOMERS`] have been inserted: in the order in which they came, and so behind all that is in a slot
+//! already. One that is taken out before needs no place.
+//!
 //! Apart from that [`Wheel::turn`] does a bounded amount of work, so a slot may be half empty when
 //! the lock is open and others insert. While a slot is being moved down, what belongs below it goes
 //! to its end, and keeps its turn.
@@ -47,6 +52,12 @@ const LEVELS: usize = if usize::BITS == 64 { 6 } else { 3 };
 /// The level of what is too far away for the others. It has one slot.
 const FAR: usize = LEVELS;
 
+/// The position of what is not sorted yet.
+const NEW: usize = FAR * SLOTS + 1;
+/// So many are inserted before they are sorted: few, so that they are in the cache still, and that the
+/// lock is held for a moment only.
+const NEWCOMERS: usize = crate::sync::shrunk(32, 2);
+
 /// The entries of one worker, sorted by deadline as far as it matters yet.
 pub(super) struct Wheel {
     /// All deadlines up to here have been reached; those in the wheel lie ahead, but for those that
@@ -57,9 +68,11 @@ pub(super) struct Wheel {
     /// The position of the slot that is being moved down; 0 if none is.
     moving: usize,
     len: usize,
+    /// So many were inserted since they were sorted. Some may have been taken out.
+    newcomers: usize,
     /// A bit per slot that is not empty.
     occupied: [u64; LEVELS + 1],
-    slots: [List<Link>; LEVELS * SLOTS + 1],
+    slots: [List<Link>; NEW + 1],
 }
 
 // SAFETY: the wheel is a set of pointers to entries, which are `Send` and `Sync` and ask for the
@@ -83,8 +96,9 @@ impl Wheel {
             levels: 0,
             moving: 0,
             len: 0,
+            newcomers: 0,
             occupied: [0; LEVELS + 1],
-            slots: [const { List::new() }; LEVELS * SLOTS + 1],
+            slots: [const { List::new() }; NEW + 1],
         }
     }
 
@@ -101,7 +115,7 @@ impl Wheel {
     /// on a low level.
     #[inline]
     pub(super) fn catch_up(&mut self, now: u64) {
-        if self.levels == 0 && self.elapsed < now {
+        if self.len == 0 && self.elapsed < now {
             self.advance(now);
         }
     }
@@ -114,7 +128,7 @@ impl Wheel {
         self.elapsed = now;
     }
 
-    /// Puts an entry where its deadline belongs.
+    /// Puts an entry among the newcomers.
     ///
     /// # Safety
     /// The entry is in no wheel, and stays alive and in place until it has been taken out. Its
@@ -122,11 +136,37 @@ impl Wheel {
     /// brought forward. The caller has the lock.
     #[inline]
     pub(super) unsafe fn insert(&mut self, entry: NonNull<Entry>) {
+        if self.newcomers == NEWCOMERS {
+            self.sort_newcomers();
+        }
+        self.newcomers += 1;
         self.len += 1;
-        // SAFETY: passed on from the caller.
-        unsafe { self.place(entry, self.moving) }
+        // SAFETY: the entry is alive, and the caller has the lock.
+        unsafe { self.put(entry, NEW) }
     }
 
+    /// Puts the newcomers where they belong by now.
+    #[cold]
+    #[inline(never)]
+    fn sort_newcomers(&mut self) {
+        self.newcomers = 0;
+        while let Some(entry) = self.slots[NEW].pop_back() {
+            // SAFETY: the entry was in the wheel, so it is alive, and in it no more.
+            unsafe { self.place(entry, self.moving) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`insert`](Self::insert).
+    #[inline]
+    unsafe fn put(&mut self, entry: NonNull<Entry>, position: usize) {
+        // SAFETY: the entry is alive, and the caller has the lock.
+        unsafe { entry.as_ref().set_position(position as u16) };
+        self.slots[position].push_front(entry);
+    }
+
+    /// Puts an entry where its deadline belongs.
+    ///
     /// # Safety
     /// As for [`insert`](Self::insert).
     #[inline]
@@ -137,9 +177,8 @@ impl Wheel {
         let (level, slot) = (position / SLOTS, position % SLOTS);
         self.levels |= 1 << level;
         self.occupied[level] |= 1 << slot;
-        // SAFETY: as above.
-        unsafe { entry.as_ref().set_position(position as u16) };
-        self.slots[position].push_front(entry);
+        // SAFETY: passed on from the caller.
+        unsafe { self.put(entry, position) };
     }
 
     /// Where a deadline belongs, while the slot `moving`, if any, is being moved down.
@@ -167,7 +206,9 @@ impl Wheel {
             position
         };
         self.len -= 1;
-        self.tidy(position);
+        if position != NEW {
+            self.tidy(position);
+        }
     }
 
     /// Clears the bits of a slot that has become empty.
@@ -188,7 +229,10 @@ impl Wheel {
 
     /// The first slot that is not empty, and the first tick that belongs to it.
     #[inline]
-    fn first(&self) -> Option<(usize, u64)> {
+    fn first(&mut self) -> Option<(usize, u64)> {
+        if self.newcomers > 0 {
+            self.sort_newcomers();
+        }
         if self.levels == 0 {
             return None;
         }
@@ -215,7 +259,7 @@ impl Wheel {
 
     /// When to turn the wheel next: never later than the first deadline, and exactly then if that is
     /// near, or alone in its slot.
-    pub(super) fn next(&self) -> Option<u64> {
+    pub(super) fn next(&mut self) -> Option<u64> {
         let (position, start) = self.first()?;
         let slot = &self.slots[position];
         if let Some(lone) = slot.last().filter(|&last| slot.first() == Some(last)) {
@@ -479,6 +523,46 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn newcomers_keep_their_turn_whenever_they_are_sorted() {
+        let mut checked = Checked::new();
+        for number in 0..5 * NEWCOMERS as u64 {
+            checked.insert(1_000 + number % 2);
+            if number % 3 == 2 {
+                checked.remove(checked.model.len() / 2);
+                checked.remove(checked.model.len() - 1);
+                checked.insert(1_000);
+            }
+        }
+        while checked.turn(1_000, 5) == Turn::More {
+            checked.insert(1_001);
+        }
+        assert_eq!(checked.turn(1_001, checked.model.len()), Turn::More);
+        assert_eq!(checked.wheel.first(), None);
+    }
+
+    #[test]
+    fn newcomers_that_are_taken_out_leave_nothing_behind() {
+        let mut checked = Checked::new();
+        for now in 0..5 * NEWCOMERS as u64 {
+            checked.wheel.catch_up(now);
+            assert_eq!(checked.wheel.elapsed(), now);
+            checked.insert(now + 1);
+            checked.remove(0);
+        }
+        assert_eq!(checked.wheel.first(), None);
+    }
+
+    #[test]
+    fn the_time_waits_for_newcomers() {
+        let mut checked = Checked::new();
+        checked.insert(10);
+        checked.wheel.catch_up(20);
+        assert_eq!(checked.wheel.elapsed(), 0, "the entry is overdue");
+        assert_eq!(checked.turn(20, 99), Turn::Done);
+        assert!(checked.model.is_empty());
     }
 
     #[test]
