@@ -53,7 +53,7 @@ const LOCAL: &[(&str, u64)] = &[
     ("poll, then idle", 2),
     ("yield", 2),
     ("poll, complete, free", 1),
-    ("poll, complete, handle held", 3),
+    ("poll, complete, handle held", 2),
     ("join of a complete task", 0),
 ];
 
@@ -134,9 +134,9 @@ const WITH_THREADS: &[(&str, u64, u64)] = &[
     ("poll of a task from outside", 1_10, 10),
     ("spawn from outside, busy workers", 4_00, 4_00),
     ("yield_now, current_thread", 1_10, 10),
-    ("spawn + join, worker", 5_30, 10),
-    ("spawn + join, current_thread", 3_10, 10),
-    ("spawn_local + join, LocalRuntime", 3_10, 10),
+    ("spawn + join, worker", 4_30, 10),
+    ("spawn + join, current_thread", 2_10, 10),
+    ("spawn_local + join, LocalRuntime", 2_10, 10),
     ("block_on, ready future", 2_10, 2_10),
     ("sleep, create + drop", 10, 10),
     ("sleep, insert + cancel", 10, 10),
