@@ -3,10 +3,11 @@
 //! Each worker has a list of its own, and only that worker touches it: inserting and removing is
 //! plain pointer work. A task is bound to a worker's list once, before its first poll. If it
 //! completes somewhere else, whoever completed it pushes it on the owner's return list, and the
-//! owner unlinks it when it comes by.
+//! owner unlinks it when it comes by. A joined task that completes on its owner leaves the list before
+//! that: nothing but the completing exchange comes between, so nobody looks for it there.
 //!
 //! ```text
-//!   owner:      bind ──▶ LocalOwnedTasks ──▶ remove
+//!   owner:      bind ──▶ LocalOwnedTasks ──▶ remove, or leave
 //!                               ▲
 //!                               │ collect
 //!   others:     give_back ──▶ OwnedTasks (return list)
@@ -193,10 +194,12 @@ impl LocalOwnedTasks {
         is_ours
     }
 
+    /// Takes a task out, and leaves the list's reference to the caller.
+    ///
     /// # Safety
-    /// The task is in this list. Its reference becomes the caller's.
+    /// The task is in this list.
     #[inline]
-    pub(crate) unsafe fn unlink(&self, task: RawTask) {
+    unsafe fn unlink(&self, task: RawTask) {
         // SAFETY: the task is in this list, passed on from the caller.
         let removed = self.with(|list| unsafe { list.remove(task.pointer()) });
         debug_assert!(removed.is_some());

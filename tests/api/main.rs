@@ -14,6 +14,7 @@ mod embassy_time;
 mod fairness;
 mod hooks;
 mod join_set;
+mod join_wakers;
 mod local_runtime;
 mod local_set;
 mod local_support;

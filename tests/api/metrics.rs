@@ -3,8 +3,13 @@
 use std::{
     collections::HashSet,
     future::pending,
+    hint,
     panic::resume_unwind,
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +17,7 @@ use std::{
 use jenny::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    runtime::{HistogramConfiguration, LogHistogram, RuntimeMetrics},
+    runtime::{Builder, HistogramConfiguration, LogHistogram, RuntimeMetrics},
     sync::oneshot,
     task::{LocalSet, block_in_place, consume_budget, spawn, spawn_blocking, yield_now},
 };
@@ -478,4 +483,28 @@ fn the_old_description_of_a_histogram_still_works() {
     assert_eq!(metrics.poll_time_histogram_num_buckets(), 15);
     let third = metrics.poll_time_histogram_bucket_range(2);
     assert_eq!(third, Duration::from_nanos(128)..Duration::from_nanos(256));
+}
+
+#[test]
+fn a_task_that_is_not_alive_any_more_has_finished() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let metrics = runtime.metrics();
+    for _ in 0..2_000 {
+        let phase = Arc::new(AtomicUsize::new(0));
+        let its = Arc::clone(&phase);
+        let join = runtime.spawn(async move {
+            its.store(1, SeqCst);
+            while its.load(SeqCst) < 2 {
+                hint::spin_loop();
+            }
+        });
+        while phase.load(SeqCst) == 0 {
+            hint::spin_loop();
+        }
+        phase.store(2, SeqCst);
+        while metrics.num_alive_tasks() > 0 {
+            hint::spin_loop();
+        }
+        assert!(join.is_finished());
+    }
 }

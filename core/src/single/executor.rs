@@ -326,7 +326,7 @@ impl<B: Board, C: Counters> Executor<B, C> {
             task.run()
         };
         match outcome {
-            Outcome::Idle => None,
+            Outcome::Idle | Outcome::Left => None,
             Outcome::Again(task) => Some(task),
             Outcome::Done(done) => {
                 // SAFETY: it is a task of this executor, which has run it.

@@ -347,7 +347,7 @@ unsafe fn cancel<F: Future, S: Schedule, const JOINED: bool>(header: NonNull<Hea
     }
 }
 
-/// Ends a task: `Done`, or if it `LEAVES` its owned list here, with the list's reference, `Idle`.
+/// Ends a task: `Done`, or `Left`, which only a task is that `LEAVES` if it can.
 ///
 /// # Safety
 /// Consumes the Runnable; the future has been dropped, and what became of it is stored if there was
@@ -358,9 +358,10 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool, const LEAVES: boo
     observer: Option<&dyn Observer>,
     panicked: bool,
 ) -> Ran {
-    // SAFETY: exclusive access to the stage until `State::complete` gives it to the JoinHandle, and
+    // SAFETY: exclusive access to the stage until the completion gives it to the JoinHandle, and
     // from then on only if there is none (rules S and J). The owned list's reference keeps the cell
-    // alive.
+    // alive until it is given up, which is the last use. The join waker is ours when the word says so;
+    // the copy from before is it, by rule 4.
     unsafe {
         if let Some(observer) = observer {
             if panicked {
@@ -392,7 +393,7 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool, const LEAVES: boo
             if let Some(waker) = waker {
                 wake_joiner::<S>(waker.into_waker());
             }
-            return Ran::Idle;
+            return Ran::Left;
         }
         let completed = task.state().complete(spare);
         if !completed.join_interest {
@@ -402,7 +403,7 @@ unsafe fn complete<F: Future, S: Schedule, const JOINED: bool, const LEAVES: boo
         }
         if leaves {
             task.drop_last_reference();
-            return Ran::Idle;
+            return Ran::Left;
         }
         Ran::Done
     }

@@ -82,10 +82,12 @@ type TakeOutput = unsafe fn(NonNull<Header>, *mut (), charged: bool) -> bool;
 pub(super) enum Ran {
     /// It is to be queued again.
     Again = 0,
-    /// It is no more, and neither may the task be.
+    /// It is no more.
     Idle = 1,
     /// It is no more, and the owned list's reference is the caller's.
     Done = 2,
+    /// It is no more, the task has ended and left its owned list, and its cell may be gone.
+    Left = 3,
 }
 
 /// What has to know the future's or the scheduler's type. Declared here, filled in `harness.rs`.

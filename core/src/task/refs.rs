@@ -29,11 +29,12 @@ unsafe impl Sync for Runnable {}
 pub enum Outcome {
     /// It was woken while it ran: queue it behind the others.
     Again(Runnable),
-    /// It waits, and its waker makes the next `Runnable`; or it has ended and left its owned list, or in
-    /// a place that stays.
+    /// It waits, and its waker makes the next `Runnable`; or it has ended in a place that stays.
     Idle,
     /// It is complete: take it out of the owned list it is bound to, then drop the reference.
     Done(OwnedRef),
+    /// It is complete, and has [left](super::Schedule::disown) the owned list that it was bound to.
+    Left,
 }
 
 impl Outcome {
@@ -47,6 +48,7 @@ impl Outcome {
                 Ran::Again => Self::Again(Runnable::new(task)),
                 Ran::Idle => Self::Idle,
                 Ran::Done => Self::Done(OwnedRef::new(task)),
+                Ran::Left => Self::Left,
             }
         }
     }
@@ -115,7 +117,6 @@ impl Runnable {
         self.0.record().tags.owner.get().index()
     }
 
-    /// Binds the task to a worker.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn is_owned_by(&self, worker: u16) -> bool {
@@ -123,6 +124,7 @@ impl Runnable {
         self.0.record().tags.owner.get() == Owner::worker(worker)
     }
 
+    /// Binds the task to a worker.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn set_owner(&self, worker: u16) {

@@ -86,9 +86,9 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
     }
 
     /// A task that somebody joins is about to complete on this thread, which holds its `Runnable`. On the
-    /// worker that it belongs to: takes it out of its owned list, and leaves the list's reference to
-    /// the caller; counts the completion, since the worker hears of the task no more; and forgets
-    /// that it polls this cell, which may be gone next. False elsewhere, and nothing has been done.
+    /// worker that it belongs to: takes it out of its owned list, leaves the list's reference to the
+    /// caller, and forgets that it polls this cell, which may be gone next. False elsewhere, and
+    /// nothing has been done.
     ///
     /// # Safety
     /// `this` is alive, and the task, which is one of its, completes before its `Runnable` is used for

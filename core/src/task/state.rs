@@ -47,8 +47,8 @@
 //!    After completion the count means nothing and its carries leave the word at the top.
 //! 4. *References.* Wakers, the `JoinHandle`, `AbortHandle`s and the owned list hold one each; but
 //!    wakers of a place that stays hold none (rule 6). A `Runnable` holds none: while it exists the
-//!    task is incomplete, and the owned list's reference is given back only after completion. Its
-//!    holder has some to spare (`spares.rs`), which completion gives up. The last reference frees
+//!    task is incomplete, and the owned list's reference is given back with completion at the earliest.
+//!    Its holder has some to spare (`spares.rs`), which completion gives up. The last reference frees
 //!    the memory and nothing else, since by then the future and the output are gone. Who sees that
 //!    the count is 1, beside its own spare ones, and has that one is alone with the cell, since
 //!    references are made from references (and from the list's for a task that is idle only): the
@@ -57,7 +57,8 @@
 //!    A completer that has the owned list's reference may give it up by the exchange that completes, and
 //!    so cannot look for the join waker afterwards: it copies it before. A handle that takes its
 //!    waker back while there is a `Runnable` sets COALESCED, which stays until the next poll starts;
-//!    so an exchange that expects a word without it has the waker that the word speaks of.
+//!    so an exchange that expects a word without it has the waker that the word speaks of. That costs
+//!    a poll for nothing if it comes during one.
 //! 5. *Cancellation* is a flag and a wake. It takes effect where a poll would start.
 //! 6. *Places that stay.* A cell in a static never goes away, so its wakers are the place's and
 //!    count nothing. One that outlives its task may wake at any time whatever is there: a complete
@@ -544,7 +545,7 @@ impl State {
     /// idle.
     ///
     /// Whoever runs a task may have seen that the list's reference is the only one, and relies on
-    /// that (`complete`). A task that is idle now is run by somebody who makes its `Runnable` after
+    /// that (`complete_alone`). A task that is idle now is run by somebody who makes its `Runnable` after
     /// this.
     #[must_use]
     pub(super) fn hold_idle(&self) -> bool {

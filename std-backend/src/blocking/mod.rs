@@ -193,10 +193,10 @@ impl Job for BlockingJob {
         };
         let poll = |task: Runnable| Current::<AnyRuntime>::enter_blocking(task.id(), || task.run());
         match running::run(task, poll) {
-            // It has ended: `Work` never waits.
-            Outcome::Idle => {}
+            Outcome::Left => {}
             Outcome::Done(done) => drop(done),
-            Outcome::Again(_) => AnyRuntime::abort(),
+            // `Work` never waits.
+            Outcome::Idle | Outcome::Again(_) => AnyRuntime::abort(),
         }
     }
 

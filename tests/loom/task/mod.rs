@@ -143,7 +143,7 @@ unsafe impl Schedule for Queue {
 pub(crate) fn run_until_idle(mut task: Runnable) -> Option<OwnedRef> {
     loop {
         match task.run() {
-            Outcome::Idle => return None,
+            Outcome::Idle | Outcome::Left => return None,
             Outcome::Again(again) => task = again,
             Outcome::Done(done) => return Some(done),
         }

@@ -95,11 +95,13 @@ impl<P: Platform> Core<P> {
     #[inline]
     pub(super) unsafe fn disown(&self, task: &Runnable) -> bool {
         // SAFETY: passed on from the caller.
-        let leaves = unsafe { self.owned.leave(task) };
-        if leaves {
-            self.shared.own.counters.completions.add(1);
-        }
-        leaves
+        unsafe { self.owned.leave(task) }
+    }
+
+    /// Counts a task that has left the list and ended.
+    #[inline]
+    pub(super) fn count_left(&self) {
+        self.shared.own.counters.completions.add(1);
     }
 
     /// A task has ended here: takes it out of the list that it is in, if it is in one.

@@ -162,6 +162,7 @@ impl<P: Platform> Entered<'_, P> {
             Outcome::Idle => {}
             Outcome::Again(task) => self.core.push(task),
             Outcome::Done(done) => self.core.finish(done),
+            Outcome::Left => self.core.count_left(),
         }
     }
 

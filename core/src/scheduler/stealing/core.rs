@@ -279,11 +279,13 @@ impl<P: Platform> Core<P> {
     #[inline]
     pub(super) unsafe fn disown(&self, task: &Runnable) -> bool {
         // SAFETY: passed on from the caller.
-        let leaves = unsafe { self.owned.leave(task) };
-        if leaves {
-            self.slot().own.counters.completions.add(1);
-        }
-        leaves
+        unsafe { self.owned.leave(task) }
+    }
+
+    /// Counts a task that has left the list and ended.
+    #[inline]
+    pub(super) fn count_left(&self) {
+        self.slot().own.counters.completions.add(1);
     }
 
     /// Brings a completed task to the list that it is in.

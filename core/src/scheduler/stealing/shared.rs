@@ -167,10 +167,15 @@ impl<P: Platform> Shared<P> {
     #[cold]
     pub(super) fn finish_outside(&self, done: OwnedRef) {
         if let Some(owner) = done.owner() {
-            // Ordering: Relaxed; the number stands for itself.
-            self.completed_outside.fetch_add(1, Ordering::Relaxed);
+            self.count_outside();
             self.give_back(owner, done);
         }
+    }
+
+    /// Counts a task that was bound and has ended, where no worker does.
+    pub(super) fn count_outside(&self) {
+        // Ordering: Relaxed; the number stands for itself.
+        self.completed_outside.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether some queue has something in it, for a worker that is about to sleep.

@@ -331,9 +331,12 @@ impl<P: Platform> Entered<'_, P> {
                 core.push_again(task);
             }
             (Outcome::Done(done), Some(core)) => core.finish(done),
+            (Outcome::Left, Some(core)) => core.count_left(),
             // The poll outlived this thread's being a worker.
             (Outcome::Again(task), None) => self.shared.inject(task, Arrival::Woken),
             (Outcome::Done(done), None) => self.shared.finish_outside(done),
+            // The joiner's waker has taken the worker away.
+            (Outcome::Left, None) => self.shared.count_outside(),
         }
     }
 
