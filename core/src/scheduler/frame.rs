@@ -9,8 +9,9 @@ use core::{
 
 use crate::{
     frame::{BUDGET, Frame, enter, enter_task},
+    owned::LocalOwnedTasks,
     platform::Platform,
-    task::{self, Id},
+    task::{self, Id, Runnable},
 };
 
 /// Gives the innermost frame of this thread to the closure.
@@ -68,10 +69,19 @@ pub(super) unsafe fn with_worker_of<'a, P: Platform>(scheduler: *const ()) -> Op
     None
 }
 
-/// Says that the task which this thread polls is polled no more.
+/// Takes a task that completes in this thread's poll out of a worker's list, if it is in that one. Then
+/// its cell may soon be another task's, which nobody may take for the one that is polled here.
+///
+/// # Safety
+/// As for [`LocalOwnedTasks::leave`].
 #[inline]
-pub(super) fn end_poll<P: Platform>() {
-    innermost::<P, _>(|frame| frame.map(Frame::end_poll));
+pub(super) unsafe fn disown<P: Platform>(owned: &LocalOwnedTasks, task: &Runnable) -> bool {
+    // SAFETY: passed on from the caller.
+    let leaves = unsafe { owned.leave(task) };
+    if leaves {
+        innermost::<P, _>(|frame| frame.map(Frame::end_poll));
+    }
+    leaves
 }
 
 /// The owner-only state that this thread has of a scheduler, or null.

@@ -13,6 +13,7 @@ use crate::{
         IDS,
         counted::{Credit, Shared as SharedRef},
         dump::{self, Seen},
+        frame,
     },
     sync::{Ordering, UnsafeCell, fence},
     task::{self, Held, OwnedRef, Place, Runnable, Snapshot},
@@ -88,14 +89,14 @@ impl<P: Platform> Core<P> {
         self.owned.bind(task).is_ok()
     }
 
-    /// Takes a task that is about to complete here out of the list, if it is in this one.
+    /// Takes a task that is about to complete in this thread's poll out of the list, if it is in this one.
     ///
     /// # Safety
     /// As for [`LocalOwnedTasks::leave`].
     #[inline]
     pub(super) unsafe fn disown(&self, task: &Runnable) -> bool {
         // SAFETY: passed on from the caller.
-        unsafe { self.owned.leave(task) }
+        unsafe { frame::disown::<P>(&self.owned, task) }
     }
 
     /// Counts a task that has left the list and ended.

@@ -1,10 +1,11 @@
 //! What only a worker touches, and how it takes and gives tasks.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use core::{cell::Cell, num::NonZeroU64, ptr, ptr::NonNull};
 
 use super::{
     appetite::{Appetite, Theft},
+    holder::Holder,
     memory::Memory,
     shared::{Shared, Slot},
 };
@@ -17,6 +18,7 @@ use crate::{
         IDS,
         counted::{Counted, Credit, Shared as SharedRef},
         dump::{self, Seen},
+        frame,
         idle::{Awake, News, Sleep},
     },
     sync::{CachePadded, Ordering, shrunk},
@@ -38,7 +40,7 @@ pub(super) struct Core<P: Platform> {
     // Invariant: that of `index`, among those of `shared`. Each task asks for it several times.
     slot: NonNull<Slot<P>>,
     /// Where this core is owned, while it is entered.
-    pub(super) holder: Cell<*const Holder<P>>,
+    pub(super) holder: Cell<*const Holder<Core<P>>>,
     pub(super) index: usize,
     pub(super) owned: LocalOwnedTasks,
     pub(super) asleep: Cell<Option<Sleep>>,
@@ -272,14 +274,14 @@ impl<P: Platform> Core<P> {
         self.share_anew();
     }
 
-    /// Takes a task that is about to complete here out of the list, if it is in this one.
+    /// Takes a task that is about to complete in this thread's poll out of the list, if it is in this one.
     ///
     /// # Safety
     /// As for [`LocalOwnedTasks::leave`].
     #[inline]
     pub(super) unsafe fn disown(&self, task: &Runnable) -> bool {
         // SAFETY: passed on from the caller.
-        unsafe { self.owned.leave(task) }
+        unsafe { frame::disown::<P>(&self.owned, task) }
     }
 
     /// Counts a task that has left the list and ended.
@@ -570,50 +572,5 @@ impl<P: Platform> Core<P> {
 impl<P: Platform> Drop for Core<P> {
     fn drop(&mut self) {
         self.credit.settle(&self.shared);
-    }
-}
-
-/// Owns a core, or nothing once the core has been handed off.
-pub(super) struct Holder<P: Platform>(Cell<Option<NonNull<Core<P>>>>);
-
-// SAFETY: the holder owns the core as a box would, and a core is `Send`.
-unsafe impl<P: Platform> Send for Holder<P> {}
-
-impl<P: Platform> Holder<P> {
-    pub(super) fn new(core: Core<P>) -> Self {
-        Self::of(NonNull::from(Box::leak(Box::new(core))))
-    }
-
-    /// Owns a core that nobody else owns.
-    pub(super) fn of(core: NonNull<Core<P>>) -> Self {
-        Self(Cell::new(Some(core)))
-    }
-
-    /// Takes the core out.
-    pub(super) fn take(&self) -> Option<NonNull<Core<P>>> {
-        self.0.take()
-    }
-
-    /// Puts a core in, which nobody else owns.
-    pub(super) fn put(&self, core: NonNull<Core<P>>) {
-        let previous = self.0.replace(Some(core));
-        debug_assert!(previous.is_none(), "a core was put over another");
-    }
-
-    /// The core. The borrow must end before code of the user's that may take the core out.
-    pub(super) fn get(&self) -> Option<&Core<P>> {
-        // SAFETY: what is in the holder is alive. It is taken out by `Handle::detached` only, inside
-        // of `Entered::run`'s poll or of `Entered::detachable`, and nobody keeps the borrow for that
-        // long.
-        self.0.get().map(|core| unsafe { core.as_ref() })
-    }
-}
-
-impl<P: Platform> Drop for Holder<P> {
-    fn drop(&mut self) {
-        if let Some(core) = self.take() {
-            // SAFETY: the holder owned it, and it came from `Box::leak`.
-            drop(unsafe { Box::from_raw(core.as_ptr()) });
-        }
     }
 }

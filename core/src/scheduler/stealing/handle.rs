@@ -230,11 +230,7 @@ unsafe impl<P: Platform> Schedule for Counted<Shared<P>> {
     #[inline]
     unsafe fn disown(this: NonNull<Self>, task: &Runnable) -> bool {
         // SAFETY: passed on from the caller.
-        let leaves = Core::current(this).is_some_and(|core| unsafe { core.disown(task) });
-        if leaves {
-            frame::end_poll::<P>();
-        }
-        leaves
+        Core::current(this).is_some_and(|core| unsafe { core.disown(task) })
     }
 
     unsafe fn retire(this: NonNull<Self>, done: OwnedRef) {

@@ -17,6 +17,7 @@ mod appetite;
 mod core;
 mod detach;
 mod handle;
+mod holder;
 mod lifo;
 mod memory;
 mod rescue;

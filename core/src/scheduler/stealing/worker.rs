@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::{fmt, ptr, ptr::NonNull, time::Duration};
 
-use super::core::{Core, Holder};
+use super::core::Core;
 use super::handle::Handle;
+use super::holder::Holder;
 use super::shared::{Config, Shared};
 use crate::{
     frame::{Frame, enter},
@@ -26,7 +27,7 @@ use crate::{
 /// tasks that are bound to it: their futures may be in use.
 pub struct Worker<P: Platform> {
     shared: SharedRef<Shared<P>>,
-    core: Holder<P>,
+    core: Holder<Core<P>>,
 }
 
 /// Makes a scheduler with one worker for each unpark handle.
@@ -97,7 +98,7 @@ impl<P: Platform> fmt::Debug for Worker<P> {
 /// A worker on the thread that has entered it.
 pub struct Entered<'a, P: Platform> {
     shared: &'a SharedRef<Shared<P>>,
-    holder: &'a Holder<P>,
+    holder: &'a Holder<Core<P>>,
     pub(super) frame: &'a Frame,
 }
 
